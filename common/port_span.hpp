@@ -1,0 +1,32 @@
+// The span of ports a door's knocks use (docs/protocol.md, "Codebook").
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/result.hpp"
+
+namespace oneknock {
+
+class PortSpan {
+public:
+    // The union of the given ranges minus the union of the ranges marked '!', in whatever order they are written:
+    // "1024-65535", "1024-65535,!8000-8999". No spaces; low <= high; 1..65535; at least 16384 ports remain.
+    // Errors (Exit::data) say what is wrong without naming a file.
+    [[nodiscard]] static Result<PortSpan> parse(std::string_view text);
+
+    PortSpan();  // the widest usual one, "1024-65535"
+
+    [[nodiscard]] const std::string& text() const { return text_; }
+    [[nodiscard]] const std::vector<std::uint16_t>& ports() const { return ports_; }  // ascending, distinct
+
+private:
+    PortSpan(std::string text, std::vector<std::uint16_t> ports) : text_(std::move(text)), ports_(std::move(ports)) {}
+
+    std::string text_;
+    std::vector<std::uint16_t> ports_;
+};
+
+}  // namespace oneknock

@@ -1,0 +1,148 @@
+#include "common/secret.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <sodium.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+
+namespace oneknock {
+namespace {
+
+// sodium_malloc takes 16 bytes of its first page for a canary, so this asks for exactly one page.
+constexpr std::size_t page_payload = 4096 - 16;
+constexpr std::size_t largest_slab = std::size_t{1} << 20;
+
+[[noreturn]] void cannot_lock(std::size_t size) {
+    rlimit limit{};
+    getrlimit(RLIMIT_MEMLOCK, &limit);
+    throw LockedMemoryError("cannot lock " + std::to_string(size) + " bytes of memory for secrets: " +
+                            std::strerror(errno) + " (the limit is " + std::to_string(limit.rlim_cur) +
+                            " bytes; raise it with `ulimit -l` or LimitMEMLOCK= in the unit)");
+}
+
+// sodium_malloc tries to lock but does not say whether it could; locking again is free and does.
+std::uint8_t* locked_allocate(std::size_t size) {
+    auto* memory = static_cast<std::uint8_t*>(sodium_malloc(size));
+    if (memory == nullptr) cannot_lock(size);
+    if (mlock(memory, size) != 0) {
+        sodium_free(memory);
+        cannot_lock(size);
+    }
+    sodium_memzero(memory, size);
+    return memory;
+}
+
+// Slots of 32 bytes in slabs that double in size up to 1 MiB. Slabs are never given back: a process that once held
+// that many keys will hold them again after a reload.
+class Arena {
+public:
+    std::uint8_t* take() {
+        if (free_.empty()) grow();
+        std::uint8_t* slot = free_.back();
+        free_.pop_back();
+        return slot;
+    }
+
+    void give_back(std::uint8_t* slot) {
+        sodium_memzero(slot, Secret32::size);
+        free_.push_back(slot);  // capacity reserved by grow: cannot throw
+    }
+
+private:
+    void grow() {
+        const std::size_t slots = next_size_ / Secret32::size;
+        free_.reserve(total_ + slots);
+        std::uint8_t* slab = locked_allocate(slots * Secret32::size);
+        for (std::size_t i = slots; i > 0; --i) free_.push_back(slab + (i - 1) * Secret32::size);
+        total_ += slots;
+        next_size_ = std::min(next_size_ * 2, largest_slab);
+    }
+
+    std::vector<std::uint8_t*> free_;
+    std::size_t total_ = 0;
+    std::size_t next_size_ = page_payload;
+};
+
+// The one arena of the process, alive until its end because destructors of secrets may run late.
+Arena& arena() {
+    static Arena* const instance = new Arena;
+    return *instance;
+}
+
+}  // namespace
+
+void initialise_crypto() {
+    if (sodium_init() < 0) std::abort();
+}
+
+void wipe(void* memory, std::size_t size) { sodium_memzero(memory, size); }
+
+void fill_random(std::span<std::uint8_t> bytes) { randombytes_buf(bytes.data(), bytes.size()); }
+
+std::uint32_t random_below(std::uint32_t bound) { return randombytes_uniform(bound); }
+
+Secret32::Secret32() : slot_(arena().take()) {}
+
+Secret32::~Secret32() {
+    if (slot_ != nullptr) arena().give_back(slot_);
+}
+
+Secret32::Secret32(Secret32&& other) noexcept : slot_(std::exchange(other.slot_, nullptr)) {}
+
+Secret32& Secret32::operator=(Secret32&& other) noexcept {
+    std::swap(slot_, other.slot_);
+    return *this;
+}
+
+Secret32 Secret32::random() {
+    Secret32 secret;
+    randombytes_buf(secret.slot_, size);
+    return secret;
+}
+
+Secret32 Secret32::from(std::span<const std::uint8_t, size> bytes) {
+    Secret32 secret;
+    std::memcpy(secret.slot_, bytes.data(), size);
+    return secret;
+}
+
+bool Secret32::equals(const Secret32& other) const { return sodium_memcmp(slot_, other.slot_, size) == 0; }
+
+SecretBytes::SecretBytes(std::size_t size) : data_(locked_allocate(std::max<std::size_t>(size, 1))), size_(size) {}
+
+SecretBytes::~SecretBytes() { sodium_free(data_); }  // wipes; null is allowed
+
+SecretBytes::SecretBytes(SecretBytes&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+
+SecretBytes& SecretBytes::operator=(SecretBytes&& other) noexcept {
+    std::swap(data_, other.data_);
+    std::swap(size_, other.size_);
+    return *this;
+}
+
+void SecretBytes::shrink(std::size_t size) { size_ = std::min(size, size_); }
+
+bool secret_from_base64(std::string_view text, Secret32& secret) {
+    std::size_t written = 0;
+    return text.size() == base64_secret_length &&
+           sodium_base642bin(secret.bytes().data(), Secret32::size, text.data(), text.size(), nullptr, &written, nullptr,
+                             sodium_base64_VARIANT_ORIGINAL) == 0 &&
+           written == Secret32::size;
+}
+
+void secret_to_base64(const Secret32& secret, std::span<char, base64_secret_length> text) {
+    char with_end[base64_secret_length + 1];
+    sodium_bin2base64(with_end, sizeof with_end, secret.data(), Secret32::size, sodium_base64_VARIANT_ORIGINAL);
+    std::copy_n(with_end, base64_secret_length, text.data());
+    sodium_memzero(with_end, sizeof with_end);
+}
+
+}  // namespace oneknock

@@ -1,0 +1,66 @@
+// What the server holds: the door (kind "door", DIR/door.json) and its clients (kind "client", DIR/clients.d/NAME.json).
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/address.hpp"
+#include "common/clock.hpp"
+#include "common/port_span.hpp"
+#include "common/result.hpp"
+#include "common/secret.hpp"
+#include "keys/source_policy.hpp"
+
+namespace oneknock {
+
+// One secret of a door or a client. Valid from not_before until not_after.
+struct Generation {
+    std::uint32_t number = 1;
+    Secret32 secret;
+    UnixTime not_before{};
+    std::optional<UnixTime> not_after;
+};
+
+struct Door {
+    std::string name;
+    std::string address;
+    DoorId id;
+    PortSpan span;
+    std::map<std::string, Service> services;
+    std::vector<Generation> generations;  // at least one, ascending numbers
+};
+
+struct Client {
+    std::string name;
+    std::vector<std::string> allow;  // names of the door's services, at least one
+    SourcePolicy source;
+    Seconds max_duration{60};
+    bool revoked = false;
+    std::optional<UnixTime> expires;
+    std::vector<Generation> generations;  // at least one, ascending numbers
+};
+
+struct Keyring {
+    Door door;
+    std::vector<Client> clients;  // by name
+};
+
+[[nodiscard]] Result<Door> parse_door(std::string_view text, const std::string& name);
+[[nodiscard]] Result<Client> parse_client(std::string_view text, const std::string& name);
+
+// Checks a client against its file's name ("NAME.json") and its door: every allowed service must exist.
+[[nodiscard]] Result<void> check_client(const Client& client, const Door& door, const std::string& file);
+
+[[nodiscard]] SecretBytes door_text(const Door& door);
+[[nodiscard]] SecretBytes client_text(const Client& client);
+
+// The paths of a clients.d folder that are client files: they end in ".json" and do not start with a dot; sorted.
+[[nodiscard]] Result<std::vector<std::string>> client_paths(const std::string& folder);
+
+// Everything of a door's folder, with the checks of read_private_file; the first error stops it.
+[[nodiscard]] Result<Keyring> load_keyring(const std::string& door_path, const std::string& clients_folder);
+
+}  // namespace oneknock

@@ -1,0 +1,156 @@
+// What the daemon's rooms say to each other: one closed list of fixed-size structs of numbers, one per datagram of a
+// SOCK_SEQPACKET pair. Both ends are the same binary, so the structs travel as they lie in memory. A datagram of an
+// odd kind or size is a defect or an attack: the receiver stops.
+//
+//   listener   -> gatekeeper   Candidate, CaptureReport
+//   gatekeeper -> listener     BookSeed, Verdict, ReportRequest
+//   gatekeeper -> firewall     GrantRequest, TrialConfirmed, ReloadRequest, Ready
+//   firewall   -> gatekeeper   GrantReply, AdoptedGrant, PassedKeyFile (with a descriptor), KeyFilesEnd
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <type_traits>
+
+#include "common/address.hpp"
+#include "common/message.hpp"
+#include "common/secret.hpp"
+
+namespace oneknock {
+
+enum class Kind : std::uint32_t {
+    candidate = 1,
+    capture_report,
+    book_seed,
+    verdict,
+    report_request,
+    grant_request,
+    grant_reply,
+    adopted_grant,
+    key_file,
+    key_files_end,
+    trial_confirmed,
+    reload_request,
+    ready,
+};
+
+// Numbers that name things on both sides of a channel.
+using Ticket = std::uint64_t;
+
+// A decoded word that may be a message: unverified, straight from hostile packets.
+struct Candidate {
+    static constexpr Kind kind = Kind::candidate;
+    Kind head = kind;
+    Ticket ticket = 0;
+    std::uint64_t epoch = 0;            // of the book it was read with
+    std::uint32_t door_generation = 0;  // likewise
+    Address source;
+    Message message;
+    std::int64_t first_packet_ns = 0;  // CLOCK_BOOTTIME when the first packet of its window was read
+};
+
+// The gatekeeper's answer, so that the listener can forget the word's packets.
+struct Verdict {
+    static constexpr Kind kind = Kind::verdict;
+    Kind head = kind;
+    Ticket ticket = 0;
+    bool verified = false;  // a key was found, whatever became of the request
+};
+
+// One hour's codebook for the listener; the door secret itself stays with the gatekeeper.
+struct BookSeed {
+    static constexpr Kind kind = Kind::book_seed;
+    Kind head = kind;
+    std::uint64_t epoch = 0;
+    std::uint32_t door_generation = 0;
+    std::int64_t live_from = 0;   // unix seconds: packets are looked up in this book from here
+    std::int64_t live_until = 0;  // to here, inclusive
+    Bytes<Secret32::size> seed{};
+};
+
+struct ReportRequest {
+    static constexpr Kind kind = Kind::report_request;
+    Kind head = kind;
+    Ticket ticket = 0;
+};
+
+struct CaptureReport {
+    static constexpr Kind kind = Kind::capture_report;
+    Kind head = kind;
+    Ticket ticket = 0;
+    std::uint64_t packets = 0;  // that passed the kernel's filter
+    std::uint64_t symbols = 0;  // of these, on a port of a live book
+    std::uint64_t dropped = 0;  // by the kernel, for lack of room
+    std::uint64_t decodes = 0;
+    std::uint64_t candidates = 0;
+};
+
+struct GrantRequest {
+    static constexpr Kind kind = Kind::grant_request;
+    Kind head = kind;
+    Ticket ticket = 0;
+    Operation operation = Operation::open;
+    Service service;
+    Address address;
+    std::uint32_t duration_s = 0;  // for open: 1..the configuration's maximum
+};
+
+struct GrantReply {
+    static constexpr Kind kind = Kind::grant_reply;
+    Kind head = kind;
+    Ticket ticket = 0;
+    std::int32_t error = 0;  // errno of the kernel's refusal, 0 for done
+};
+
+// An element found in the kernel's set at start: a grant of an earlier run.
+struct AdoptedGrant {
+    static constexpr Kind kind = Kind::adopted_grant;
+    Kind head = kind;
+    Service service;
+    Address address;
+    std::uint32_t remaining_s = 0;
+};
+
+// Announces a file of keys; its descriptor travels with the same datagram.
+struct PassedKeyFile {
+    static constexpr Kind kind = Kind::key_file;
+    static constexpr std::size_t longest_name = 127;
+    Kind head = kind;
+    bool is_door = false;
+    char name[longest_name + 1] = {};  // for messages only, never opened
+};
+
+// Everything of this load has been passed; the gatekeeper swaps all or nothing.
+struct KeyFilesEnd {
+    static constexpr Kind kind = Kind::key_files_end;
+    Kind head = kind;
+    std::uint32_t count = 0;  // of PassedKeyFile datagrams before it
+};
+
+// `oneknockctl confirm`: the guard of --try stays.
+struct TrialConfirmed {
+    static constexpr Kind kind = Kind::trial_confirmed;
+    Kind head = kind;
+};
+
+struct ReloadRequest {
+    static constexpr Kind kind = Kind::reload_request;
+    Kind head = kind;
+};
+
+// The gatekeeper has loaded its keys and knows its clients.
+struct Ready {
+    static constexpr Kind kind = Kind::ready;
+    Kind head = kind;
+};
+
+inline constexpr std::size_t largest_datagram = 512;
+
+template <class T>
+[[nodiscard]] ByteSpan datagram_of(const T& message) {
+    static_assert(std::is_trivially_copyable_v<T> && sizeof(T) <= largest_datagram);
+    return {reinterpret_cast<const std::uint8_t*>(&message), sizeof message};
+}
+
+}  // namespace oneknock
