@@ -31,21 +31,26 @@ struct FirewallConfig {
     std::string set_ipv6;
 };
 
+inline constexpr const char* default_state = "/var/lib/oneknock";
+inline constexpr const char* default_socket = "/run/oneknock/control.sock";
+inline constexpr const char* default_user = "oneknock";
+
 struct DaemonConfig {
     std::string path;     // of this file, for messages
     std::string door;     // paths are absolute or resolved against this file's folder
     std::string clients;
-    std::vector<std::string> interfaces;  // at least one; "any" stands alone
+    std::vector<std::string> interfaces{"any"};  // at least one; "any" stands alone
     Seconds tolerance{60};                // 1s..1h
     Seconds grant_default{30};
     Seconds grant_maximum{3600};          // at most 65535 s
     FirewallConfig firewall;
-    std::string state;
-    std::string socket;
-    std::string user;
+    std::string state = default_state;
+    std::string socket = default_socket;
+    std::string user = default_user;
 };
 
-// Fields with a default may be left out of the file: all but "oneknock", "version", "door" and "clients".
+// Fields with a default may be left out of the file: all but "oneknock", "version", "door" and "clients". What is
+// wrong in the file is Exit::config.
 [[nodiscard]] Result<DaemonConfig> parse_daemon_config(std::string_view text, const std::string& path);
 [[nodiscard]] Result<DaemonConfig> read_daemon_config(const std::string& path);
 

@@ -54,6 +54,9 @@ struct Keyring {
 // Checks a client against its file's name ("NAME.json") and its door: every allowed service must exist.
 [[nodiscard]] Result<void> check_client(const Client& client, const Door& door, const std::string& file);
 
+// "ssh, web", for messages.
+[[nodiscard]] std::string service_names(const std::map<std::string, Service>& services);
+
 [[nodiscard]] SecretBytes door_text(const Door& door);
 [[nodiscard]] SecretBytes client_text(const Client& client);
 

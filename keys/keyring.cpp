@@ -1,0 +1,163 @@
+#include "keys/keyring.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+#include <system_error>
+
+#include "common/files.hpp"
+#include "common/json.hpp"
+#include "keys/fields.hpp"
+#include "keys/generations.hpp"
+#include "keys/names.hpp"
+
+namespace oneknock {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::vector<std::string> read_allow(json::Context& context, json::Object& object) {
+    std::vector<std::string> allow;
+    const json::Value* list = object.array("allow");
+    if (list == nullptr) return allow;
+    if (list->items.empty()) object.complain("allow", "must name at least one service; set \"revoked\" to close all");
+    for (const json::Value& item : list->items) {
+        if (item.kind != json::Value::Kind::string || !is_valid_name(item.text))
+            context.complain(item.line, "allow", "must be a list of names of services");
+        if (std::ranges::find(allow, item.text) != allow.end())
+            context.complain(item.line, "allow", json::quote(item.text) + " appears twice; remove one");
+        if (context.failed()) break;
+        allow.push_back(item.text);
+    }
+    return allow;
+}
+
+Result<Client> load_client(const std::string& path, const Door& door) {
+    const auto text = read_private_file(path);
+    if (!text) return tl::unexpected(text.error());
+    auto client = parse_client(text->text(), path);
+    if (!client) return client;
+    if (const auto checked = check_client(*client, door, path); !checked) return tl::unexpected(checked.error());
+    return client;
+}
+
+}  // namespace
+
+Result<Door> parse_door(std::string_view text, const std::string& name) {
+    const auto root = json::parse(text, name);
+    if (!root) return tl::unexpected(root.error());
+    json::Context context(name);
+    json::Object object(context, *root);
+    object.header("door");
+    Door door;
+    door.name = fields::name(object, "name");
+    door.address = fields::host(object, "address");
+    door.id = fields::door_id(object, "id");
+    door.span = fields::span(object, "span");
+    door.services = fields::services(context, object, "services");
+    door.generations = read_generations(context, object);
+    object.finish();
+    if (context.failed()) return tl::unexpected(*context.error());
+    return door;
+}
+
+Result<Client> parse_client(std::string_view text, const std::string& name) {
+    const auto root = json::parse(text, name);
+    if (!root) return tl::unexpected(root.error());
+    json::Context context(name);
+    json::Object object(context, *root);
+    object.header("client");
+    Client client;
+    client.name = fields::name(object, "name");
+    client.allow = read_allow(context, object);
+    client.source = fields::source(object, "source");
+    client.max_duration = fields::duration(object, "max_duration", fields::max_duration_rule);
+    object.null("connections");  // reserved for "one connection per knock"
+    client.revoked = fields::flag(object, "revoked");
+    client.expires = fields::optional_time(object, "expires");
+    client.generations = read_generations(context, object);
+    object.finish();
+    if (context.failed()) return tl::unexpected(*context.error());
+    return client;
+}
+
+Result<void> check_client(const Client& client, const Door& door, const std::string& file) {
+    // Else two files could hold clients of one name, and `revoke NAME` would not find the one it means.
+    if (fs::path(file).filename() != client.name + ".json")
+        return fail(Exit::data, file + ": holds the client " + json::quote(client.name) + "; rename the file to " +
+                                    client.name + ".json or correct its field \"name\"");
+    for (const std::string& service : client.allow)
+        if (!door.services.contains(service))
+            return fail(Exit::data, file + ": field \"allow\": the door has no service " + json::quote(service) +
+                                        "; it has " + service_names(door.services));
+    return {};
+}
+
+std::string service_names(const std::map<std::string, Service>& services) {
+    std::string names;
+    for (const auto& [name, service] : services) names += (names.empty() ? "" : ", ") + name;
+    return names;
+}
+
+SecretBytes door_text(const Door& door) {
+    JsonWriter writer;
+    writer.string("oneknock", "door");
+    writer.integer("version", 1);
+    writer.string("name", door.name);
+    writer.string("address", door.address);
+    writer.string("id", to_hex(door.id.bytes));
+    writer.string("span", door.span.text());
+    writer.begin_object("services");
+    for (const auto& [name, service] : door.services) writer.string(name, service.text());
+    writer.end();
+    write_generations(writer, door.generations);
+    return std::move(writer).finish();
+}
+
+SecretBytes client_text(const Client& client) {
+    JsonWriter writer;
+    writer.string("oneknock", "client");
+    writer.integer("version", 1);
+    writer.string("name", client.name);
+    writer.strings("allow", client.allow);
+    writer.string("source", client.source.text());
+    writer.duration("max_duration", client.max_duration);
+    writer.null("connections");
+    writer.boolean("revoked", client.revoked);
+    writer.time_or_null("expires", client.expires);
+    write_generations(writer, client.generations);
+    return std::move(writer).finish();
+}
+
+Result<std::vector<std::string>> client_paths(const std::string& folder) {
+    std::vector<std::string> paths;
+    std::error_code error;
+    for (fs::directory_iterator at(folder, error), end; !error && at != end; at.increment(error)) {
+        const std::string name = at->path().filename().string();
+        if (name.ends_with(".json") && !name.starts_with('.')) paths.push_back(at->path().string());
+    }
+    if (error) {
+        errno = error.value();
+        return tl::unexpected(system_error("read the clients' folder", folder, Exit::no_input));
+    }
+    std::ranges::sort(paths);
+    return paths;
+}
+
+Result<Keyring> load_keyring(const std::string& door_path, const std::string& clients_folder) {
+    const auto text = read_private_file(door_path);
+    if (!text) return tl::unexpected(text.error());
+    auto door = parse_door(text->text(), door_path);
+    if (!door) return tl::unexpected(door.error());
+    const auto paths = client_paths(clients_folder);
+    if (!paths) return tl::unexpected(paths.error());
+    Keyring keyring{std::move(*door), {}};
+    for (const std::string& path : *paths) {
+        auto client = load_client(path, keyring.door);
+        if (!client) return tl::unexpected(client.error());
+        keyring.clients.push_back(std::move(*client));
+    }
+    return keyring;
+}
+
+}  // namespace oneknock
