@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <filesystem>
 
-#include <sys/un.h>
-
 #include "common/files.hpp"
 #include "common/json.hpp"
 #include "keys/fields.hpp"
@@ -30,9 +28,9 @@ std::string read_path(json::Object& object, std::string_view field, const std::s
 
 std::string read_socket(json::Object& object, const std::string& file) {
     std::string path = read_path(object, "socket", file, default_socket);
-    if (path.size() >= sizeof sockaddr_un::sun_path)
+    if (path.size() > longest_socket_path)
         object.complain("socket", "is too long for a socket: " + std::to_string(path.size()) + " characters, at most " +
-                                      std::to_string(sizeof sockaddr_un::sun_path - 1));
+                                      std::to_string(longest_socket_path));
     return path;
 }
 

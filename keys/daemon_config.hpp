@@ -34,6 +34,7 @@ struct FirewallConfig {
 inline constexpr const char* default_state = "/var/lib/oneknock";
 inline constexpr const char* default_socket = "/run/oneknock/control.sock";
 inline constexpr const char* default_user = "oneknock";
+inline constexpr std::size_t longest_socket_path = 107;  // sockaddr_un::sun_path, less the zero behind it
 
 struct DaemonConfig {
     std::string path;     // of this file, for messages

@@ -157,6 +157,7 @@ Result<Keyring> load_keyring(const std::string& door_path, const std::string& cl
         if (!client) return tl::unexpected(client.error());
         keyring.clients.push_back(std::move(*client));
     }
+    std::ranges::sort(keyring.clients, {}, &Client::name);  // not quite the order of the files: '-' is less than '.'
     return keyring;
 }
 

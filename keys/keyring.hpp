@@ -1,4 +1,5 @@
-// What the server holds: the door (kind "door", DIR/door.json) and its clients (kind "client", DIR/clients.d/NAME.json).
+// What the server holds: the door (kind "door", DIR/door.json) and its clients (kind "client",
+// DIR/clients.d/NAME.json).
 #pragma once
 
 #include <cstdint>

@@ -20,7 +20,9 @@ bool is_valid_name(std::string_view name) {
 bool is_valid_interface_name(std::string_view name) {
     // The kernel's dev_valid_name() also refuses ':' and, as white space of Latin-1, 0xa0; control characters it would
     // take, but they have no business in our log lines.
-    const auto is_refused = [](char c) { return (c >= 0 && c <= ' ') || c == '/' || c == ':' || c == 0x7f || c == '\xa0'; };
+    const auto is_refused = [](char c) {
+        return (c >= 0 && c <= ' ') || c == '/' || c == ':' || c == 0x7f || c == '\xa0';
+    };
     return !name.empty() && name.size() <= longest_interface_name && name != "." && name != ".." &&
            std::ranges::none_of(name, is_refused);
 }

@@ -1,0 +1,121 @@
+#include "keys/keygen/arguments.hpp"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "common/json.hpp"
+#include "keys/daemon_config.hpp"
+#include "keys/fields.hpp"
+#include "keys/names.hpp"
+
+namespace oneknock::keygen {
+namespace {
+
+tl::unexpected<Error> refuse(const std::string& text, std::string_view what) {
+    return fail(Exit::usage, json::quote(text) + " " + std::string(what));
+}
+
+Result<std::string> absolute(const std::string& path) {
+    std::error_code error;
+    const auto whole = std::filesystem::absolute(path, error);
+    if (error) return refuse(path, "has no place: the current folder is gone");
+    return whole.lexically_normal().string();
+}
+
+}  // namespace
+
+Result<std::string> name_argument(const std::string& text) {
+    if (!is_valid_name(text)) return refuse(text, "is not a name: " + std::string(name_rule));
+    return text;
+}
+
+Result<std::string> host_argument(const std::string& text) {
+    if (!is_valid_host(text)) return refuse(text, "cannot be an address: " + std::string(host_rule));
+    return text;
+}
+
+Result<std::string> path_argument(const std::string& text) {
+    if (text.empty()) return fail(Exit::usage, "must not be empty");
+    return text;
+}
+
+Result<std::string> folder_argument(const std::string& text) {
+    auto path = path_argument(text);
+    while (path && path->size() > 1 && path->back() == '/') path->pop_back();
+    return path;
+}
+
+Result<std::string> state_argument(const std::string& text) {
+    return path_argument(text).and_then(absolute);
+}
+
+Result<std::string> socket_argument(const std::string& text) {
+    const auto path = state_argument(text);
+    if (path && path->size() > longest_socket_path)
+        return refuse(*path, "is too long for a socket, which may have " + std::to_string(longest_socket_path) +
+                                 " characters");
+    return path;
+}
+
+Result<std::map<std::string, Service>> services_argument(const std::vector<std::string>& texts) {
+    std::map<std::string, Service> services;
+    for (const std::string& text : texts) {
+        const auto equals = text.find('=');
+        const std::string name = text.substr(0, equals);
+        const auto service = Service::parse(equals == text.npos ? "" : text.substr(equals + 1));
+        if (!service) return refuse(text, "is not a name and a service like ssh=tcp/22 or vpn=udp/51820");
+        if (!is_valid_name(name)) return refuse(name, "is not a name: " + std::string(name_rule));
+        const auto same = std::ranges::find(services, *service, [](const auto& entry) { return entry.second; });
+        if (same != services.end())
+            return refuse(text, "names a service that is already called " + json::quote(same->first));
+        if (!services.emplace(name, *service).second) return refuse(name, "names two services");
+    }
+    return services;
+}
+
+Result<std::vector<std::string>> interfaces_argument(const std::vector<std::string>& texts) {
+    for (auto text = texts.begin(); text != texts.end(); ++text) {
+        if (!is_valid_interface_name(*text))
+            return refuse(*text, "cannot be an interface: " + std::string(interface_rule));
+        if (std::find(texts.begin(), text, *text) != text) return refuse(*text, "appears twice");
+        if (*text == "any" && texts.size() > 1)
+            return refuse(*text, "stands for all interfaces; leave it or the others out");
+    }
+    return texts;
+}
+
+Result<std::vector<std::string>> names_argument(const std::vector<std::string>& texts) {
+    std::vector<std::string> names;
+    for (const std::string& text : texts) {
+        if (!is_valid_name(text)) return refuse(text, "is not a service's name: " + std::string(name_rule));
+        if (std::ranges::find(names, text) == names.end()) names.push_back(text);
+    }
+    return names;
+}
+
+Result<PortSpan> span_argument(const std::string& text) { return PortSpan::parse(text); }
+
+Result<SourcePolicy> source_argument(const std::string& text) {
+    const auto policy = SourcePolicy::parse(text);
+    if (!policy)
+        return refuse(text, "is not same, observed, any or a network like 192.0.2.0/24 (without bits set behind the "
+                            "prefix)");
+    return *policy;
+}
+
+Result<Seconds> max_duration_argument(const std::string& text) {
+    const auto duration = parse_seconds(text);
+    if (!duration || *duration < Seconds{1} || *duration > fields::longest_duration)
+        return refuse(text, "is not a duration like 90s, 5m or 2h, from 1s to " +
+                                duration_text(fields::longest_duration));
+    return *duration;
+}
+
+Result<std::optional<UnixTime>> date_argument(const std::string& text) {
+    constexpr std::size_t length_of_a_day = 10;
+    const auto time = parse_time(text.size() == length_of_a_day ? text + "T00:00:00Z" : text);
+    if (!time) return refuse(text, "is not a date like 2027-01-31 or a time like 2027-01-31T12:00:00Z");
+    return time;
+}
+
+}  // namespace oneknock::keygen

@@ -1,0 +1,115 @@
+#include "keys/keygen/command_line.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include "common/log.hpp"
+#include "keys/keygen/arguments.hpp"
+
+namespace oneknock::keygen {
+namespace {
+
+// An option whose text goes through `parse`; a refusal becomes one of CLI11's errors, which names the option.
+template <class Text, class T>
+CLI::Option* add_value(CLI::App& app, const std::string& names, T& value, Result<T> (*parse)(const Text&),
+                       const std::string& type, const std::string& description) {
+    const auto take = [names, &value, parse](const Text& text) {
+        auto parsed = parse(text);
+        if (!parsed) throw CLI::ValidationError(names, parsed.error().message);
+        value = std::move(*parsed);
+    };
+    return app.add_option_function<Text>(names, take, description)
+        ->type_name(type)
+        ->allow_extra_args(false);  // one value each time: what follows may be another word
+}
+
+void add_folder(CLI::App& app, std::string& folder) {
+    add_value(app, "--dir", folder, folder_argument, "DIR", "The door's folder, like /etc/oneknock")->required();
+}
+
+void add_client(CLI::App& app, std::string& client) {
+    add_value(app, "CLIENT", client, name_argument, "", "The client's name")->required();
+}
+
+void declare(CLI::App& app, Init& init) {
+    add_folder(app, init.folder);
+    add_value(app, "--name", init.name, name_argument, "NAME", "The door's name")->required();
+    add_value(app, "--address", init.address, host_argument, "HOST", "Where clients knock: a host name or an address")
+        ->required();
+    add_value(app, "--service", init.services, services_argument, "NAME=PROTOCOL/PORT",
+              "What knocks open, like ssh=tcp/22; may be given several times")
+        ->required();
+    add_value(app, "--span", init.span, span_argument, "SPAN", "The ports knocks use (default: 1024-65535)");
+    add_value(app, "--interface", init.interfaces, interfaces_argument, "IF",
+              "Listen on this interface alone; may be given several times (default: any)");
+    add_value(app, "--state", init.state, state_argument, "DIR",
+              std::string("The daemon's state folder (default: ") + default_state + ")");
+    add_value(app, "--socket", init.socket, socket_argument, "PATH",
+              std::string("The daemon's control socket (default: ") + default_socket + ")");
+}
+
+void declare(CLI::App& app, Add& add) {
+    add_folder(app, add.folder);
+    add_client(app, add.client);
+    add_value(app, "--allow", add.allow, names_argument, "SERVICE", "A service it may open; may be given several times")
+        ->required();
+    add_value(app, "--source", add.source, source_argument, "POLICY",
+              "Whom it may open for: same, observed, any or a network (default: same)");
+    add_value(app, "--max-duration", add.max_duration, max_duration_argument, "TIME",
+              "How long it may open for at most (default: 60s)");
+    add_value(app, "--expires", add.expires, date_argument, "DATE", "The key's end, like 2027-01-31 (default: none)");
+    add_value(app, "-o,--output", add.output, path_argument, "FILE", "The new key file; - is standard output")
+        ->required();
+}
+
+void declare(CLI::App& app, List& list) {
+    add_folder(app, list.folder);
+    app.add_flag("--json", list.json, "Print JSON instead of a table");
+}
+
+void declare(CLI::App& app, Revoke& revoke) {
+    add_folder(app, revoke.folder);
+    add_client(app, revoke.client);
+}
+
+// One subcommand: its words fill `options`, and `command` becomes a copy of them once all are read.
+template <class Options>
+void add_command(CLI::App& app, std::optional<Command>& command, Options& options, const std::string& word,
+                 const std::string& description) {
+    CLI::App* const sub = app.add_subcommand(word, description);
+    declare(*sub, options);
+    sub->callback([&command, &options] { command = options; });
+}
+
+Exit refuse(const CLI::App& app, const CLI::ParseError& error) {
+    const auto chosen = app.get_subcommands();
+    const std::string word = chosen.empty() ? "" : chosen.front()->get_name() + " ";
+    log::error(error.what());
+    log::info("see: oneknock-keygen " + word + "--help");
+    return Exit::usage;
+}
+
+}  // namespace
+
+CommandLine parse_command_line(int argc, char** argv) {
+    CLI::App app("Makes and manages the keys of a oneknock door", "oneknock-keygen");
+    app.set_version_flag("--version", "oneknock-keygen " ONEKNOCK_VERSION);
+    app.require_subcommand(1);
+    CommandLine result;
+    Init init;
+    Add add;
+    List list;
+    Revoke revoke;
+    add_command(app, result.command, init, "init", "Make a new door");
+    add_command(app, result.command, add, "add", "Add a client and write its key file");
+    add_command(app, result.command, list, "list", "List the clients; never shows a secret");
+    add_command(app, result.command, revoke, "revoke", "Close the door to a client for good");
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        result.command.reset();
+        result.exit = error.get_exit_code() == 0 ? static_cast<Exit>(app.exit(error)) : refuse(app, error);
+    }
+    return result;
+}
+
+}  // namespace oneknock::keygen

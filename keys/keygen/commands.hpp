@@ -1,0 +1,60 @@
+// The subcommands of oneknock-keygen and what each is told.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "common/address.hpp"
+#include "common/clock.hpp"
+#include "common/port_span.hpp"
+#include "common/result.hpp"
+#include "keys/daemon_config.hpp"
+#include "keys/source_policy.hpp"
+
+namespace oneknock::keygen {
+
+// A new door: DIR/oneknockd.json, DIR/door.json, DIR/clients.d/, and word of it in the daemon's state folder.
+struct Init {
+    std::string folder;
+    std::string name;
+    std::string address;
+    std::map<std::string, Service> services;
+    PortSpan span;
+    std::vector<std::string> interfaces{"any"};
+    std::string state = default_state;
+    std::string socket = default_socket;
+};
+
+// A new client: its file in DIR/clients.d, and its key file.
+struct Add {
+    std::string folder;
+    std::string client;
+    std::vector<std::string> allow;
+    SourcePolicy source;
+    Seconds max_duration{60};
+    std::optional<UnixTime> expires;
+    std::string output;  // "-" is standard output
+};
+
+struct List {
+    std::string folder;
+    bool json = false;
+};
+
+struct Revoke {
+    std::string folder;
+    std::string client;
+};
+
+using Command = std::variant<Init, Add, List, Revoke>;
+
+// Each does all of its work or none of it, and tells on standard error what it did.
+[[nodiscard]] Result<void> run(const Init& command);
+[[nodiscard]] Result<void> run(const Add& command);
+[[nodiscard]] Result<void> run(const List& command);
+[[nodiscard]] Result<void> run(const Revoke& command);
+
+}  // namespace oneknock::keygen

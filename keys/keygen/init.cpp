@@ -1,0 +1,70 @@
+#include "common/files.hpp"
+#include "common/log.hpp"
+#include "keys/keygen/commands.hpp"
+#include "keys/keygen/door_folder.hpp"
+#include "keys/keygen/new_door.hpp"
+#include "keys/keygen/output.hpp"
+
+namespace oneknock::keygen {
+namespace {
+
+Door make_door(const Init& command) {
+    Door door;
+    door.name = command.name;
+    door.address = command.address;
+    fill_random(door.id.bytes);
+    door.span = command.span;
+    door.services = command.services;
+    door.generations.push_back({1, Secret32::random(), read_clocks().wall, std::nullopt});
+    return door;
+}
+
+// The paths stay relative, so that the folder can be moved.
+DaemonConfig make_config(const Init& command) {
+    DaemonConfig config;
+    config.door = "door.json";
+    config.clients = "clients.d";
+    config.interfaces = command.interfaces;
+    config.state = command.state;
+    config.socket = command.socket;
+    return config;
+}
+
+Result<void> check_nothing_exists(const DoorFolder& folder) {
+    for (const std::string& path : {folder.config(), folder.door(), folder.clients()})
+        if (is_taken(path))
+            return fail(Exit::cannot_create,
+                        path + ": exists already and is left as it is; give the new door a folder of its own");
+    return {};
+}
+
+Result<void> write_folder(const DoorFolder& folder, const Door& door, const DaemonConfig& config, Undo& undo) {
+    const auto note = [&undo](const std::string& path) { return [&undo, path] { undo.made(path); }; };
+    if (!is_taken(folder.path()))
+        if (auto made = make_private_folder(folder.path()).map(note(folder.path())); !made) return made;
+    return make_private_folder(folder.clients())
+        .map(note(folder.clients()))
+        .and_then([&] { return create_private_file(folder.door(), door_text(door).bytes()); })
+        .map(note(folder.door()))
+        .and_then([&] { return create_private_file(folder.config(), as_bytes(daemon_config_text(config))); })
+        .map(note(folder.config()));
+}
+
+}  // namespace
+
+Result<void> run(const Init& command) {
+    const DoorFolder folder(command.folder);
+    if (auto checked = check_nothing_exists(folder); !checked) return checked;
+    const Door door = make_door(command);
+    Undo undo;
+    if (auto written = write_folder(folder, door, make_config(command), undo); !written) return written;
+    undo.keep();
+    announce_new_door(command.state, door.id);
+    log::info("wrote " + folder.config() + ", " + folder.door() + " and " + folder.clients());
+    log::info("next: oneknock-keygen add --dir " + folder.path() + " CLIENT --allow " +
+              command.services.begin()->first + " -o CLIENT.json");
+    log::info("then: oneknockd --config " + folder.config());
+    return {};
+}
+
+}  // namespace oneknock::keygen

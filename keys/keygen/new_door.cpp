@@ -1,0 +1,39 @@
+#include "keys/keygen/new_door.hpp"
+
+#include <filesystem>
+
+#include "common/bytes.hpp"
+#include "common/files.hpp"
+#include "common/log.hpp"
+#include "keys/keygen/output.hpp"
+
+namespace oneknock::keygen {
+namespace {
+
+namespace fs = std::filesystem;
+
+Result<void> make_state_folder(const std::string& state) {
+    std::error_code error;
+    if (fs::is_directory(state, error)) return {};
+    fs::create_directories(fs::path(state).parent_path(), error);  // what failed, the next line says
+    return make_private_folder(state);
+}
+
+}  // namespace
+
+void announce_new_door(const std::string& state, const DoorId& door) {
+    const std::string record = state + "/oneknock.db";
+    if (is_taken(record)) {
+        log::warning(record + " is the replay record of an earlier door; if that door is still in use, give this one " +
+                     "a state folder of its own (field \"state\" of oneknockd.json), else remove the record");
+        return;
+    }
+    const std::string text = to_hex(door.bytes) + "\n";
+    auto done = make_state_folder(state);
+    if (done) done = replace_file(state + "/new-door", as_bytes(text), 0644);
+    if (!done)
+        log::warning(done.error().message + "; so the daemon's first start will refuse knocks for one minute, as if " +
+                     "its replay record were lost");
+}
+
+}  // namespace oneknock::keygen

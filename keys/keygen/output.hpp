@@ -1,0 +1,44 @@
+// Making files and folders so that a command leaves either all of its work behind or none of it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <sys/types.h>
+
+#include "common/bytes.hpp"
+#include "common/result.hpp"
+
+namespace oneknock::keygen {
+
+// "." for a name alone.
+[[nodiscard]] std::string folder_of(const std::string& path);
+
+// Whether anything has this name, be it a dangling link.
+[[nodiscard]] bool is_taken(const std::string& path);
+
+// Mode 0700, durably. Refuses an existing one.
+[[nodiscard]] Result<void> make_private_folder(const std::string& path);
+
+// Puts `content` in the place of `path`, durably and in one step: a reader sees the old file or the new one. An
+// existing file's owner stays.
+[[nodiscard]] Result<void> replace_file(const std::string& path, ByteSpan content, mode_t mode);
+
+[[nodiscard]] Result<void> write_standard_output(ByteSpan content);
+
+// What a command has made so far. It goes away again unless the command gets to keep().
+class Undo {
+public:
+    Undo() = default;
+    ~Undo();
+    Undo(const Undo&) = delete;
+    Undo& operator=(const Undo&) = delete;
+
+    void made(const std::string& path) { paths_.push_back(path); }
+    void keep() { paths_.clear(); }
+
+private:
+    std::vector<std::string> paths_;
+};
+
+}  // namespace oneknock::keygen

@@ -1,0 +1,23 @@
+#include "common/log.hpp"
+#include "keys/keygen/commands.hpp"
+#include "keys/keygen/door_folder.hpp"
+#include "keys/keygen/output.hpp"
+
+namespace oneknock::keygen {
+
+Result<void> run(const Revoke& command) {
+    const DoorFolder folder(command.folder);
+    auto client = folder.read_client(command.client);
+    if (!client) return tl::unexpected(client.error());
+    if (client->revoked) {
+        log::info(command.client + " was revoked already");
+        return {};
+    }
+    client->revoked = true;
+    if (auto written = replace_file(folder.client(command.client), client_text(*client).bytes(), 0600); !written)
+        return written;
+    log::info("revoked " + command.client + "; a running daemon closes what it opened");
+    return {};
+}
+
+}  // namespace oneknock::keygen
