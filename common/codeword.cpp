@@ -47,6 +47,11 @@ std::optional<Codeword> Code::decode(const Codeword& word, std::span<const std::
     if (decode_rs_char(handle_.get(), corrected.data(), positions.data(), static_cast<int>(missing.size())) < 0)
         return std::nullopt;
     if (encode_bytes(corrected.data()) != corrected) return std::nullopt;
+    // Beyond the bound libfec may still guess right; a guess is not an answer.
+    std::size_t wrong = 0;
+    for (std::size_t i = 0; i < codeword_length; ++i)
+        if (corrected[i] != word[i] && std::ranges::find(missing, i) == missing.end()) ++wrong;
+    if (2 * wrong + missing.size() > codeword_length - k()) return std::nullopt;
     return corrected;
 }
 

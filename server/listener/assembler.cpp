@@ -1,0 +1,319 @@
+#include "server/listener/assembler.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace oneknock {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr std::size_t most_outstanding = 1024;   // a verdict takes well under a millisecond
+constexpr std::size_t most_known_sources = 4096;
+constexpr std::size_t most_known_words = 16;     // per source
+constexpr std::size_t own_window_only = 16;      // a source port with more pairs does not feed the merged window
+constexpr std::uint8_t conflict_patience = 4;    // new pairs before a conflicted window is tried again
+constexpr Instant quiet_time = milliseconds{2};  // before it is tried with every choice
+constexpr int random_choices = 200;
+constexpr double plentiful = 0.5;                // of a source's burst: below it no random choices are tried
+constexpr Instant budget_pause = milliseconds{1};
+constexpr std::size_t most_served = 256;         // windows looked at per call, so that packets get their turn
+
+constexpr Choice in_turn[] = {Choice::erase_conflicts, Choice::newest_positions, Choice::recent, Choice::oldest};
+
+}  // namespace
+
+Assembler::Assembler(CandidateSink& sink) : sink_(sink), outstanding_(most_outstanding) {}
+
+void Assembler::add_book(Book book) {
+    const auto slot = books_.add(std::move(book));
+    if (!slot) return;
+    table_.erase_book(*slot);
+    std::erase_if(known_, [&](const auto& entry) { return entry.first.first == *slot; });
+}
+
+void Assembler::packet(const Packet& packet, const Now& now) {
+    bool known_port = false;
+    books_.look_up(packet.destination_port, now.wall, [&](Books::Slot book, Symbol symbol) {
+        known_port = true;
+        feed(book, symbol, packet, now.steady);
+    });
+    if (!known_port) return;
+    ++counters_.symbols;
+    serve(now.steady);
+}
+
+// While a source uses one port, one window serves as its port's and as the merged one; with the second port it is
+// split, so that strangers' packets under the same address do not meet the knock's own.
+void Assembler::feed(Books::Slot book, Symbol symbol, const Packet& packet, Instant now) {
+    const WindowKey merged_key{packet.source, 0, book, true};
+    Index merged = table_.find(merged_key);
+    if (merged == no_index) {
+        merged = table_.insert(merged_key, now);
+        table_[merged].only_port = packet.source_port;
+    } else if (now - table_[merged].last_new > pair_lifetime) {
+        table_.empty(merged);
+        table_[merged].first_packet = now;
+        table_[merged].only_port = packet.source_port;
+    }
+    if (!table_[merged].split && table_[merged].only_port != packet.source_port) split(merged, now);
+
+    if (!table_[merged].split) {
+        if (add_pair(merged, symbol, now)) look(merged, symbol, now);
+        return;
+    }
+    const WindowKey own_key{packet.source, packet.source_port, book, false};
+    table_.touch(merged, now);  // the newest: making room for its port's window cannot take it
+    Index own = table_.find(own_key);
+    if (own == no_index) own = table_.insert(own_key, now);
+    if (add_pair(own, symbol, now)) look(own, symbol, now);
+    own = table_.find(own_key);
+    const bool alone = own != no_index && table_[own].full != no_index && table_.full(own).pairs_at_most() > own_window_only;
+    merged = table_.find(merged_key);
+    if (!alone && merged != no_index && add_pair(merged, symbol, now)) look(merged, symbol, now);
+}
+
+void Assembler::split(Index merged, Instant now) {
+    table_.touch(merged, now);
+    WindowKey own_key = table_[merged].key;
+    own_key.merged = false;
+    own_key.port = table_[merged].only_port;
+    if (const Index stale = table_.find(own_key); stale != no_index) table_.erase(stale);
+    const Index own = table_.insert(own_key, now);
+    table_[own].first_packet = table_[merged].first_packet;
+    if (table_[merged].full != no_index) {
+        table_.promote(own);
+        table_.full(own) = table_.full(merged);
+        if (table_.full(own).positions_at_most() >= code(own_key.source.family).k()) want_decode(own);
+        if (table_.full(own).pairs_at_most() > own_window_only) table_.empty(merged);
+    } else {
+        table_[own].small = table_[merged].small;
+        table_[own].small_count = table_[merged].small_count;
+    }
+    table_[merged].split = true;
+}
+
+// True if the pair is new to the window and worth a look.
+bool Assembler::add_pair(Index index, Symbol symbol, Instant now) {
+    const Tick tick = tick_of(now);
+    if (now - table_[index].last_new > pair_lifetime && !table_[index].key.merged) {
+        table_.empty(index);
+        table_[index].first_packet = now;
+    }
+    if (table_[index].full == no_index) {
+        WindowEntry& window = table_[index];
+        const auto end = window.small.begin() + window.small_count;
+        const auto same = std::find_if(window.small.begin(), end, [&](const SmallPair& p) { return p.symbol == symbol; });
+        if (same != end) {
+            same->seen = tick;
+            return false;
+        }
+        if (window.small_count < small_pairs) {
+            window.small[window.small_count++] = {symbol, tick};
+            table_.touch(index, now);
+            return false;
+        }
+        table_.promote(index);
+    }
+    Window& window = table_.full(index);
+    if (window.swallows(symbol, tick)) return false;
+    if (!window.add(symbol, tick)) return false;
+    table_.touch(index, now);
+    return true;
+}
+
+// A new pair came to a full window: is there reason to decode?
+void Assembler::look(Index index, Symbol symbol, Instant now) {
+    Window& window = table_.full(index);
+    const std::size_t k = code(table_[index].key.source.family).k();
+    if (window.positions_at_most() < k) return;
+    if (window.pending && (*window.pending)[symbol.position] == symbol.byte) {
+        if (window.agreeing(*window.pending, tick_of(now)) >= k + agreeing_beyond_k)
+            done(table_[index].key, Codeword(*window.pending), now);
+        return;
+    }
+    ++window.new_pairs;
+    if (window.conflicted && window.new_pairs < conflict_patience) {
+        want_quiet_retry(index, now);
+        return;
+    }
+    want_decode(index);
+}
+
+void Assembler::want_decode(Index index) {
+    if (std::exchange(table_[index].queued, true)) return;
+    queue_.push_back(refer(index));
+}
+
+void Assembler::want_quiet_retry(Index index, Instant now) {
+    if (std::exchange(table_[index].quiet_due, true)) return;
+    quiet_.push_back({refer(index), now});
+}
+
+// Round-robin: a window over budget goes to the back and keeps its turn.
+void Assembler::serve(Instant now) {
+    for (std::size_t served = 0; served < most_served && !queue_.empty(); ++served) {
+        const Reference next = queue_.front();
+        queue_.pop_front();
+        if (!exists(next)) continue;
+        table_[next.index].queued = false;
+        if (table_[next.index].full != no_index) decode_in_turn(next.index, now);
+    }
+}
+
+void Assembler::decode_in_turn(Index index, Instant now) {
+    if (!spend(index, now)) {
+        want_decode(index);
+        return;
+    }
+    const Reference self = refer(index);
+    table_.full(index).new_pairs = 0;
+    if (attempt(index, Choice::newest, now) || !exists(self) || table_[index].full == no_index) return;
+    Window& window = table_.full(index);
+    if (!window.conflicted) return;
+    want_quiet_retry(index, now);
+    if (spend(index, now)) attempt(index, in_turn[window.turn++ % std::size(in_turn)], now);
+}
+
+bool Assembler::spend(Index index, Instant now) {
+    SourceEntry& source = table_.source(index);
+    refill(source.tokens, source.refilled, now, decodes_per_source);
+    refill(tokens_, refilled_, now, decodes_in_all);
+    if (source.tokens < 1 || tokens_ < 1) return false;
+    source.tokens -= 1;
+    tokens_ -= 1;
+    return true;
+}
+
+// Decodes once. True if the window has a word now: handed over, or done.
+bool Assembler::attempt(Index index, Choice choice, Instant now) {
+    Window& window = table_.full(index);
+    const WindowKey key = table_[index].key;
+    const Code& family_code = code(key.source.family);
+    const Tick tick = tick_of(now);
+    const Selection selection = window.select(choice, tick, family_code.k(), known(key));
+    window.conflicted = selection.conflicted;
+    if (selection.present() < family_code.k()) return false;
+    ++counters_.decodes;
+    const auto word = family_code.decode(selection.word, selection.missing_span());
+    if (!word || window.is_rejected(*word)) return false;
+    const bool certain = window.agreeing(*word, tick) >= family_code.k() + agreeing_beyond_k;
+    if (window.pending != *word) {
+        if (!offer(index, *word)) {
+            want_decode(index);  // no room: keeps its turn
+            return false;
+        }
+        window.pending = *word;
+    }
+    if (certain) done(key, *word, now);
+    return true;
+}
+
+bool Assembler::offer(Index index, const Codeword& word) {
+    const WindowEntry& window = table_[index];
+    const Book& book = books_.at(window.key.book);
+    Candidate candidate;
+    candidate.ticket = next_ticket_;
+    candidate.epoch = book.epoch.value;
+    candidate.door_generation = book.door_generation;
+    candidate.source = window.key.source;
+    candidate.message = code(window.key.source.family).message_of(word);
+    candidate.first_packet_ns = window.first_packet.count();
+    if (!sink_.offer(candidate)) return false;
+    outstanding_[next_ticket_ % most_outstanding] = {next_ticket_, refer(index), window.key, word};
+    ++next_ticket_;
+    ++counters_.candidates;
+    return true;
+}
+
+void Assembler::verdict(Ticket ticket, bool verified, Instant now) {
+    const Outstanding answered = outstanding_[ticket % most_outstanding];
+    if (answered.ticket != ticket || ticket == 0) return;
+    outstanding_[ticket % most_outstanding].ticket = 0;
+    if (verified) {
+        remember(answered.key, answered.word);
+        done(answered.key, answered.word, now);
+    } else if (exists(answered.window) && table_[answered.window.index].full != no_index) {
+        table_.full(answered.window.index).reject(answered.word);
+    }
+    serve(now);
+}
+
+// The word's pairs leave the window it was found in and the merged one; what remains is tried at once. A word found
+// before its source was split is in the first port's window as well.
+void Assembler::done(const WindowKey& key, const Codeword& word, Instant now) {
+    const WindowKey merged_key{key.source, 0, key.book, true};
+    if (!key.merged) finish_in(key, word, now);
+    finish_in(merged_key, word, now);
+    if (!key.merged) return;
+    if (const Index merged = table_.find(merged_key); merged != no_index && table_[merged].split)
+        finish_in({key.source, table_[merged].only_port, key.book, false}, word, now);
+}
+
+void Assembler::finish_in(const WindowKey& key, const Codeword& word, Instant now) {
+    const Index index = table_.find(key);
+    if (index == no_index) return;
+    if (table_[index].full == no_index) {
+        if (!key.merged) return;   // a port's small window that was emptied since
+        table_.promote(index);     // a merged one must swallow what is still to come
+    }
+    Window& window = table_.full(index);
+    window.finish(word, tick_of(now));
+    if (window.positions_at_most() == 0) table_[index].first_packet = now;
+    if (window.positions_at_most() >= code(key.source.family).k()) want_decode(index);
+}
+
+void Assembler::remember(const WindowKey& key, const Codeword& word) {
+    auto& words = known_[{key.book, key.source}];
+    if (std::ranges::find(words, word) != words.end()) return;
+    if (words.size() == most_known_words) words.erase(words.begin());
+    words.push_back(word);
+    if (known_.size() > most_known_sources)
+        known_.erase(known_.begin()->first == std::pair{key.book, key.source} ? std::next(known_.begin())
+                                                                               : known_.begin());
+}
+
+std::span<const Codeword> Assembler::known(const WindowKey& key) const {
+    const auto found = known_.find({key.book, key.source});
+    return found == known_.end() ? std::span<const Codeword>{} : std::span<const Codeword>{found->second};
+}
+
+std::optional<Instant> Assembler::next_due() const {
+    std::optional<Instant> due;
+    if (!queue_.empty()) due = refilled_ + budget_pause;
+    if (!quiet_.empty()) due = std::min(due.value_or(Instant::max()), quiet_.front().since + quiet_time);
+    return due;
+}
+
+void Assembler::advance(Instant now) {
+    retry_quiet(now);
+    serve(now);
+}
+
+// Windows in conflict to which nothing was added for 2 ms: every choice, then random ones while budget is plentiful.
+void Assembler::retry_quiet(Instant now) {
+    while (!quiet_.empty() && quiet_.front().since + quiet_time <= now) {
+        const Reference next = quiet_.front().window;
+        quiet_.pop_front();
+        if (!exists(next)) continue;
+        table_[next.index].quiet_due = false;
+        if (table_[next.index].full == no_index) continue;
+        if (table_[next.index].last_new + quiet_time > now) {  // not quiet yet
+            want_quiet_retry(next.index, table_[next.index].last_new);
+            continue;
+        }
+        bool found = false;
+        const auto try_choice = [&](Choice choice) {
+            found = found || !exists(next) || table_[next.index].full == no_index ||
+                    (spend(next.index, now) && attempt(next.index, choice, now));
+        };
+        try_choice(Choice::newest);
+        for (const Choice choice : in_turn) try_choice(choice);
+        for (int i = 0; i < random_choices && !found; ++i) {
+            if (table_.source(next.index).tokens < plentiful * decodes_per_source.burst) break;
+            try_choice(Choice::random);
+        }
+    }
+}
+
+}  // namespace oneknock

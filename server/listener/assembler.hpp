@@ -1,0 +1,112 @@
+// From symbols to candidate messages (docs/protocol.md, "Receiving", steps 2 to 4): which windows a packet feeds, when
+// a window is decoded and with which choice of bytes, and what becomes of a word afterwards. Pure: packets, verdicts
+// and the time come in; candidates go out through CandidateSink.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "common/clock.hpp"
+#include "common/codeword.hpp"
+#include "server/channel.hpp"
+#include "server/listener/books.hpp"
+#include "server/listener/budget.hpp"
+#include "server/listener/packet.hpp"
+#include "server/listener/window_table.hpp"
+
+namespace oneknock {
+
+class CandidateSink {
+public:
+    // False if there is no room: the word stays in its window and is offered again. The verdict must not be given from
+    // inside this call.
+    virtual bool offer(const Candidate& candidate) = 0;
+
+protected:
+    ~CandidateSink() = default;
+};
+
+class Assembler {
+public:
+    explicit Assembler(CandidateSink& sink);
+
+    void add_book(Book book);
+
+    // One packet; `now` never goes back.
+    void packet(const Packet& packet, const Now& now);
+
+    // The answer to a candidate. An unknown ticket is ignored: its window may be gone.
+    void verdict(Ticket ticket, bool verified, Instant now);
+
+    // When advance() must be called if no packet comes first; nothing if no work waits.
+    [[nodiscard]] std::optional<Instant> next_due() const;
+    void advance(Instant now);
+
+    struct Counters {
+        std::uint64_t symbols = 0;     // packets on a port of a live book
+        std::uint64_t decodes = 0;     // attempts
+        std::uint64_t candidates = 0;  // words offered
+    };
+    [[nodiscard]] const Counters& counters() const { return counters_; }
+    [[nodiscard]] const WindowTable& windows() const { return table_; }
+
+private:
+    struct Reference {  // to a window that may be gone
+        Index index;
+        std::uint32_t serial;
+    };
+    struct Waiting {
+        Reference window;
+        Instant since;
+    };
+    struct Outstanding {  // a candidate whose verdict is awaited
+        Ticket ticket = 0;
+        Reference window{no_index, 0};
+        WindowKey key;
+        Codeword word{};
+    };
+
+    void feed(Books::Slot book, Symbol symbol, const Packet& packet, Instant now);
+    void split(Index merged, Instant now);
+    bool add_pair(Index index, Symbol symbol, Instant now);
+    void look(Index index, Symbol symbol, Instant now);
+    void want_decode(Index index);
+    void want_quiet_retry(Index index, Instant now);
+
+    void serve(Instant now);
+    void retry_quiet(Instant now);
+    void decode_in_turn(Index index, Instant now);
+    bool spend(Index index, Instant now);
+    bool attempt(Index index, Choice choice, Instant now);
+    bool offer(Index index, const Codeword& word);
+    void done(const WindowKey& key, const Codeword& word, Instant now);
+    void finish_in(const WindowKey& key, const Codeword& word, Instant now);
+    void remember(const WindowKey& key, const Codeword& word);
+    [[nodiscard]] std::span<const Codeword> known(const WindowKey& key) const;
+    [[nodiscard]] bool exists(const Reference& r) { return table_[r.index].serial == r.serial && r.serial != 0; }
+    [[nodiscard]] Reference refer(Index index) { return {index, table_[index].serial}; }
+    [[nodiscard]] const Code& code(Family family) const { return family == Family::ipv4 ? code_ipv4_ : code_ipv6_; }
+
+    CandidateSink& sink_;
+    Books books_;
+    WindowTable table_;
+    Code code_ipv4_{Family::ipv4};
+    Code code_ipv6_{Family::ipv6};
+
+    std::deque<Reference> queue_;       // windows that want a decode, each at most once
+    std::deque<Waiting> quiet_;         // windows to be tried again when nothing more comes, by time
+    double tokens_ = -1;
+    Instant refilled_{};
+
+    std::vector<Outstanding> outstanding_;  // by ticket, a ring
+    Ticket next_ticket_ = 1;
+
+    // Verified words, for the life of their book: whole knocks recorded and sent again by others are passed over.
+    std::map<std::pair<Books::Slot, Address>, std::vector<Codeword>> known_;
+    Counters counters_;
+};
+
+}  // namespace oneknock

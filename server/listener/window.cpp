@@ -1,0 +1,136 @@
+#include "server/listener/window.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "common/secret.hpp"
+
+namespace oneknock {
+namespace {
+
+constexpr Tick recent_ticks = ticks_in(std::chrono::milliseconds{50});
+
+std::uint64_t fingerprint(const Codeword& word) {
+    std::uint64_t value = 0;
+    std::memcpy(&value, word.data() + hint_length, sizeof value);
+    return value | 1;  // 0 stands for an empty slot
+}
+
+}  // namespace
+
+bool Window::add(Symbol symbol, Tick now) {
+    Cell& cell = cells_[symbol.position];
+    std::size_t at = 0;
+    while (at < cell.count && cell.bytes[at] != symbol.byte) ++at;
+    bool is_new = at == cell.count || !is_live(cell.seen[at], now);
+    if (at == cell.count) {
+        if (cell.count == 0) ++positions_;
+        if (cell.count == pairs_per_position) {
+            --at;
+        } else {
+            ++cell.count;
+            ++pairs_;
+        }
+    }
+    for (; at > 0; --at) {  // to the front: the newest
+        cell.bytes[at] = cell.bytes[at - 1];
+        cell.seen[at] = cell.seen[at - 1];
+    }
+    cell.bytes[0] = symbol.byte;
+    cell.seen[0] = now;
+    return is_new;
+}
+
+bool Window::swallows(Symbol symbol, Tick now) const {
+    return std::ranges::any_of(swallowed_, [&](const Swallowed& s) {
+        return s.used && s.word[symbol.position] == symbol.byte && is_live(s.since, now);
+    });
+}
+
+// The bytes to choose from at one position, newest first; returns how many.
+std::size_t Window::pick_live(const Cell& cell, std::size_t position, Tick now, std::span<const Codeword> known,
+                              Picked& picked) {
+    std::size_t live = 0, unknown = 0;
+    Picked fresh{};
+    for (std::size_t i = 0; i < cell.count; ++i) {
+        if (!is_live(cell.seen[i], now)) continue;
+        picked[live++] = cell.bytes[i];
+        const bool is_known =
+            std::ranges::any_of(known, [&](const Codeword& w) { return w[position] == cell.bytes[i]; });
+        if (!is_known) fresh[unknown++] = cell.bytes[i];
+    }
+    if (live > 1 && unknown > 0) {
+        picked = fresh;
+        return unknown;
+    }
+    return live;
+}
+
+Selection Window::select(Choice choice, Tick now, std::size_t k, std::span<const Codeword> known) const {
+    Selection selection;
+    std::array<std::pair<Tick, std::uint8_t>, codeword_length> ages;
+    std::size_t present = 0;
+    for (std::size_t p = 0; p < codeword_length; ++p) {
+        const Cell& cell = cells_[p];
+        Picked picked{};
+        const std::size_t count = pick_live(cell, p, now, known, picked);
+        const bool too_old = choice == Choice::recent && count > 0 && now - cell.seen[0] > recent_ticks;
+        if (count > 1) selection.conflicted = true;
+        if (count == 0 || too_old || (choice == Choice::erase_conflicts && count > 1)) {
+            selection.missing[selection.missing_count++] = static_cast<std::uint8_t>(p);
+            continue;
+        }
+        std::size_t which = 0;
+        if (choice == Choice::oldest) which = count - 1;
+        if (choice == Choice::random) which = random_below(static_cast<std::uint32_t>(count));
+        selection.word[p] = picked[which];
+        ages[present++] = {now - cell.seen[0], static_cast<std::uint8_t>(p)};
+    }
+    const std::size_t keep = (k + codeword_length) / 2;
+    if (choice == Choice::newest_positions && present > keep) {
+        std::nth_element(ages.begin(), ages.begin() + static_cast<std::ptrdiff_t>(keep),
+                         ages.begin() + static_cast<std::ptrdiff_t>(present));
+        for (std::size_t i = keep; i < present; ++i) selection.missing[selection.missing_count++] = ages[i].second;
+    }
+    return selection;
+}
+
+std::size_t Window::agreeing(const Codeword& word, Tick now) const {
+    std::size_t count = 0;
+    for (std::size_t p = 0; p < codeword_length; ++p)
+        for (std::size_t i = 0; i < cells_[p].count; ++i)
+            if (cells_[p].bytes[i] == word[p] && is_live(cells_[p].seen[i], now)) ++count;
+    return count;
+}
+
+void Window::finish(const Codeword& word, Tick now) {
+    for (std::size_t p = 0; p < codeword_length; ++p) {
+        Cell& cell = cells_[p];
+        for (std::size_t i = 0; i < cell.count; ++i) {
+            if (cell.bytes[i] != word[p]) continue;
+            for (std::size_t j = i + 1; j < cell.count; ++j) {
+                cell.bytes[j - 1] = cell.bytes[j];
+                cell.seen[j - 1] = cell.seen[j];
+            }
+            --pairs_;
+            if (--cell.count == 0) --positions_;
+            break;
+        }
+    }
+    const auto already = std::ranges::find_if(swallowed_, [&](const Swallowed& s) { return s.used && s.word == word; });
+    Swallowed& slot =
+        already != swallowed_.end() ? *already : swallowed_[next_swallowed_++ % most_swallowed];
+    slot = {word, now, true};
+    if (pending == word) pending.reset();
+}
+
+void Window::reject(const Codeword& word) {
+    rejected_[next_rejected_++ % rejected_.size()] = fingerprint(word);
+    if (pending == word) pending.reset();
+}
+
+bool Window::is_rejected(const Codeword& word) const {
+    return std::ranges::find(rejected_, fingerprint(word)) != rejected_.end();
+}
+
+}  // namespace oneknock

@@ -1,0 +1,113 @@
+// What one source has said within the last seconds, under one codebook: distinct (position, byte) pairs with the
+// time each was last seen (docs/protocol.md, "Receiving", steps 3 and 4). Pure; fixed size; allocates nothing.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "common/clock.hpp"
+#include "common/codebook.hpp"
+#include "common/codeword.hpp"
+
+namespace oneknock {
+
+// Time in steps of 2^14 ns (16 microseconds), wrapping after 19 hours; only differences are used, and a window that
+// was quiet for longer than a pair lives is emptied before it is used again.
+using Tick = std::uint32_t;
+constexpr Tick tick_of(Instant now) { return static_cast<Tick>(now.count() >> 14); }
+constexpr Tick ticks_in(Instant duration) { return static_cast<Tick>(duration.count() >> 14); }
+inline constexpr Tick pair_lifetime_ticks = ticks_in(pair_lifetime);
+
+// How the bytes of conflicted positions are chosen. Positions with one pair are always taken as they are.
+enum class Choice : std::uint8_t {
+    newest,            // the byte seen last
+    erase_conflicts,   // leave conflicted positions out
+    newest_positions,  // the (k + 64) / 2 positions seen last, the rest left out
+    recent,            // only what came within the last 50 ms
+    oldest,            // the byte that was there first
+    random,
+};
+
+// What a choice hands to the decoder.
+struct Selection {
+    Codeword word{};
+    std::array<std::uint8_t, codeword_length> missing{};
+    std::size_t missing_count = 0;
+    bool conflicted = false;  // some position has several pairs
+
+    [[nodiscard]] std::size_t present() const { return codeword_length - missing_count; }
+    [[nodiscard]] std::span<const std::uint8_t> missing_span() const { return std::span(missing).first(missing_count); }
+};
+
+class Window {
+public:
+    static constexpr std::size_t pairs_per_position = 4;
+    static constexpr std::size_t most_swallowed = 8;
+
+    // Renews the pair; true if it was not there. A position that is full loses its oldest pair.
+    bool add(Symbol symbol, Tick now);
+
+    // True if the pair belongs to a word that was done within the last 5 s.
+    [[nodiscard]] bool swallows(Symbol symbol, Tick now) const;
+
+    // Positions that hold something, counting pairs whose time is over: an upper bound, for deciding whether to look.
+    [[nodiscard]] std::size_t positions_at_most() const { return positions_; }
+    [[nodiscard]] std::size_t pairs_at_most() const { return pairs_; }
+
+    // The bytes to decode. In conflicts, pairs of `known` words (verified ones of this source) are passed over.
+    [[nodiscard]] Selection select(Choice choice, Tick now, std::size_t k, std::span<const Codeword> known) const;
+
+    // Live pairs that are part of this word.
+    [[nodiscard]] std::size_t agreeing(const Codeword& word, Tick now) const;
+
+    // The word is done: its pairs leave, and are swallowed for 5 s.
+    void finish(const Codeword& word, Tick now);
+
+    // A word handed over for verification, whose answer is awaited.
+    std::optional<Codeword> pending;
+
+    void reject(const Codeword& word);  // it did not verify
+    [[nodiscard]] bool is_rejected(const Codeword& word) const;
+
+    std::uint8_t new_pairs = 0;  // since the last attempt
+    std::uint8_t turn = 0;       // of the choices tried in turn
+    bool conflicted = false;     // at the last attempt
+
+    // All live pairs, oldest use first within a position; for promotion and for splitting a source by port.
+    template <class Function>
+    void for_each_pair(Function function) const {
+        for (std::size_t p = 0; p < codeword_length; ++p)
+            for (std::size_t i = cells_[p].count; i > 0; --i)
+                function(Symbol{static_cast<std::uint8_t>(p), cells_[p].bytes[i - 1]}, cells_[p].seen[i - 1]);
+    }
+
+private:
+    // Newest first.
+    struct Cell {
+        std::array<Tick, pairs_per_position> seen{};
+        std::array<std::uint8_t, pairs_per_position> bytes{};
+        std::uint8_t count = 0;
+    };
+    struct Swallowed {
+        Codeword word{};
+        Tick since = 0;
+        bool used = false;
+    };
+    using Picked = std::array<std::uint8_t, pairs_per_position>;
+
+    static bool is_live(Tick seen, Tick now) { return now - seen <= pair_lifetime_ticks; }
+    static std::size_t pick_live(const Cell& cell, std::size_t position, Tick now, std::span<const Codeword> known,
+                                 Picked& picked);
+
+    std::array<Cell, codeword_length> cells_{};
+    std::array<Swallowed, most_swallowed> swallowed_{};
+    std::array<std::uint64_t, 4> rejected_{};  // the first tag bytes: a collision costs one attempt
+    std::uint8_t next_swallowed_ = 0;
+    std::uint8_t next_rejected_ = 0;
+    std::uint8_t positions_ = 0;
+    std::uint16_t pairs_ = 0;
+};
+
+}  // namespace oneknock

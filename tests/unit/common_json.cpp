@@ -1,0 +1,56 @@
+#include "common/json.hpp"
+
+#include "tests/catch.hpp"
+
+using namespace oneknock;
+
+namespace {
+
+std::string error_of(std::string_view text) {
+    const auto value = json::parse(text, "f.json");
+    if (!value) return value.error().message;
+    json::Context context("f.json");
+    json::Object object(context, *value);
+    object.header("door");
+    (void)object.string("name");
+    (void)object.optional_integer("count", 0, 10);
+    object.finish();
+    return context.error() ? context.error()->message : "";
+}
+
+}  // namespace
+
+TEST_CASE("a strict reading names file, line and field") {
+    CHECK(error_of(R"({"oneknock":"door","version":1,"name":"a"})").empty());
+    CHECK(error_of("{\"oneknock\":\"door\",\"version\":1, // a comment\n \"x-note\":[1,{\"b\":2}],\n\"name\":\"a\"}").empty());
+    CHECK_THAT(error_of("{\"oneknock\":\"door\",\n\"version\":1,\n\"name\":\"a\",\n\"nmae\":1}"),
+               Catch::StartsWith("f.json:4: field \"nmae\": is unknown"));
+    CHECK_THAT(error_of("{\"oneknock\":\"door\",\n\"version\":1,\n\"name\":\"a\",\n\"name\":\"b\"}"),
+               Catch::StartsWith("f.json:4: field \"name\" appears twice"));
+    CHECK_THAT(error_of("{\"oneknock\":\"door\",\n\"version\":2\n,\"name\":\"a\"}"),
+               Catch::StartsWith("f.json:2: field \"version\": 2 is newer"));
+    CHECK_THAT(error_of("{\"oneknock\":\"client\",\"version\":1,\"name\":\"a\"}"), Catch::Contains("kind \"door\" is wanted"));
+    CHECK_THAT(error_of("{\"oneknock\":\"door\",\"version\":1}"), Catch::StartsWith("f.json:1: field \"name\": is missing"));
+    CHECK_THAT(error_of("{\"oneknock\":\"door\",\"version\":1,\"name\":1}"), Catch::Contains("must be a string"));
+    CHECK_THAT(error_of("{\"oneknock\":\"door\",\"version\":1,\"name\":\"a\",\n\n\"count\":11}"),
+               Catch::StartsWith("f.json:3: field \"count\": must be from 0 to 10"));
+    CHECK_THAT(error_of("{\"oneknock\":\"door\",\n\"version\":1,"), Catch::StartsWith("f.json:2: not valid JSON"));
+    CHECK_THAT(error_of("[]"), Catch::Contains("must be an object"));
+    CHECK_THAT(error_of(""), Catch::StartsWith("f.json:1: not valid JSON"));
+    CHECK_THAT(error_of(std::string(40, '[')), Catch::Contains("nested too deeply"));
+}
+
+TEST_CASE("secrets are decoded into locked memory and never quoted in an error") {
+    const auto good = json::parse(R"({"secret":"AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA="})", "f");
+    REQUIRE(good);
+    CHECK(good->members[0].value.text.empty());
+    REQUIRE(good->members[0].value.secret);
+    CHECK(good->members[0].value.secret->bytes()[31] == 0x20);
+    for (const char* bad : {R"({"secret":"c2hvcnQ="})", R"({"secret":"AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHy*="})",
+                            R"({"secret":"AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA="", )"}) {
+        const auto refused = json::parse(bad, "f");
+        REQUIRE_FALSE(refused);
+        CHECK(refused.error().message.find("AQID") == std::string::npos);
+        CHECK(refused.error().message.find("c2ho") == std::string::npos);
+    }
+}

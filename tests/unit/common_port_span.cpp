@@ -1,0 +1,28 @@
+#include "common/port_span.hpp"
+
+#include "tests/catch.hpp"
+
+using namespace oneknock;
+
+TEST_CASE("spans are unions of ranges minus unions of excluded ranges, in any order") {
+    struct Row {
+        const char* text;
+        std::size_t ports;
+    };
+    for (const auto& [text, ports] : {Row{"1024-65535", 64512}, Row{"20000-36383", 16384}, Row{"1-65535", 65535},
+                                      Row{"1024-65535,!8000-8999", 63512}, Row{"!8000-8999,1024-65535", 63512},
+                                      Row{"!8500-9500,1024-65535,!2049,!8000-8999", 63010},
+                                      Row{"30000-65535,1024-40000", 64512}}) {
+        const auto span = PortSpan::parse(text);
+        REQUIRE(span);
+        CHECK(span->ports().size() == ports);
+        CHECK(span->text() == text);
+        CHECK(std::is_sorted(span->ports().begin(), span->ports().end()));
+    }
+}
+
+TEST_CASE("spans that are malformed or too small are refused") {
+    for (const char* text : {"", ",", "1024", "20000-36382", "0-65535", "1024-65536", "65535-1024", "1024 - 65535",
+                             "1024-65535,", "a-b", "1024-65535,!", "1024-65535,8000-", "+1-65535", "!1-2", "1024--65535"})
+        CHECK_FALSE(PortSpan::parse(text));
+}

@@ -1,0 +1,330 @@
+// The assembler on its own, with keys that verify: what a network and an attacker can do to a knock's packets.
+#include "server/listener/assembler.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <deque>
+
+#include "common/knock.hpp"
+#include "tests/catch.hpp"
+
+using namespace oneknock;
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+
+namespace {
+
+const Address client_ipv4 = *Address::parse("192.0.2.7");
+const Address client_ipv6 = *Address::parse("2001:db8::7");
+constexpr UnixTime start{Seconds{1'800'000'000}};
+
+// A door with one client, an assembler with its book, and a gatekeeper that answers after 100 microseconds.
+class House final : public CandidateSink {
+public:
+    explicit House(const char* span_text = "1024-65535") : span(*PortSpan::parse(span_text)) {
+        assembler.add_book({epoch_of(start), 1, start - Seconds{3700}, start + Seconds{3700},
+                            Codebook::build(codebook_seed(door_secret, door, epoch_of(start)), span)});
+    }
+
+    bool offer(const Candidate& candidate) override {
+        const bool verified = unseal(candidate.message, keys, door).has_value();
+        if (verified) accepted.push_back(candidate.message.tag());
+        verdicts.push_back({clock + microseconds{100}, candidate.ticket, verified});
+        return true;
+    }
+
+    [[nodiscard]] Knock knock(const Address& address) {
+        Request request;
+        request.port = 22;
+        request.address = address;
+        request.time = static_cast<std::uint32_t>(start.time_since_epoch().count());
+        fill_random(request.nonce);
+        return make_knock(request, client_secret, door_secret, door, span);
+    }
+
+    void pass_until(Instant time) {
+        for (;;) {
+            Instant next = time;
+            if (!verdicts.empty()) next = std::min(next, verdicts.front().when);
+            if (const auto due = assembler.next_due()) next = std::min(next, std::max(*due, clock));
+            clock = std::max(clock, next);
+            if (!verdicts.empty() && verdicts.front().when <= clock) {
+                const auto verdict = verdicts.front();
+                verdicts.pop_front();
+                assembler.verdict(verdict.ticket, verdict.verified, clock);
+            } else if (assembler.next_due() && *assembler.next_due() <= clock && clock < time) {
+                assembler.advance(clock);
+                clock += microseconds{10};
+            } else if (clock >= time) {
+                return;
+            }
+        }
+    }
+
+    void send(std::uint16_t port, const Address& source, std::uint16_t source_port, Instant time) {
+        pass_until(time);
+        assembler.packet({source, source_port, port}, {start + std::chrono::floor<Seconds>(clock), clock});
+    }
+
+    [[nodiscard]] std::size_t distinct_accepted() const {
+        auto tags = accepted;
+        std::sort(tags.begin(), tags.end());
+        return static_cast<std::size_t>(std::unique(tags.begin(), tags.end()) - tags.begin());
+    }
+
+    struct DueVerdict {
+        Instant when;
+        Ticket ticket;
+        bool verified;
+    };
+
+    PortSpan span;
+    Secret32 door_secret = Secret32::random();
+    Secret32 client_secret = Secret32::random();
+    DoorId door{{7}};
+    MessageKeys keys = derive_message_keys(client_secret);
+    Instant clock{Seconds{1000}};
+    std::deque<DueVerdict> verdicts;
+    std::vector<Tag> accepted;
+    Assembler assembler{*this};
+};
+
+std::vector<std::uint16_t> shuffled(const Knock& knock, std::size_t keep = codeword_length) {
+    std::vector<std::uint16_t> ports(knock.ports.begin(), knock.ports.end());
+    for (std::size_t i = 0; i + 1 < ports.size(); ++i)
+        std::swap(ports[i], ports[i + random_below(static_cast<std::uint32_t>(ports.size() - i))]);
+    ports.resize(keep);
+    return ports;
+}
+
+// What is on the wire, by time.
+struct Sent {
+    Instant time;
+    std::uint16_t port;
+    Address source;
+    std::uint16_t source_port;
+};
+
+class Wire {
+public:
+    void burst(const std::vector<std::uint16_t>& ports, const Address& source, std::uint16_t source_port, Instant from,
+               Instant length) {
+        for (std::size_t i = 0; i < ports.size(); ++i)
+            packets_.push_back({from + length * static_cast<long>(i) / static_cast<long>(ports.size()), ports[i], source,
+                                source_port});
+    }
+    // Random ports of the widest span; source port 0: a random one each.
+    void junk(int per_second, const Address& source, std::uint16_t source_port, Instant from, Instant until) {
+        const auto gap = Instant{1'000'000'000 / per_second};
+        for (Instant t = from; t < until; t += gap)
+            packets_.push_back({t, static_cast<std::uint16_t>(1024 + random_below(64512)), source,
+                                source_port != 0 ? source_port : static_cast<std::uint16_t>(1024 + random_below(60000))});
+    }
+    void deliver(House& house) {
+        std::stable_sort(packets_.begin(), packets_.end(), [](const Sent& a, const Sent& b) { return a.time < b.time; });
+        const Instant begin = house.clock;
+        for (const Sent& p : packets_) house.send(p.port, p.source, p.source_port, begin + p.time);
+        house.pass_until(begin + packets_.back().time + milliseconds{50});
+    }
+
+private:
+    std::vector<Sent> packets_;
+};
+
+}  // namespace
+
+TEST_CASE("a clean knock is one candidate and one decode, in any order, with duplicates") {
+    for (const Address& address : {client_ipv4, client_ipv6}) {
+        House house;
+        const Knock knock = house.knock(address);
+        auto ports = shuffled(knock);
+        const auto again = shuffled(knock, 20);
+        ports.insert(ports.begin() + 30, again.begin(), again.end());
+        Wire wire;
+        wire.burst(ports, address, 4000, {}, milliseconds{1});
+        wire.deliver(house);
+        CHECK(house.accepted == std::vector{knock.message.tag()});
+        CHECK(house.assembler.counters().decodes == 1);
+        CHECK(house.assembler.counters().candidates == 1);
+    }
+}
+
+TEST_CASE("any k of 64 packets are enough and k - 1 are not") {
+    for (const Address& address : {client_ipv4, client_ipv6}) {
+        const std::size_t k = message_length(address.family);
+        for (int i = 0; i < 300; ++i) {
+            House house;
+            Wire wire;
+            wire.burst(shuffled(house.knock(address), k), address, 4000, {}, milliseconds{1});
+            wire.deliver(house);
+            REQUIRE(house.accepted.size() == 1);
+        }
+        House house;
+        Wire wire;
+        wire.burst(shuffled(house.knock(address), k - 1), address, 4000, {}, milliseconds{1});
+        wire.deliver(house);
+        CHECK(house.accepted.empty());
+    }
+}
+
+TEST_CASE("two passes add up, and a pass later than 5 s does not") {
+    House house;
+    const Knock knock = house.knock(client_ipv6);
+    const auto ports = shuffled(knock);
+    Wire wire;
+    wire.burst({ports.begin(), ports.begin() + 40}, client_ipv6, 4000, {}, milliseconds{1});
+    wire.burst({ports.begin() + 24, ports.end()}, client_ipv6, 4000, milliseconds{600}, milliseconds{1});
+    wire.deliver(house);
+    CHECK(house.accepted.size() == 1);
+
+    House late;
+    const auto late_ports = shuffled(late.knock(client_ipv6));
+    Wire late_wire;
+    late_wire.burst({late_ports.begin(), late_ports.begin() + 40}, client_ipv6, 4000, {}, milliseconds{1});
+    late_wire.burst({late_ports.begin() + 40, late_ports.end()}, client_ipv6, 4000, milliseconds{5100}, milliseconds{1});
+    late_wire.deliver(late);
+    CHECK(late.accepted.empty());
+}
+
+TEST_CASE("every packet from another source port still makes a knock, and the word is done once") {
+    for (const Address& address : {client_ipv4, client_ipv6}) {
+        House house;
+        const Knock knock = house.knock(address);
+        Wire wire;
+        std::uint16_t source_port = 20000;
+        Instant time{};
+        for (int pass = 0; pass < 2; ++pass, time += milliseconds{400})
+            for (const std::uint16_t port : shuffled(knock))
+                wire.burst({port}, address, source_port++, time += microseconds{10}, microseconds{1});
+        wire.deliver(house);
+        CHECK(house.accepted == std::vector{knock.message.tag()});
+    }
+}
+
+TEST_CASE("clients behind one address with their own ports do not disturb each other") {
+    for (const int clients : {2, 5}) {
+        House house;
+        Wire wire;
+        for (int c = 0; c < clients; ++c)
+            wire.burst(shuffled(house.knock(client_ipv4)), client_ipv4, static_cast<std::uint16_t>(4000 + c), {},
+                       milliseconds{1});
+        wire.deliver(house);
+        CHECK(house.distinct_accepted() == static_cast<std::size_t>(clients));
+    }
+}
+
+TEST_CASE("a second knock 5 ms behind the first is read, from its own port and from the same") {
+    for (const std::uint16_t second_port : {std::uint16_t{4001}, std::uint16_t{4000}}) {
+        House house;
+        Wire wire;
+        wire.burst(shuffled(house.knock(client_ipv4)), client_ipv4, 4000, {}, milliseconds{1});
+        wire.burst(shuffled(house.knock(client_ipv4)), client_ipv4, second_port, milliseconds{5}, milliseconds{1});
+        wire.deliver(house);
+        CHECK(house.distinct_accepted() == 2);
+    }
+}
+
+TEST_CASE("a knock is read across a foreign packet that splits its source in the middle of the burst, once") {
+    for (std::size_t at = 1; at < 64; ++at) {
+        House house;
+        const auto ports = shuffled(house.knock(client_ipv4));
+        Wire wire;
+        wire.burst({ports.begin(), ports.begin() + static_cast<long>(at)}, client_ipv4, 4000, {}, microseconds{500});
+        wire.burst({house.knock(client_ipv4).ports[0]}, client_ipv4, 5555, microseconds{500}, microseconds{1});
+        wire.burst({ports.begin() + static_cast<long>(at), ports.end()}, client_ipv4, 4000, microseconds{501},
+                   microseconds{500});
+        wire.deliver(house);
+        REQUIRE(house.accepted.size() == 1);
+    }
+}
+
+namespace {
+
+// How many of `trials` knocks are read under junk with the client's address.
+int read_under_junk(const Address& address, int per_second, std::uint16_t junk_port, Instant burst, int trials,
+                    int recorded_knocks = 0) {
+    int read = 0;
+    for (int i = 0; i < trials; ++i) {
+        House house;
+        Wire wire;
+        const Instant at = milliseconds{300};
+        wire.junk(per_second, address, junk_port, {}, at + burst + milliseconds{20});
+        for (int r = 0; r < recorded_knocks; ++r)
+            wire.burst(shuffled(house.knock(address)), address, static_cast<std::uint16_t>(9000 + r), milliseconds{10 * r},
+                       milliseconds{5});
+        const Knock knock = house.knock(address);
+        wire.burst(shuffled(knock), address, 4000, at, burst);
+        wire.deliver(house);
+        read += std::ranges::find(house.accepted, knock.message.tag()) != house.accepted.end();
+    }
+    return read;
+}
+
+}  // namespace
+
+TEST_CASE("junk with the client's address from random source ports does not keep a knock out") {
+    for (const int rate : {1'000, 10'000, 50'000}) {
+        CHECK(read_under_junk(client_ipv4, rate, 0, milliseconds{1}, 20) == 20);
+        CHECK(read_under_junk(client_ipv6, rate, 0, milliseconds{1}, 20) == 20);
+    }
+}
+
+TEST_CASE("junk on the client's very source port is survived at 10,000 a second by a short burst") {
+    CHECK(read_under_junk(client_ipv4, 10'000, 4000, milliseconds{1}, 20) >= 19);
+    CHECK(read_under_junk(client_ipv4, 10'000, 4000, milliseconds{5}, 20) >= 18);
+    CHECK(read_under_junk(client_ipv6, 10'000, 4000, milliseconds{1}, 20) >= 18);
+}
+
+TEST_CASE("ports of earlier knocks sent again from other source ports do not keep a knock out") {
+    CHECK(read_under_junk(client_ipv4, 1'000, 0, milliseconds{1}, 10, 20) == 10);
+    CHECK(read_under_junk(client_ipv6, 1'000, 0, milliseconds{1}, 10, 20) == 10);
+}
+
+TEST_CASE("whole recorded knocks sent from the client's very port again do not keep a new knock out") {
+    int read = 0;
+    for (int i = 0; i < 10; ++i) {
+        House house;
+        Wire first;
+        std::vector<Knock> recorded;
+        for (int r = 0; r < 6; ++r) {
+            recorded.push_back(house.knock(client_ipv4));
+            first.burst(shuffled(recorded.back()), client_ipv4, static_cast<std::uint16_t>(6000 + r), milliseconds{20 * r},
+                        milliseconds{1});
+        }
+        first.deliver(house);
+        REQUIRE(house.distinct_accepted() == 6);
+        house.pass_until(house.clock + Seconds{10});
+        Wire second;
+        const Knock knock = house.knock(client_ipv4);
+        for (int r = 0; r < 6; ++r)
+            second.burst(shuffled(recorded[static_cast<std::size_t>(r)]), client_ipv4, 4000, milliseconds{r}, milliseconds{4});
+        second.burst(shuffled(knock), client_ipv4, 4000, milliseconds{5}, milliseconds{1});
+        second.deliver(house);
+        read += std::ranges::find(house.accepted, knock.message.tag()) != house.accepted.end();
+    }
+    CHECK(read == 10);
+}
+
+TEST_CASE("a flood of random sources stays within the caps and does not keep a knock out") {
+    House house;
+    Wire wire;
+    for (int i = 0; i < 400'000; ++i)
+        wire.burst({static_cast<std::uint16_t>(1024 + random_below(64512))}, Address::ipv4(random_below(0xffffffff)),
+                   static_cast<std::uint16_t>(random_below(65536)), microseconds{2} * i, microseconds{1});
+    wire.burst(shuffled(house.knock(client_ipv4)), client_ipv4, 4000, milliseconds{700}, milliseconds{1});
+    wire.deliver(house);
+    CHECK(house.accepted.size() == 1);
+    CHECK(house.assembler.windows().small_count() <= most_small);
+    CHECK(house.assembler.windows().full_count() <= most_full);
+}
+
+TEST_CASE("a million random ports from one address cost bounded decodes and open nothing") {
+    House house;
+    Wire wire;
+    wire.junk(200'000, client_ipv4, 4000, {}, Seconds{1});
+    wire.junk(200'000, client_ipv4, 0, Seconds{1}, Seconds{2});
+    wire.deliver(house);
+    CHECK(house.accepted.empty());
+    CHECK(house.assembler.counters().decodes <= static_cast<std::uint64_t>(decodes_per_source.burst +
+                                                                            2.2 * decodes_per_source.per_second));
+}
