@@ -1,0 +1,129 @@
+#include "client/command_line.hpp"
+
+#include <algorithm>
+#include <sstream>
+
+#include <CLI/CLI.hpp>
+
+#include "client/arguments.hpp"
+
+namespace oneknock {
+namespace {
+
+// What the parser fills in; one subcommand at a time.
+struct Words {
+    KnockWords knock;
+    bool pass_descriptor = false;
+    std::string file;
+    bool json = false;
+};
+
+void add_door_and_service(CLI::App& command, KnockWords& words) {
+    command.add_option("DOOR", words.door, "a key file's path, or the name of an imported one")->required();
+    command.add_option("SERVICE", words.service, "a name from the key file, or tcp/22")->required();
+}
+
+// How a knock is made; for every subcommand that knocks.
+void add_knock_options(CLI::App& command, KnockWords& words) {
+    command.add_option("--for", words.duration, "how long to open for, such as 60s; default: the server's");
+    command.add_option("--via", words.via, "carry the knock in udp packets (default) or tcp connection attempts");
+    command.add_option("--knocks", words.packets, "packets per pass: 36 (IPv4) or 48 (IPv6) to 64, the default");
+    command.add_option("--pace", words.pace, "pause between two packets, such as 5ms; default: none");
+    command.add_option("--source", words.source,
+                       "the address to open for, or observed: the one the server sees; default: this machine's");
+    command.add_flag("-4", words.ipv4, "use the door's IPv4 addresses only");
+    command.add_flag("-6", words.ipv6, "use the door's IPv6 addresses only");
+    command.add_option("--wait", words.wait, "watch the port and knock again until it answers; --wait=TIME, else 10s");
+    command.add_option("--time-offset", words.time_offset, "seconds to add to this machine's clock, such as 5s or -5s");
+}
+
+void add_open_or_close(CLI::App& app, const std::string& name, const std::string& text, Words& words) {
+    CLI::App& command = *app.add_subcommand(name, text);
+    add_door_and_service(command, words.knock);
+    add_knock_options(command, words.knock);
+    command.add_flag("--dry-run", words.knock.dry_run, "send nothing, print the ports");
+    command.add_option("--write", words.knock.write, "write the packets to a new pcap file as well");
+    command.add_flag("--json", words.knock.json, "print one JSON object per address");
+}
+
+void add_connect(CLI::App& app, Words& words) {
+    CLI::App& command = *app.add_subcommand("connect", "open, then connect standard input and output (ProxyCommand)");
+    command.add_option("DOOR", words.knock.door, "a key file's path, or the name of an imported one")->required();
+    command.add_option("SERVICE", words.knock.service, "a name from the key file, or tcp/22; default: ssh");
+    add_knock_options(command, words.knock);
+    command.add_flag("--fdpass", words.pass_descriptor, "pass the connection to ssh (ProxyUseFdpass)");
+}
+
+void add_run(CLI::App& app, Words& words) {
+    CLI::App& command = *app.add_subcommand("run", "open, wait until it is open, then run: run DOOR SERVICE -- COMMAND");
+    add_door_and_service(command, words.knock);
+    add_knock_options(command, words.knock);
+}
+
+void add_files(CLI::App& app, Words& words) {
+    CLI::App& import = *app.add_subcommand("import", "check a key file and keep it under its door's name");
+    import.add_option("FILE", words.file, "the key file; - is standard input")->required();
+    CLI::App& list = *app.add_subcommand("list", "show the imported doors");
+    list.add_flag("--json", words.json, "print JSON");
+}
+
+void add_everything(CLI::App& app, Words& words) {
+    app.set_version_flag("--version", "oneknock " ONEKNOCK_VERSION);
+    app.require_subcommand(1);
+    add_open_or_close(app, "open", "open a service of a door for this machine", words);
+    add_open_or_close(app, "close", "close it again before its time", words);
+    add_connect(app, words);
+    add_run(app, words);
+    add_files(app, words);
+}
+
+// The subcommands that imply --wait.
+Result<KnockOptions> waiting_options(Words& words) {
+    if (!words.knock.wait) words.knock.wait = duration_text(default_wait);
+    if (words.knock.service.empty()) words.knock.service = "ssh";
+    return read_knock_options(Operation::open, words.knock);
+}
+
+Result<Command> command_from(const std::string& name, Words& words, std::vector<std::string> tail) {
+    if (name == "import") return Command{ImportOptions{words.file}};
+    if (name == "list") return Command{ListOptions{words.json}};
+    if (name == "connect")
+        return waiting_options(words).map(
+            [&](KnockOptions&& knock) { return Command{ConnectOptions{std::move(knock), words.pass_descriptor}}; });
+    if (name == "run") {
+        if (tail.empty()) return fail(Exit::usage, "run: write the command behind --, as in: oneknock run home ssh -- ssh home");
+        return waiting_options(words).map(
+            [&](KnockOptions&& knock) { return Command{RunOptions{std::move(knock), std::move(tail)}}; });
+    }
+    return read_knock_options(name == "open" ? Operation::open : Operation::close, words.knock)
+        .map([](KnockOptions&& knock) { return Command{std::move(knock)}; });
+}
+
+// CLI11's sentence, and where the right words are found.
+Error usage_error(const CLI::App& app, const CLI::ParseError& error) {
+    const auto chosen = app.get_subcommands();
+    const std::string name = chosen.empty() ? "" : " " + chosen.front()->get_name();
+    return {Exit::usage, std::string(error.what()) + "; see: oneknock" + name + " --help"};
+}
+
+}  // namespace
+
+Result<Command> parse_command_line(std::vector<std::string> words) {
+    CLI::App app("Opens and closes the services of a door by knocking once.", "oneknock");
+    Words values;
+    add_everything(app, values);
+    Arguments arguments = arrange(std::move(words), {"open", "close", "connect", "run", "import", "list"});
+    std::ranges::reverse(arguments.words);  // the parser takes them from the back
+    try {
+        app.parse(arguments.words);
+    } catch (const CLI::Success& success) {
+        std::ostringstream text;
+        app.exit(success, text, text);
+        return Command{ShowText{text.str()}};
+    } catch (const CLI::ParseError& error) {
+        return tl::unexpected(usage_error(app, error));
+    }
+    return command_from(app.get_subcommands().front()->get_name(), values, std::move(arguments.command));
+}
+
+}  // namespace oneknock

@@ -1,0 +1,105 @@
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <memory>
+#include <vector>
+
+#include <dirent.h>
+
+#include "client/commands.hpp"
+#include "client/door.hpp"
+#include "client/output.hpp"
+#include "common/json.hpp"
+#include "common/log.hpp"
+
+namespace oneknock {
+namespace {
+
+struct Listed {
+    std::string name;  // what to call it on the command line
+    KeyFile key;
+};
+
+// A folder that is not there yet holds nothing.
+std::vector<std::string> names_in(const std::string& folder) {
+    static constexpr std::string_view suffix = ".json";
+    std::vector<std::string> names;
+    const std::unique_ptr<DIR, int (*)(DIR*)> entries(opendir(folder.c_str()), closedir);
+    if (!entries) return names;
+    while (const dirent* entry = readdir(entries.get())) {
+        const std::string_view file = entry->d_name;
+        if (file.size() > suffix.size() && file.ends_with(suffix) && file.front() != '.')
+            names.emplace_back(file.substr(0, file.size() - suffix.size()));
+    }
+    std::ranges::sort(names);
+    return names;
+}
+
+std::string expiry(const KeyFile& key) { return key.expires ? time_text(*key.expires) : "never"; }
+
+std::string services(const KeyFile& key) {
+    std::string text;
+    for (const auto& [name, service] : key.services) text += (text.empty() ? "" : " ") + name + "=" + service.text();
+    return text;
+}
+
+std::string table(const std::vector<Listed>& doors) {
+    using Row = std::array<std::string, 5>;
+    std::vector<Row> rows{{"DOOR", "ADDRESS", "SERVICES", "CLIENT", "EXPIRES"}};
+    for (const auto& [name, key] : doors)
+        rows.push_back({name, key.door.address, services(key), key.client.name, expiry(key)});
+    Row::size_type width[4] = {};
+    for (const Row& row : rows)
+        for (std::size_t i = 0; i < 4; ++i) width[i] = std::max(width[i], row[i].size());
+    std::string text;
+    for (const Row& row : rows) {
+        if (!text.empty()) text += '\n';
+        for (std::size_t i = 0; i < 4; ++i) text += row[i] + std::string(width[i] - row[i].size() + 2, ' ');
+        text += row[4];
+    }
+    return text;
+}
+
+std::string json_object(const Listed& listed) {
+    const auto& [name, key] = listed;
+    std::string text = R"({"name":)" + json::quote(name) + R"(,"door":)" + json::quote(key.door.name);
+    text += R"(,"address":)" + json::quote(key.door.address) + R"(,"services":{)";
+    std::string separator;
+    for (const auto& [service, value] : key.services) {
+        text += separator + json::quote(service) + ":" + json::quote(value.text());
+        separator = ",";
+    }
+    text += R"(},"client":)" + json::quote(key.client.name);
+    return text + R"(,"expires":)" + (key.expires ? json::quote(time_text(*key.expires)) : "null") + "}";
+}
+
+std::string json_text(const std::vector<Listed>& doors) {
+    std::string text = R"({"schema":1,"doors":[)";
+    for (const Listed& door : doors) text += (&door == doors.data() ? "" : ",") + json_object(door);
+    return text + "]}";
+}
+
+}  // namespace
+
+Result<void> list_command(const ListOptions& options) {
+    const auto folder = config_folder();
+    if (!folder) return tl::unexpected(folder.error());
+    std::vector<Listed> doors;
+    std::optional<Error> broken;  // the others are shown all the same
+    for (const std::string& name : names_in(*folder)) {
+        auto key = read_key_file(*folder + "/" + name + ".json");
+        if (key)
+            doors.push_back({name, *std::move(key)});
+        else if (!std::exchange(broken, key.error()))
+            continue;
+        else
+            log::warning(key.error().message);
+    }
+    if (options.json || !doors.empty())
+        if (const auto printed = print_line(options.json ? json_text(doors) : table(doors)); !printed) return printed;
+    if (broken) return tl::unexpected(*broken);
+    if (doors.empty()) log::info("no doors in " + *folder + "; bring one in with: oneknock import FILE");
+    return {};
+}
+
+}  // namespace oneknock

@@ -1,0 +1,44 @@
+// oneknock: the client. Reads the command line, runs one subcommand, and reports its failure once.
+#include "client/command_line.hpp"
+#include "client/commands.hpp"
+#include "client/output.hpp"
+#include "common/log.hpp"
+#include "common/secret.hpp"
+
+namespace oneknock {
+namespace {
+
+struct Run {
+    Result<void> operator()(const ShowText& show) const {
+        std::string_view text = show.text;
+        if (text.ends_with('\n')) text.remove_suffix(1);
+        return print_line(text);
+    }
+    Result<void> operator()(const KnockOptions& options) const { return open_or_close_command(options); }
+    Result<void> operator()(const ConnectOptions& options) const { return connect_command(options); }
+    Result<void> operator()(const RunOptions& options) const { return run_command(options); }
+    Result<void> operator()(const ImportOptions& options) const { return import_command(options); }
+    Result<void> operator()(const ListOptions& options) const { return list_command(options); }
+};
+
+int finish(const Result<void>& result) {
+    if (result) return static_cast<int>(Exit::ok);
+    log::error(result.error().message);
+    return static_cast<int>(result.error().exit);
+}
+
+int run(std::vector<std::string> words) {
+    initialise_crypto();
+    try {
+        const auto command = parse_command_line(std::move(words));
+        return finish(command ? std::visit(Run{}, *command) : Result<void>{tl::unexpected(command.error())});
+    } catch (const LockedMemoryError& error) {
+        log::error(error.what());
+        return static_cast<int>(Exit::permission);
+    }
+}
+
+}  // namespace
+}  // namespace oneknock
+
+int main(int argc, char** argv) { return oneknock::run({argv + 1, argv + argc}); }

@@ -1,0 +1,117 @@
+#include "client/options.hpp"
+
+#include <charconv>
+
+namespace oneknock {
+namespace {
+
+using std::chrono::milliseconds;
+
+tl::unexpected<Error> usage(std::string sentence) { return fail(Exit::usage, std::move(sentence)); }
+
+Result<Seconds> read_duration(const std::optional<std::string>& word) {
+    if (!word) return Seconds{0};
+    const auto duration = parse_seconds(*word);
+    if (!duration || *duration > Seconds{65535})
+        return usage("--for " + *word + ": write a duration from 1s to 65535s, such as 60s or 5m; 0s or no --for at "
+                                        "all takes the server's default");
+    return *duration;
+}
+
+Result<Via> read_via(const std::optional<std::string>& word) {
+    if (!word || *word == "udp") return Via::udp;
+    if (*word == "tcp") return Via::tcp;
+    return usage("--via " + *word + ": write udp or tcp");
+}
+
+Result<std::size_t> read_packets(const std::optional<std::string>& word) {
+    if (!word) return codeword_length;
+    std::size_t count = 0;
+    const char* end = word->data() + word->size();
+    const auto [rest, error] = std::from_chars(word->data(), end, count);
+    if (error != std::errc{} || rest != end || count < message_length_ipv4 || count > codeword_length)
+        return usage("--knocks " + *word + ": write a number of packets from 36 (IPv4) or 48 (IPv6) to 64");
+    return count;
+}
+
+Result<milliseconds> read_pace(const std::optional<std::string>& word, std::size_t packets) {
+    if (!word) return milliseconds{0};
+    const auto pace = parse_duration(*word);
+    const auto pauses = static_cast<std::int64_t>(packets - 1);
+    if (!pace || *pace * pauses > longest_pass)
+        return usage("--pace " + *word + ": write the pause between two packets, at most " +
+                     std::to_string(longest_pass.count() / pauses) + "ms for " + std::to_string(packets) +
+                     " packets, because a pass must end within 2s");
+    return *pace;
+}
+
+Result<SourceChoice> read_source(const std::optional<std::string>& word) {
+    if (!word) return SourceChoice{};
+    if (*word == "observed") return SourceChoice{.observed = true, .named = {}};
+    const auto address = Address::parse(*word);
+    if (!address) return usage("--source " + *word + ": write a numeric IPv4 or IPv6 address, or observed");
+    if (address->is_unspecified())
+        return usage("--source " + *word + ": write --source observed to open for the address the server sees");
+    if (address->is_multicast() || address->is_loopback() || address->is_ipv4_mapped())
+        return usage("--source " + *word + ": multicast, loopback and IPv4-mapped addresses are refused by every "
+                                           "server; write the address your connection will come from");
+    return SourceChoice{.observed = false, .named = address};
+}
+
+Result<std::optional<milliseconds>> read_wait(const std::optional<std::string>& word) {
+    if (!word) return std::optional<milliseconds>{};
+    const auto wait = parse_duration(*word);
+    if (!wait || *wait <= milliseconds{0} || *wait > longest_wait)
+        return usage("--wait=" + *word + ": write a time from 1ms to 1h, such as --wait=10s");
+    return wait;
+}
+
+Result<Seconds> read_time_offset(const std::optional<std::string>& word) {
+    if (!word) return Seconds{0};
+    const auto offset = parse_seconds(*word, true);
+    if (!offset) return usage("--time-offset " + *word + ": write whole seconds to add to the clock, such as 5s or -5s");
+    return *offset;
+}
+
+// Takes a value out of a result, or keeps the first error.
+template <class T, class U>
+void take(U& to, Result<T> from, std::optional<Error>& error) {
+    if (from)
+        to = *std::move(from);
+    else if (!error)
+        error = std::move(from).error();
+}
+
+}  // namespace
+
+std::string via_name(Via via) { return via == Via::udp ? "udp" : "tcp"; }
+
+Result<KnockOptions> read_knock_options(Operation operation, const KnockWords& words) {
+    KnockOptions options;
+    options.operation = operation;
+    options.door = words.door;
+    options.service = words.service;
+    options.write = words.write;
+    options.dry_run = words.dry_run;
+    options.json = words.json;
+    if (words.ipv4 || words.ipv6) options.family = words.ipv6 ? Family::ipv6 : Family::ipv4;
+
+    std::optional<Error> error;
+    take(options.duration, read_duration(words.duration), error);
+    take(options.via, read_via(words.via), error);
+    take(options.packets, read_packets(words.packets), error);
+    take(options.pace, read_pace(words.pace, options.packets), error);
+    take(options.source, read_source(words.source), error);
+    take(options.wait, read_wait(words.wait), error);
+    take(options.time_offset, read_time_offset(words.time_offset), error);
+    if (error) return tl::unexpected(*error);
+
+    if (words.ipv4 && words.ipv6) return usage("-4 and -6 exclude each other; leave both out to use every address");
+    if (options.dry_run && options.wait) return usage("--dry-run sends nothing, so there is nothing to --wait for");
+    if (options.family && options.source.named && options.source.named->family != *options.family)
+        return usage("--source " + options.source.named->text() + " is not an address of the family that -" +
+                     (*options.family == Family::ipv4 ? "4" : "6") + " asks for");
+    return options;
+}
+
+}  // namespace oneknock

@@ -1,0 +1,89 @@
+// What the user asked for, checked and in types. The words come from the command line (client/command_line), the
+// rules are users' rules: every refusal is Exit::usage and says what to write instead.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/address.hpp"
+#include "common/clock.hpp"
+#include "common/protocol.hpp"
+#include "common/result.hpp"
+
+namespace oneknock {
+
+// How the symbols travel.
+enum class Via : std::uint8_t { udp, tcp };
+[[nodiscard]] std::string via_name(Via via);
+
+// Which address the message names.
+struct SourceChoice {
+    bool observed = false;         // all zero: "the source address you see"
+    std::optional<Address> named;  // an address the user wrote
+    [[nodiscard]] bool automatic() const { return !observed && !named; }  // the one the kernel sends from
+};
+
+// A knock as it was typed; nothing is checked yet.
+struct KnockWords {
+    std::string door;
+    std::string service;
+    std::optional<std::string> duration;
+    std::optional<std::string> via;
+    std::optional<std::string> packets;
+    std::optional<std::string> pace;
+    std::optional<std::string> source;
+    std::optional<std::string> wait;
+    std::optional<std::string> write;
+    std::optional<std::string> time_offset;
+    bool ipv4 = false;
+    bool ipv6 = false;
+    bool dry_run = false;
+    bool json = false;
+};
+
+struct KnockOptions {
+    Operation operation = Operation::open;
+    std::string door;     // a path or the name of an imported one
+    std::string service;  // a name from the key file, or "tcp/22"
+    Seconds duration{0};  // 0..65535; 0: the server's default
+    Via via = Via::udp;
+    std::size_t packets = codeword_length;  // per pass; that it suffices for the family is checked with the targets
+    std::chrono::milliseconds pace{0};      // between packets
+    SourceChoice source;
+    std::optional<Family> family;
+    std::optional<std::chrono::milliseconds> wait;
+    std::optional<std::string> write;  // path of a pcap file
+    Seconds time_offset{0};
+    bool dry_run = false;
+    bool json = false;
+};
+
+inline constexpr std::chrono::seconds default_wait{10};
+inline constexpr std::chrono::hours longest_wait{1};
+// docs/protocol.md, "Sending": a pass ends within this.
+inline constexpr std::chrono::milliseconds longest_pass{2000};
+
+[[nodiscard]] Result<KnockOptions> read_knock_options(Operation operation, const KnockWords& words);
+
+struct ConnectOptions {
+    KnockOptions knock;
+    bool pass_descriptor = false;  // ssh's ProxyUseFdpass
+};
+
+struct RunOptions {
+    KnockOptions knock;
+    std::vector<std::string> command;  // not empty
+};
+
+struct ImportOptions {
+    std::string file;  // "-": standard input
+};
+
+struct ListOptions {
+    bool json = false;
+};
+
+}  // namespace oneknock
