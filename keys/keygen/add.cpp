@@ -72,8 +72,8 @@ Result<void> write_key(const std::string& output, const SecretBytes& text, Undo&
 
 void report(const Add& command) {
     if (command.source.mode() != SourcePolicy::Mode::same)
-        log::warning("with the source policy " + command.source.text() + " whoever copies this client's packets on " +
-                     "their way may open the door for another address; prefer `same` where the client knows its own");
+        log::warning("under the source policy " + command.source.text() + " a copy of this client's knock that " +
+                     "comes first may open the door for the copier; prefer `same` where the client knows its address");
     std::string services;
     for (const std::string& service : command.allow) services += (services.empty() ? "" : ", ") + service;
     log::info("added " + command.client + ", who may open " + services);

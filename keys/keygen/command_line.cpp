@@ -84,6 +84,7 @@ Exit refuse(const CLI::App& app, const CLI::ParseError& error) {
     const auto chosen = app.get_subcommands();
     const std::string word = chosen.empty() ? "" : chosen.front()->get_name() + " ";
     log::error(error.what());
+    if (word.empty()) log::info("the commands are init, add, list and revoke; their options come behind them");
     log::info("see: oneknock-keygen " + word + "--help");
     return Exit::usage;
 }
@@ -93,7 +94,7 @@ Exit refuse(const CLI::App& app, const CLI::ParseError& error) {
 CommandLine parse_command_line(int argc, char** argv) {
     CLI::App app("Makes and manages the keys of a oneknock door", "oneknock-keygen");
     app.set_version_flag("--version", "oneknock-keygen " ONEKNOCK_VERSION);
-    app.require_subcommand(1);
+    app.require_subcommand(0, 1);  // none is refused below, in better words than CLI11's
     CommandLine result;
     Init init;
     Add add;
@@ -105,6 +106,7 @@ CommandLine parse_command_line(int argc, char** argv) {
     add_command(app, result.command, revoke, "revoke", "Close the door to a client for good");
     try {
         app.parse(argc, argv);
+        if (!result.command) throw CLI::RequiredError("a command");
     } catch (const CLI::ParseError& error) {
         result.command.reset();
         result.exit = error.get_exit_code() == 0 ? static_cast<Exit>(app.exit(error)) : refuse(app, error);
