@@ -55,6 +55,8 @@ Result<Door> parse_door(std::string_view text, const std::string& name) {
     door.id = fields::door_id(object, "id");
     door.span = fields::span(object, "span");
     door.services = fields::services(context, object, "services");
+    if (door.services.size() > most_services)
+        object.complain("services", "has more than " + std::to_string(most_services) + " services; remove some");
     door.generations = read_generations(context, object);
     object.finish();
     if (context.failed()) return tl::unexpected(*context.error());

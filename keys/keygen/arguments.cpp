@@ -6,6 +6,7 @@
 #include "common/json.hpp"
 #include "keys/daemon_config.hpp"
 #include "keys/fields.hpp"
+#include "keys/keyring.hpp"
 #include "keys/names.hpp"
 
 namespace oneknock::keygen {
@@ -59,6 +60,8 @@ Result<std::string> socket_argument(const std::string& text) {
 
 Result<std::map<std::string, Service>> services_argument(const std::vector<std::string>& texts) {
     std::map<std::string, Service> services;
+    if (texts.size() > most_services)
+        return fail(Exit::usage, "a door has at most " + std::to_string(most_services) + " services");
     for (const std::string& text : texts) {
         const auto equals = text.find('=');
         const std::string name = text.substr(0, equals);

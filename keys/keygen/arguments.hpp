@@ -21,7 +21,7 @@ namespace oneknock::keygen {
 [[nodiscard]] Result<std::string> state_argument(const std::string& text);   // made absolute
 [[nodiscard]] Result<std::string> socket_argument(const std::string& text);  // likewise
 
-// "ssh=tcp/22": neither a name nor a service twice.
+// "ssh=tcp/22": neither a name nor a service twice, at most most_services.
 [[nodiscard]] Result<std::map<std::string, Service>> services_argument(const std::vector<std::string>& texts);
 [[nodiscard]] Result<std::vector<std::string>> interfaces_argument(const std::vector<std::string>& texts);
 [[nodiscard]] Result<std::vector<std::string>> names_argument(const std::vector<std::string>& texts);

@@ -28,12 +28,6 @@ std::string temporary_name(const std::string& folder) {
     return folder + "/.oneknock-keygen-" + to_hex(random);
 }
 
-// Root rewriting another user's file must not take it away from that user. Nobody else could change the owner.
-bool copy_owner(const std::string& from, const std::string& to) {
-    struct stat info {};
-    return lstat(from.c_str(), &info) != 0 || geteuid() != 0 || chown(to.c_str(), info.st_uid, info.st_gid) == 0;
-}
-
 }  // namespace
 
 std::string folder_of(const std::string& path) {
@@ -58,8 +52,7 @@ Result<void> replace_file(const std::string& path, ByteSpan content, mode_t mode
     if (auto created = create_private_file(temporary, content); !created) return created;
     Undo undo;
     undo.made(temporary);
-    if (!copy_owner(path, temporary) || chmod(temporary.c_str(), mode) != 0 ||
-        rename(temporary.c_str(), path.c_str()) != 0)
+    if (chmod(temporary.c_str(), mode) != 0 || rename(temporary.c_str(), path.c_str()) != 0)
         return tl::unexpected(system_error("write", path, Exit::cannot_create));
     undo.keep();
     return sync_folder(folder);

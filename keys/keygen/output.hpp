@@ -20,8 +20,7 @@ namespace oneknock::keygen {
 // Mode 0700, durably. Refuses an existing one.
 [[nodiscard]] Result<void> make_private_folder(const std::string& path);
 
-// Puts `content` in the place of `path`, durably and in one step: a reader sees the old file or the new one. An
-// existing file's owner stays.
+// Puts `content` in the place of `path`, durably and in one step: a reader sees the old file or the new one.
 [[nodiscard]] Result<void> replace_file(const std::string& path, ByteSpan content, mode_t mode);
 
 [[nodiscard]] Result<void> write_standard_output(ByteSpan content);

@@ -100,6 +100,18 @@ TEST_CASE("a door's file with a wrong field is refused with the field's place") 
     require_refusals(valid_door, edits, door_of);
 }
 
+TEST_CASE("a door has at most 64 services") {
+    const auto door_with = [](std::size_t count) {
+        std::string services;
+        for (std::size_t i = 2; i < count; ++i)
+            services += "\"s" + std::to_string(i) + "\": \"tcp/" + std::to_string(1000 + i) + "\",\n";
+        return door_of(edited(valid_door, "\"ssh\"", services + "\"ssh\""));
+    };
+    CHECK(door_with(64));
+    REQUIRE_FALSE(door_with(65));
+    CHECK(door_with(65).error().message == "d.json:8: field \"services\": has more than 64 services; remove some");
+}
+
 TEST_CASE("a client's file with a wrong field is refused with the field's place") {
     const Edit edits[] = {
         {R"("client",)", R"("client-key",)",
