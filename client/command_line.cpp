@@ -18,51 +18,64 @@ struct Words {
     bool json = false;
 };
 
-void add_door_and_service(CLI::App& command, KnockWords& words) {
-    command.add_option("DOOR", words.door, "a key file's path, or the name of an imported one")->required();
-    command.add_option("SERVICE", words.service, "a name from the key file, or tcp/22")->required();
+constexpr const char* service_text = "a name from the key file, or tcp/22";
+
+// `value` is what the help calls it.
+template <class T>
+CLI::Option* add(CLI::App& command, const char* name, T& to, const char* value, const char* text) {
+    return command.add_option(name, to, text)->type_name(value);
+}
+
+void add_door(CLI::App& command, KnockWords& words) {
+    add(command, "DOOR", words.door, "", "a key file's path, or the name of an imported one")->required();
+}
+
+CLI::Option* add_service(CLI::App& command, KnockWords& words, const char* text) {
+    return add(command, "SERVICE", words.service, "", text);
 }
 
 // How a knock is made; for every subcommand that knocks.
 void add_knock_options(CLI::App& command, KnockWords& words) {
-    command.add_option("--for", words.duration, "how long to open for, such as 60s; default: the server's");
-    command.add_option("--via", words.via, "carry the knock in udp packets (default) or tcp connection attempts");
-    command.add_option("--knocks", words.packets, "packets per pass: 36 (IPv4) or 48 (IPv6) to 64, the default");
-    command.add_option("--pace", words.pace, "pause between two packets, such as 5ms; default: none");
-    command.add_option("--source", words.source,
-                       "the address to open for, or observed: the one the server sees; default: this machine's");
+    add(command, "--for", words.duration, "TIME", "how long to open for, such as 60s; default: the server's");
+    add(command, "--via", words.via, "udp|tcp", "carry the knock in UDP packets (default) or TCP connection attempts");
+    add(command, "--knocks", words.packets, "N", "packets per pass: 36 (IPv4) or 48 (IPv6) to 64, the default");
+    add(command, "--pace", words.pace, "TIME", "pause between two packets, such as 5ms; default: none");
+    add(command, "--source", words.source, "ADDR|observed",
+        "the address to open for, or observed: the one the server sees; default: this machine's");
     command.add_flag("-4", words.ipv4, "use the door's IPv4 addresses only");
     command.add_flag("-6", words.ipv6, "use the door's IPv6 addresses only");
-    command.add_option("--wait", words.wait, "watch the port and knock again until it answers; --wait=TIME, else 10s");
-    command.add_option("--time-offset", words.time_offset, "seconds to add to this machine's clock, such as 5s or -5s");
+    add(command, "--wait", words.wait, "[=TIME]", "watch the port and knock again until it answers; default: 10s");
+    add(command, "--time-offset", words.time_offset, "TIME", "add this to this machine's clock, such as 5s or -5s");
 }
 
 void add_open_or_close(CLI::App& app, const std::string& name, const std::string& text, Words& words) {
     CLI::App& command = *app.add_subcommand(name, text);
-    add_door_and_service(command, words.knock);
+    add_door(command, words.knock);
+    add_service(command, words.knock, service_text)->required();
     add_knock_options(command, words.knock);
     command.add_flag("--dry-run", words.knock.dry_run, "send nothing, print the ports");
-    command.add_option("--write", words.knock.write, "write the packets to a new pcap file as well");
+    add(command, "--write", words.knock.write, "FILE", "write the packets to a new pcap file as well");
     command.add_flag("--json", words.knock.json, "print one JSON object per address");
 }
 
 void add_connect(CLI::App& app, Words& words) {
     CLI::App& command = *app.add_subcommand("connect", "open, then connect standard input and output (ProxyCommand)");
-    command.add_option("DOOR", words.knock.door, "a key file's path, or the name of an imported one")->required();
-    command.add_option("SERVICE", words.knock.service, "a name from the key file, or tcp/22; default: ssh");
+    add_door(command, words.knock);
+    add_service(command, words.knock, "a name from the key file, or tcp/22; default: ssh");
     add_knock_options(command, words.knock);
     command.add_flag("--fdpass", words.pass_descriptor, "pass the connection to ssh (ProxyUseFdpass)");
 }
 
 void add_run(CLI::App& app, Words& words) {
-    CLI::App& command = *app.add_subcommand("run", "open, wait until it is open, then run: run DOOR SERVICE -- COMMAND");
-    add_door_and_service(command, words.knock);
+    CLI::App& command = *app.add_subcommand("run", "open, wait until it is open, then run what stands behind --");
+    add_door(command, words.knock);
+    add_service(command, words.knock, service_text)->required();
     add_knock_options(command, words.knock);
 }
 
 void add_files(CLI::App& app, Words& words) {
     CLI::App& import = *app.add_subcommand("import", "check a key file and keep it under its door's name");
-    import.add_option("FILE", words.file, "the key file; - is standard input")->required();
+    add(import, "FILE", words.file, "", "the key file; - is standard input")->required();
     CLI::App& list = *app.add_subcommand("list", "show the imported doors");
     list.add_flag("--json", words.json, "print JSON");
 }
@@ -91,7 +104,8 @@ Result<Command> command_from(const std::string& name, Words& words, std::vector<
         return waiting_options(words).map(
             [&](KnockOptions&& knock) { return Command{ConnectOptions{std::move(knock), words.pass_descriptor}}; });
     if (name == "run") {
-        if (tail.empty()) return fail(Exit::usage, "run: write the command behind --, as in: oneknock run home ssh -- ssh home");
+        if (tail.empty())
+            return fail(Exit::usage, "run: write the command behind --, as in: oneknock run home ssh -- ssh home");
         return waiting_options(words).map(
             [&](KnockOptions&& knock) { return Command{RunOptions{std::move(knock), std::move(tail)}}; });
     }

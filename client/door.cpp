@@ -31,7 +31,8 @@ std::string home_folder() {
 
 std::string services_text(const KeyFile& key) {
     std::string text;
-    for (const auto& [name, service] : key.services) text += (text.empty() ? "" : ", ") + name + " (" + service.text() + ")";
+    for (const auto& [name, service] : key.services)
+        text += (text.empty() ? "" : ", ") + name + " (" + service.text() + ")";
     return text.empty() ? "none" : text;
 }
 
@@ -47,7 +48,8 @@ Result<std::string> config_folder() {
 Result<std::string> find_door(const std::string& door) {
     if (door.find('/') != std::string::npos || is_file(door)) return door;
     if (!is_valid_name(door))
-        return fail(Exit::usage, "DOOR is a key file's path or the name of an imported door; " + std::string(name_rule));
+        return fail(Exit::usage,
+                    "DOOR is a key file's path or the name of an imported door; " + std::string(name_rule));
     const auto folder = config_folder();
     if (!folder) return tl::unexpected(folder.error());
     const std::string path = *folder + "/" + door + ".json";

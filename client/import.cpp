@@ -43,21 +43,29 @@ Result<void> make_folders(const std::string& folder) {
 
 }  // namespace
 
-Result<void> import_command(const ImportOptions& options) {
-    const bool piped = options.file == "-";
-    const auto content = piped ? read_standard_input() : read_private_file(options.file);
+Result<std::string> import_key(const std::string& file) {
+    const bool piped = file == "-";
+    const auto content = piped ? read_standard_input() : read_private_file(file);
     if (!content) return tl::unexpected(content.error());
-    const auto key = parse_key_file(content->text(), piped ? "standard input" : options.file);
+    const auto key = parse_key_file(content->text(), piped ? "standard input" : file);
     if (!key) return tl::unexpected(key.error());
     const std::string& name = key->door.name;
-    if (!is_valid_name(name)) return fail(Exit::data, options.file + ": the door has no valid name; " + std::string(name_rule));
+    if (!is_valid_name(name))  // it becomes a file's name
+        return fail(Exit::data, file + ": the door has no valid name; " + std::string(name_rule));
 
     const auto folder = config_folder();
     if (!folder) return tl::unexpected(folder.error());
-    if (const auto made = make_folders(*folder); !made) return made;
+    if (const auto made = make_folders(*folder); !made) return tl::unexpected(made.error());
     const std::string path = *folder + "/" + name + ".json";
-    if (const auto created = create_private_file(path, content->bytes()); !created) return created;
-    return print_line("imported: " + name + " as " + path + "; the file it came from is not needed any more");
+    if (const auto created = create_private_file(path, content->bytes()); !created)
+        return tl::unexpected(created.error());
+    return path;
+}
+
+Result<void> import_command(const ImportOptions& options) {
+    const auto path = import_key(options.file);
+    if (!path) return tl::unexpected(path.error());
+    return print_line("imported: " + *path);
 }
 
 }  // namespace oneknock

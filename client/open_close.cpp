@@ -40,7 +40,8 @@ Result<PacketEnds> ends_for_record(const Target& target, std::uint16_t source_po
     if (!target.local && target.address.is_unspecified())
         return fail(Exit::unavailable, "--write needs a source address, and there is no route to " +
                                            target.destination->address.text() + "; use --source ADDR");
-    return PacketEnds{target.local ? target.local->address : target.address, target.destination->address, source_port, 0};
+    const Address source = target.local ? target.local->address : target.address;
+    return PacketEnds{source, target.destination->address, source_port, 0};
 }
 
 Report plan_report(const Task& task, const Target& target, UnixTime now) {
@@ -102,7 +103,8 @@ Result<void> tell(const Task& task, const std::vector<TargetKnock>& knocks, cons
         const Report report = report_of(knocks[i], target, result, task.options);
         if (report.confirmed == false && !late) late = report;
         // For people, --wait is about what was seen to happen.
-        if (task.options.json || !task.options.wait || target.confirmed) add_error(outcome, print(report, task.options));
+        if (task.options.json || !task.options.wait || target.confirmed)
+            add_error(outcome, print(report, task.options));
     }
     if (late)
         add_error(outcome, tl::unexpected(timed_out(*late, task.key, task.options, read_clocks().wall)));
@@ -113,7 +115,8 @@ Result<void> knock(const Task& task, const std::vector<Target>& targets) {
     auto record = create_record(task.options);
     if (!record) return tl::unexpected(record.error());
     std::vector<TargetKnock> knocks = make_knocks(task, targets, pointer_to(*record));
-    const auto result = run_knocks(knocks, goal_of(task.options), task.options.wait.value_or(std::chrono::milliseconds{0}));
+    const auto wait = task.options.wait.value_or(std::chrono::milliseconds{0});
+    const auto result = run_knocks(knocks, goal_of(task.options), wait);
     Result<void> outcome;
     if (*record) outcome = (*record)->finish();
     if (!result) return tl::unexpected(result.error());

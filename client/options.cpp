@@ -69,7 +69,8 @@ Result<std::optional<milliseconds>> read_wait(const std::optional<std::string>& 
 Result<Seconds> read_time_offset(const std::optional<std::string>& word) {
     if (!word) return Seconds{0};
     const auto offset = parse_seconds(*word, true);
-    if (!offset) return usage("--time-offset " + *word + ": write whole seconds to add to the clock, such as 5s or -5s");
+    if (!offset)
+        return usage("--time-offset " + *word + ": write whole seconds to add to the clock, such as 5s or -5s");
     return *offset;
 }
 

@@ -8,7 +8,6 @@ namespace {
 using Buffer = std::vector<std::uint8_t>;
 
 constexpr std::size_t ipv4_header = 20;
-constexpr std::size_t ipv6_header = 40;
 constexpr std::size_t udp_header = 8;
 constexpr std::size_t tcp_header = 20;
 constexpr std::uint8_t hops = 64;

@@ -29,7 +29,8 @@ private:
 
 class PortWatch {
 public:
-    // An attempt without an answer for this long is given up; a round trip may take as long.
+    // An attempt without an answer for this long is given up. Time for a slow round trip, and for the kernel to repeat
+    // a lost SYN after a second.
     static constexpr Instant patience = std::chrono::seconds{2};
     // At once under way: what the schedule yields within `patience`, with passes following each other closely.
     static constexpr std::size_t most_attempts = 96;

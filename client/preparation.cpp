@@ -21,8 +21,8 @@ std::vector<std::string> warnings_about(const KnockOptions& options, const Opene
     if (options.operation == Operation::close && options.duration != Seconds{0})
         warnings.push_back("--for means nothing to close");
     else if (options.duration > most)
-        warnings.push_back("--for " + duration_text(options.duration) + ": this key is good for " + duration_text(most) +
-                           " at most; the server will shorten it");
+        warnings.push_back("--for " + duration_text(options.duration) + ": this key is good for " +
+                           duration_text(most) + " at most; the server will shorten it");
     if (!is_listed(door.key, service))
         warnings.push_back(door.path + " does not list " + service.text() + "; the server may refuse it");
     return warnings;
@@ -76,9 +76,7 @@ Result<Descriptor> open_and_wait(const KnockOptions& options) {
     auto result = run_knocks(knocks, Goal::open, *options.wait);
     if (!result) return tl::unexpected(result.error());
     if (result->reached) return std::move(result->connection);
-    Report report = report_of(knocks.front(), options);
-    report.elapsed = result->elapsed;
-    return tl::unexpected(timed_out(report, task.key, options, read_clocks().wall));
+    return tl::unexpected(timed_out(report_of(knocks.front(), options), task.key, options, read_clocks().wall));
 }
 
 }  // namespace oneknock

@@ -12,7 +12,9 @@ std::string for_whom(const Address& address) {
     return address.is_unspecified() ? "the address the server sees" : address.text();
 }
 
-std::string where(const Report& report) { return report.destination ? report.destination->text() : "an unknown address"; }
+std::string where(const Report& report) {
+    return report.destination ? report.destination->text() : "an unknown address";
+}
 
 std::string number(std::uint64_t value) { return std::to_string(value); }
 
@@ -29,6 +31,11 @@ std::string port_list(const std::vector<std::uint16_t>& ports, std::string_view 
     std::string text;
     for (const std::uint16_t port : ports) text.append(text.empty() ? "" : separator).append(number(port));
     return text;
+}
+
+std::string wait_text(std::chrono::milliseconds wait) {
+    const auto seconds = std::chrono::floor<Seconds>(wait);
+    return wait == seconds ? duration_text(seconds) : number(static_cast<std::uint64_t>(wait.count())) + "ms";
 }
 
 std::string carrier_hint(Via via) {
@@ -60,8 +67,8 @@ std::string sent_line(const Report& report) {
 }
 
 std::string confirmed_line(const Report& report) {
-    return (is_open(report.request) ? "open: " : "closed: ") + report.request.service().text() + " at " + where(report) +
-           " after " + milliseconds_text(report.elapsed.value_or(Instant{})) + " ms";
+    return (is_open(report.request) ? "open: " : "closed: ") + report.request.service().text() + " at " +
+           where(report) + " after " + milliseconds_text(report.elapsed.value_or(Instant{})) + " ms";
 }
 
 std::string dry_run_text(const Report& report) {
@@ -89,8 +96,8 @@ Error timed_out(const Report& report, const KeyFile& key, const KnockOptions& op
     const std::string service = report.request.service().text();
     const bool opening = is_open(report.request);
     std::vector<std::string> hints{
-        "this machine's clock says " + time_text(now) + ": the server refuses knocks that are more than a minute off; set "
-                                                        "it, or use --time-offset",
+        "this machine's clock says " + time_text(now) + ": the server refuses knocks that are more than a minute off; "
+                                                        "set it, or use --time-offset",
         "the key of client " + key.client.name + " (generation " + number(key.client.generation) +
             ", door generation " + number(key.door.generation) + ") may be revoked or replaced: ask the administrator",
         carrier_hint(options.via),
@@ -101,7 +108,7 @@ Error timed_out(const Report& report, const KeyFile& key, const KnockOptions& op
     else
         hints.push_back("another knock, a trusted network or another client behind the same address may keep it open");
     std::string text = service + " at " + where(report) + (opening ? " did not open" : " did not close") + " within " +
-                       milliseconds_text(report.elapsed.value_or(Instant{})) + " ms";
+                       wait_text(options.wait.value_or(default_wait));
     for (const std::string& hint : hints) text += "\n  - " + hint;
     return {Exit::try_later, text};
 }

@@ -58,9 +58,11 @@ Result<std::vector<Endpoint>> resolve(const std::string& name, std::optional<Fam
                                            "; check the name service, the address in the key file, and -4 or -6");
     const std::unique_ptr<addrinfo, void (*)(addrinfo*)> list(found, freeaddrinfo);
     std::vector<Endpoint> endpoints;
-    for (const addrinfo* entry = list.get(); entry != nullptr && endpoints.size() < most_targets; entry = entry->ai_next)
-        if (const auto endpoint = endpoint_of(entry->ai_addr); endpoint && std::ranges::count(endpoints, *endpoint) == 0)
-            endpoints.push_back(*endpoint);
+    for (const addrinfo* entry = list.get(); entry != nullptr && endpoints.size() < most_targets;
+         entry = entry->ai_next) {
+        const auto endpoint = endpoint_of(entry->ai_addr);
+        if (endpoint && std::ranges::count(endpoints, *endpoint) == 0) endpoints.push_back(*endpoint);
+    }
     return endpoints;
 }
 

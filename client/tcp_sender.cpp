@@ -31,7 +31,10 @@ Descriptor open_sharing(const Endpoint& local, std::uint16_t port) {
 class TcpSender : public Sender {
 public:
     TcpSender(Descriptor anchor, const Endpoint& local, const Endpoint& destination)
-        : anchor_(std::move(anchor)), local_(local), destination_(destination), source_port_(local_port(anchor_.get())) {}
+        : anchor_(std::move(anchor)),
+          local_(local),
+          destination_(destination),
+          source_port_(local_port(anchor_.get())) {}
 
     void send(std::span<const std::uint16_t> ports) override {
         for (const std::uint16_t port : ports) begin(port);

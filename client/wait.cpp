@@ -19,7 +19,7 @@ public:
             const Now now = read_clocks();
             for (std::size_t i = 0; i < knocks_.size(); ++i)
                 if (is_active(i)) turn(i, now);
-            result_.elapsed = now.steady - start_;
+            result_.elapsed = read_clocks().steady - start_;
             result_.reached = is_reached();
             if (result_.reached || nothing_left() || now.steady >= deadline_) return std::move(result_);
             sleep();
@@ -39,17 +39,18 @@ private:
         }
         if (goal_ == Goal::sent) return;
         PortWatch& watch = knocks_[i].watch();
-        if (*ended_pass) watch.restart(now.steady);
-        watch.attempt(now.steady);
-        look(i, watch, now);
+        const Instant after = *ended_pass ? read_clocks().steady : now.steady;  // making and sending take a while
+        if (*ended_pass) watch.restart(after);
+        watch.attempt(after);
+        look(i, watch, after);
     }
 
-    void look(std::size_t i, PortWatch& watch, const Now& now) {
-        const auto answer = watch.look(now.steady);
+    void look(std::size_t i, PortWatch& watch, Instant now) {
+        const auto answer = watch.look(now);
         Descriptor connection = watch.take_connection();
         const auto wanted = goal_ == Goal::open ? PortWatch::Answer::accepted : PortWatch::Answer::refused;
         if (answer != wanted) return;
-        result_.targets[i].confirmed = now.steady - start_;
+        result_.targets[i].confirmed = now - start_;
         if (!result_.connection) result_.connection = std::move(connection);
     }
 

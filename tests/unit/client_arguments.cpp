@@ -1,0 +1,79 @@
+#include "client/arguments.hpp"
+
+#include "client/command_line.hpp"
+#include "tests/catch.hpp"
+
+using namespace oneknock;
+using Words = std::vector<std::string>;
+
+namespace {
+
+Words arranged(Words words) { return arrange(std::move(words), {"open", "close", "run", "list"}).words; }
+
+}  // namespace
+
+TEST_CASE("the subcommand moves to the front, wherever it stands") {
+    CHECK(arranged({"--json", "list"}) == Words{"list", "--json"});
+    CHECK(arranged({"-4", "open", "home", "ssh"}) == Words{"open", "-4", "home", "ssh"});
+    CHECK(arranged({"open", "list", "ssh"}) == Words{"open", "list", "ssh"});
+    CHECK(arranged({"--json", "--", "list"}) == Words{"--json", "--", "list"});
+    CHECK(arranged({}).empty());
+}
+
+TEST_CASE("--wait never takes the next word as its value") {
+    CHECK(arranged({"open", "--wait", "home", "ssh"}) == Words{"open", "--wait=10s", "home", "ssh"});
+    CHECK(arranged({"open", "home", "ssh", "--wait"}) == Words{"open", "home", "ssh", "--wait=10s"});
+    CHECK(arranged({"open", "--wait=3s", "home", "ssh"}) == Words{"open", "--wait=3s", "home", "ssh"});
+}
+
+TEST_CASE("the command of run is left as it is") {
+    const auto arguments = arrange({"run", "--wait", "home", "ssh", "--", "list", "--wait", "--"}, {"run", "list"});
+    CHECK(arguments.words == Words{"run", "--wait=10s", "home", "ssh"});
+    CHECK(arguments.command == Words{"list", "--wait", "--"});
+}
+
+TEST_CASE("every order of options and words gives the same knock") {
+    for (const Words& words : {Words{"open", "--wait", "home", "ssh", "--for", "5m", "-4"},
+                               Words{"--wait", "open", "home", "-4", "ssh", "--for=5m"},
+                               Words{"open", "-4", "--for", "5m", "home", "--wait", "ssh"}}) {
+        const auto command = parse_command_line(words);
+        REQUIRE(command);
+        const auto& options = std::get<KnockOptions>(*command);
+        CHECK(options.operation == Operation::open);
+        CHECK(options.door == "home");
+        CHECK(options.service == "ssh");
+        CHECK(options.duration == Seconds{300});
+        CHECK(options.family == Family::ipv4);
+        CHECK(options.wait == std::chrono::milliseconds{10'000});
+    }
+}
+
+TEST_CASE("words the command line does not know are usage errors") {
+    for (const Words& words : {Words{}, Words{"opn", "home", "ssh"}, Words{"open", "home"}, Words{"open", "a", "b", "c"},
+                               Words{"open", "home", "ssh", "--bogus"}, Words{"run", "home", "ssh"},
+                               Words{"run", "home", "ssh", "--"}, Words{"open", "home", "ssh", "--fdpass"}}) {
+        const auto command = parse_command_line(words);
+        REQUIRE_FALSE(command);
+        CHECK(command.error().exit == Exit::usage);
+    }
+}
+
+TEST_CASE("connect and run always wait, and connect means ssh unless told") {
+    const auto connect = parse_command_line({"connect", "home", "--fdpass"});
+    REQUIRE(connect);
+    CHECK(std::get<ConnectOptions>(*connect).pass_descriptor);
+    CHECK(std::get<ConnectOptions>(*connect).knock.service == "ssh");
+    CHECK(std::get<ConnectOptions>(*connect).knock.wait == default_wait);
+    const auto run = parse_command_line({"run", "home", "web", "--wait=3s", "--", "curl", "--json"});
+    REQUIRE(run);
+    CHECK(std::get<RunOptions>(*run).knock.wait == Seconds{3});
+    CHECK(std::get<RunOptions>(*run).command == Words{"curl", "--json"});
+}
+
+TEST_CASE("help and version are text, not errors") {
+    for (const Words& words : {Words{"--help"}, Words{"open", "--help"}, Words{"--version"}}) {
+        const auto command = parse_command_line(words);
+        REQUIRE(command);
+        CHECK(std::get<ShowText>(*command).text.find("oneknock") != std::string::npos);
+    }
+}

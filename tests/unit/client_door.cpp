@@ -1,0 +1,112 @@
+#include "client/door.hpp"
+
+#include <cstdlib>
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "client/commands.hpp"
+#include "client_fixtures.hpp"
+#include "common/files.hpp"
+#include "tests/catch.hpp"
+
+using namespace oneknock;
+
+namespace {
+
+// A home of our own: XDG_CONFIG_HOME points into it while it lives.
+struct Home {
+    std::string path = "/tmp/oneknock-test-XXXXXX";
+    Home() {
+        REQUIRE(mkdtemp(path.data()) != nullptr);
+        setenv("XDG_CONFIG_HOME", (path + "/config").c_str(), 1);
+    }
+    ~Home() {
+        unsetenv("XDG_CONFIG_HOME");
+        for (const char* file : {"/config/oneknock/home.json", "/key.json"}) unlink((path + file).c_str());
+        for (const char* folder : {"/config/oneknock", "/config", ""}) rmdir((path + folder).c_str());
+    }
+};
+
+std::string write_key(const Home& home, const KeyFile& key) {
+    const auto text = key_file_text(key);
+    REQUIRE(create_private_file(home.path + "/key.json", text.bytes()));
+    return home.path + "/key.json";
+}
+
+OpenedDoor sample_door() { return {"home.json", sample_key()}; }
+
+}  // namespace
+
+TEST_CASE("the configuration folder follows XDG") {
+    {
+        const Home home;
+        CHECK(*config_folder() == home.path + "/config/oneknock");
+    }
+    setenv("XDG_CONFIG_HOME", "relative", 1);
+    const std::string home = std::getenv("HOME") != nullptr ? std::getenv("HOME") : "";
+    setenv("HOME", "/home/alice", 1);
+    CHECK(*config_folder() == "/home/alice/.config/oneknock");
+    unsetenv("XDG_CONFIG_HOME");
+    CHECK(*config_folder() == "/home/alice/.config/oneknock");
+    setenv("HOME", home.c_str(), 1);
+}
+
+TEST_CASE("a door is a path, or the name of an imported key") {
+    const Home home;
+    CHECK(*find_door("./anything") == "./anything");
+    const auto missing = find_door("home");
+    REQUIRE_FALSE(missing);
+    CHECK(missing.error().exit == Exit::no_input);
+    CHECK(missing.error().message.find(home.path + "/config/oneknock/home.json") != std::string::npos);
+    CHECK(find_door("..").error().exit == Exit::usage);
+    CHECK(find_door("").error().exit == Exit::usage);
+
+    const std::string path = write_key(home, sample_key());
+    REQUIRE(import_key(path));
+    CHECK(*find_door("home") == home.path + "/config/oneknock/home.json");
+    struct stat info {};
+    REQUIRE(stat(find_door("home")->c_str(), &info) == 0);
+    CHECK((info.st_mode & 0777) == 0600);
+    CHECK(read_file(*find_door("home"))->text() == read_file(path)->text());
+}
+
+TEST_CASE("an import never overwrites, and refuses what is no key or not private") {
+    const Home home;
+    const std::string path = write_key(home, sample_key());
+    REQUIRE(import_key(path));
+    CHECK(import_key(path).error().exit == Exit::cannot_create);
+    REQUIRE(chmod(path.c_str(), 0644) == 0);
+    CHECK(import_key(path).error().exit == Exit::permission);
+    unlink(path.c_str());
+    CHECK(import_key(path).error().exit == Exit::no_input);
+    REQUIRE(create_private_file(path, as_bytes("{}")));
+    CHECK(import_key(path).error().exit == Exit::data);
+}
+
+TEST_CASE("a key is used until the second it expires") {
+    const Home home;
+    KeyFile key = sample_key();
+    key.expires = sample_time;
+    const std::string path = write_key(home, key);
+    CHECK(open_door(path, sample_time - Seconds{1}));
+    const auto expired = open_door(path, sample_time);
+    REQUIRE_FALSE(expired);
+    CHECK(expired.error().exit == Exit::data);
+    CHECK(expired.error().message.find("expired at 2027-01-15T08:00:00Z") != std::string::npos);
+}
+
+TEST_CASE("a service is a name of the key file, or a protocol and port") {
+    const OpenedDoor door = sample_door();
+    CHECK(*find_service(door, "wg") == Service{protocol_udp, 51820});
+    CHECK(*find_service(door, "tcp/8080") == Service{protocol_tcp, 8080});
+    CHECK(is_listed(door.key, {protocol_tcp, 22}));
+    CHECK_FALSE(is_listed(door.key, {protocol_tcp, 8080}));
+    for (const char* word : {"web", "", "tcp/0", "sctp/22"}) {
+        const auto unknown = find_service(door, word);
+        REQUIRE_FALSE(unknown);
+        CHECK(unknown.error().exit == Exit::usage);
+        CHECK(unknown.error().message.find("home.json, which lists: ssh (tcp/22), wg (udp/51820)") !=
+              std::string::npos);
+    }
+}

@@ -1,0 +1,82 @@
+#include "client/pass_schedule.hpp"
+
+#include "tests/catch.hpp"
+
+using namespace oneknock;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr Instant start = 1000s;
+
+}  // namespace
+
+TEST_CASE("one pass is sent at once and nothing after it") {
+    PassSchedule schedule({64, 0ms, false}, start);
+    CHECK(schedule.due() == start);
+    const auto turn = schedule.take(start, 0ms);
+    CHECK(turn.new_message);
+    CHECK(turn.first == 0);
+    CHECK(turn.count == 64);
+    CHECK(turn.ends_pass);
+    CHECK(schedule.due() == never);
+}
+
+TEST_CASE("a message is repeated after 250 ms and the jitter, and not once it is 5 s old") {
+    struct Case {
+        Instant now;  // since the start
+        bool new_message;
+    };
+    // The last repeat may begin exactly 5 s after the message was made.
+    const auto [now, new_message] =
+        GENERATE(Case{250ms, false}, Case{750ms, false}, Case{4999ms, false}, Case{5s, false}, Case{5s + 1ns, true},
+                 Case{60s, true});
+    PassSchedule schedule({64, 0ms, true}, start);
+    (void)schedule.take(start, 500ms);
+    CHECK(schedule.due() == start + 750ms);
+    const auto turn = schedule.take(start + now, 0ms);
+    CHECK(turn.new_message == new_message);
+    CHECK(turn.count == 64);
+    CHECK(schedule.due() == start + now + 250ms);
+}
+
+TEST_CASE("a new message starts a life of its own") {
+    PassSchedule schedule({64, 0ms, true}, start);
+    (void)schedule.take(start, 0ms);
+    CHECK(schedule.take(start + 6s, 0ms).new_message);
+    CHECK_FALSE(schedule.take(start + 11s, 0ms).new_message);
+    CHECK(schedule.take(start + 11s + 1ns, 0ms).new_message);
+}
+
+TEST_CASE("a paced pass sends one packet after the other, and late ones together") {
+    PassSchedule schedule({36, 10ms, true}, start);
+    auto turn = schedule.take(start, 0ms);
+    CHECK(turn.new_message);
+    CHECK(turn.count == 1);
+    CHECK_FALSE(turn.ends_pass);
+    CHECK(schedule.due() == start + 10ms);
+    turn = schedule.take(start + 10ms, 0ms);
+    CHECK(turn.first == 1);
+    CHECK(turn.count == 1);
+    turn = schedule.take(start + 45ms, 0ms);
+    CHECK(turn.first == 2);
+    CHECK(turn.count == 3);
+    CHECK(schedule.due() == start + 50ms);
+    turn = schedule.take(start + 350ms, 100ms);
+    CHECK(turn.first == 5);
+    CHECK(turn.count == 31);
+    CHECK(turn.ends_pass);
+    CHECK(schedule.due() == start + 700ms);
+}
+
+TEST_CASE("a paced repeat must end within the life of its message") {
+    struct Case {
+        Instant now;
+        bool new_message;
+    };
+    const auto [now, new_message] = GENERATE(Case{3s, false}, Case{3s + 1ns, true});
+    PassSchedule schedule({51, 40ms, true}, start);  // a pass of 2 s
+    (void)schedule.take(start, 0ms);
+    CHECK(schedule.take(start + 2s, 0ms).ends_pass);
+    CHECK(schedule.take(start + now, 0ms).new_message == new_message);
+}
