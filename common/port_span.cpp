@@ -56,7 +56,19 @@ Result<PortSpan> PortSpan::parse(std::string_view text) {
         return fail(Exit::data, "the span \"" + std::string(text) + "\" has " + std::to_string(ports.size()) +
                                     " ports; a knock needs at least " + std::to_string(smallest_span) +
                                     " to choose from (the default is 1024-65535)");
-    return PortSpan{std::string(text), std::move(ports)};
+    PortSpan span{std::string(text), std::move(ports)};
+    if (span.ranges().size() > most_ranges)
+        return fail(Exit::data, "the span falls into more than " + std::to_string(most_ranges) + " pieces; exclude fewer ranges");
+    return span;
+}
+
+std::vector<PortSpan::Range> PortSpan::ranges() const {
+    std::vector<Range> ranges;
+    for (const std::uint16_t port : ports_) {
+        if (!ranges.empty() && ranges.back().high + 1 == port) ranges.back().high = port;
+        else ranges.push_back({port, port});
+    }
+    return ranges;
 }
 
 }  // namespace oneknock

@@ -22,6 +22,14 @@ public:
     [[nodiscard]] const std::string& text() const { return text_; }
     [[nodiscard]] const std::vector<std::uint16_t>& ports() const { return ports_; }  // ascending, distinct
 
+    // The same ports as ascending ranges that do not touch.
+    struct Range {
+        std::uint16_t low;
+        std::uint16_t high;
+    };
+    static constexpr std::size_t most_ranges = 100;  // parse refuses spans in more pieces
+    [[nodiscard]] std::vector<Range> ranges() const;
+
 private:
     PortSpan(std::string text, std::vector<std::uint16_t> ports) : text_(std::move(text)), ports_(std::move(ports)) {}
 

@@ -3,8 +3,8 @@
 // odd kind or size is a defect or an attack: the receiver stops.
 //
 //   listener   -> gatekeeper   Candidate, CaptureReport
-//   gatekeeper -> listener     BookSeed, Verdict, ReportRequest
-//   gatekeeper -> firewall     GrantRequest, TrialConfirmed, ReloadRequest, Ready
+//   gatekeeper -> listener     DoorSpan, BookSeed, WordVerdict, ReportRequest
+//   gatekeeper -> firewall     GrantRequest, DoorServices, Ready, TrialConfirmed, ReloadRequest
 //   firewall   -> gatekeeper   GrantReply, AdoptedGrant, PassedKeyFile (with a descriptor), KeyFilesEnd
 #pragma once
 
@@ -16,6 +16,7 @@
 #include "common/address.hpp"
 #include "common/message.hpp"
 #include "common/secret.hpp"
+#include "keys/keyring.hpp"
 
 namespace oneknock {
 
@@ -33,6 +34,8 @@ enum class Kind : std::uint32_t {
     trial_confirmed,
     reload_request,
     ready,
+    door_span,
+    door_services,
 };
 
 // Numbers that name things on both sides of a channel.
@@ -51,11 +54,22 @@ struct Candidate {
 };
 
 // The gatekeeper's answer, so that the listener can forget the word's packets.
-struct Verdict {
+struct WordVerdict {
     static constexpr Kind kind = Kind::verdict;
     Kind head = kind;
     Ticket ticket = 0;
     bool verified = false;  // a key was found, whatever became of the request
+};
+
+// The ports of the door, as ascending ranges; before the first BookSeed, and again when a reload changed them.
+struct DoorSpan {
+    static constexpr Kind kind = Kind::door_span;
+    static constexpr std::size_t most_ranges = 100;
+    Kind head = kind;
+    std::uint32_t count = 0;
+    struct Range {
+        std::uint16_t low, high;
+    } ranges[most_ranges] = {};
 };
 
 // One hour's codebook for the listener; the door secret itself stays with the gatekeeper.
@@ -137,6 +151,14 @@ struct TrialConfirmed {
 struct ReloadRequest {
     static constexpr Kind kind = Kind::reload_request;
     Kind head = kind;
+};
+
+// What the door opens at all: the firewall refuses requests for anything else. Before Ready.
+struct DoorServices {
+    static constexpr Kind kind = Kind::door_services;
+    Kind head = kind;
+    std::uint32_t count = 0;
+    Service services[most_services];
 };
 
 // The gatekeeper has loaded its keys and knows its clients.

@@ -26,3 +26,15 @@ TEST_CASE("spans that are malformed or too small are refused") {
                              "1024-65535,", "a-b", "1024-65535,!", "1024-65535,8000-", "+1-65535", "!1-2", "1024--65535"})
         CHECK_FALSE(PortSpan::parse(text));
 }
+
+TEST_CASE("a span's ranges are ascending, apart, and hold its ports") {
+    const auto span = PortSpan::parse("!8500-9500,1024-65535,!2049,!8000-8999").value();
+    std::vector<std::uint16_t> ports;
+    for (const auto& [low, high] : span.ranges())
+        for (std::uint32_t port = low; port <= high; ++port) ports.push_back(static_cast<std::uint16_t>(port));
+    CHECK(span.ranges().size() == 3);
+    CHECK(ports == span.ports());
+    std::string pieces = "1024-65535";
+    for (int i = 0; i < 100; ++i) pieces += ",!" + std::to_string(2000 + 2 * i);
+    CHECK_FALSE(PortSpan::parse(pieces));
+}

@@ -1,0 +1,50 @@
+#include "server/ctl/ask.hpp"
+
+#include <cerrno>
+#include <cstring>
+
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "common/files.hpp"
+
+namespace oneknock {
+namespace {
+
+Error no_daemon(const std::string& socket) {
+    if (errno == EACCES || errno == EPERM)
+        return {Exit::permission, "may not ask on " + socket + ": run as root, or as a member of the socket's group"};
+    return {Exit::unavailable, "no daemon answers on " + socket + " (" + std::strerror(errno) +
+                                   "); is oneknockd running, and is its \"socket\" this one (--socket PATH)?"};
+}
+
+}  // namespace
+
+Result<std::string> ask(const std::string& socket, const std::string& question) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    if (socket.size() >= sizeof address.sun_path) return fail(Exit::usage, "the socket's path is too long: " + socket);
+    std::memcpy(address.sun_path, socket.c_str(), socket.size());
+    const Descriptor fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    const timeval patience{5, 0};
+    setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    if (connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) return tl::unexpected(no_daemon(socket));
+    const std::string line = question + "\n";
+    if (send(fd.get(), line.data(), line.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(line.size()))
+        return tl::unexpected(no_daemon(socket));
+    std::string answer;
+    char buffer[8192];
+    for (;;) {
+        const auto got = recv(fd.get(), buffer, sizeof buffer, 0);
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) return tl::unexpected(no_daemon(socket));
+        if (got == 0) break;
+        answer.append(buffer, static_cast<std::size_t>(got));
+    }
+    if (answer.empty()) return fail(Exit::unavailable, "the daemon on " + socket + " ended the connection without an answer; see its log");
+    return answer;
+}
+
+}  // namespace oneknock

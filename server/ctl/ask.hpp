@@ -1,0 +1,13 @@
+// One question to the daemon over its control socket.
+#pragma once
+
+#include <string>
+
+#include "common/result.hpp"
+
+namespace oneknock {
+
+// The daemon's answer, a JSON text. No daemon there is Exit::unavailable, no permission Exit::permission.
+[[nodiscard]] Result<std::string> ask(const std::string& socket, const std::string& question);
+
+}  // namespace oneknock

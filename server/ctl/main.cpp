@@ -1,0 +1,88 @@
+// oneknockctl: asks the running daemon.
+#include <cstdio>
+#include <string>
+
+#include <CLI/CLI.hpp>
+#include <unistd.h>
+
+#include "common/log.hpp"
+#include "server/ctl/ask.hpp"
+#include "server/ctl/show.hpp"
+
+namespace {
+
+using namespace oneknock;
+
+struct Options {
+    std::string socket = "/run/oneknock/control.sock";
+    std::string format = "text";
+    std::string client;
+    bool json = false, watch = false, all = false;
+    std::string question;
+};
+
+void describe(CLI::App& app, Options& options) {
+    app.set_version_flag("--version", "oneknockctl " ONEKNOCK_VERSION);
+    app.add_option("--socket", options.socket, "The daemon's control socket")->type_name("PATH")->capture_default_str();
+    app.require_subcommand(1);
+    app.fallthrough();
+    auto* status = app.add_subcommand("status", "What the daemon has seen and decided");
+    auto* json = status->add_flag("--json", options.json, "JSON");
+    status->add_option("--format", options.format, "text, json or prometheus")->check(CLI::IsMember({"text", "json", "prometheus"}))->excludes(json);
+    status->add_flag("--watch", options.watch, "Again every second until interrupted");
+    auto* grants = app.add_subcommand("grants", "Who may come in now, and for how long");
+    grants->add_flag("--json", options.json, "JSON");
+    auto* revoke = app.add_subcommand("revoke", "Close a client's grants now (its key stays good: see oneknock-keygen revoke)");
+    auto* name = revoke->add_option("CLIENT", options.client, "The client");
+    revoke->add_flag("--all", options.all, "The grants of all clients")->excludes(name);
+    app.add_subcommand("reload", "Read the key files again");
+    app.add_subcommand("confirm", "Keep the guard that was started with --try");
+    status->callback([&] { options.question = "status"; });
+    grants->callback([&] { options.question = "grants"; });
+    revoke->callback([&] {
+        if (options.client.empty() && !options.all) throw CLI::RequiredError("revoke needs a CLIENT or --all");
+        options.question = "revoke " + (options.all ? std::string("--all") : options.client);
+    });
+    app.get_subcommand("reload")->callback([&] { options.question = "reload"; });
+    app.get_subcommand("confirm")->callback([&] { options.question = "confirm"; });
+}
+
+std::string shown(const Options& options, const std::string& answer) {
+    if (options.json || options.format == "json") return answer;
+    if (options.question == "status") return options.format == "prometheus" ? status_prometheus(answer) : status_table(answer);
+    if (options.question == "grants") return grants_table(answer);
+    return options.question == "confirm" ? "confirmed: the guard stays\n" : "done\n";
+}
+
+Exit run(const Options& options) {
+    do {
+        const auto answer = ask(options.socket, options.question);
+        const Error problem = answer ? Error{Exit::data, refusal_in(*answer)} : answer.error();
+        if (!problem.message.empty()) {
+            log::error(problem.message);
+            return problem.exit;
+        }
+        if (options.watch && isatty(STDOUT_FILENO) != 0) std::fputs("\033[H\033[2J", stdout);
+        std::fputs(shown(options, *answer).c_str(), stdout);
+        std::fflush(stdout);
+        if (options.watch) sleep(1);
+    } while (options.watch);
+    return Exit::ok;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    Options options;
+    CLI::App app("oneknockctl: asks the oneknock daemon");
+    try {
+        describe(app, options);
+        app.parse(argc, argv);
+    } catch (const CLI::Success& told) {
+        return app.exit(told);
+    } catch (const CLI::ParseError& error) {
+        log::error(std::string(error.what()) + "; see oneknockctl --help");
+        return static_cast<int>(Exit::usage);
+    }
+    return static_cast<int>(run(options));
+}

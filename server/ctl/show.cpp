@@ -1,0 +1,81 @@
+#include "server/ctl/show.hpp"
+
+#include <cstdarg>
+#include <cstdio>
+
+#include <nlohmann/json.hpp>
+
+namespace oneknock {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+[[gnu::format(printf, 2, 3)]] void print(std::string& to, const char* format, ...) {
+    char line[512];
+    va_list arguments;
+    va_start(arguments, format);
+    std::vsnprintf(line, sizeof line, format, arguments);
+    va_end(arguments);
+    to += line;
+}
+
+long long number(const Json& json, const char* name) { return json.value(name, 0LL); }
+
+}  // namespace
+
+std::string refusal_in(const std::string& json) {
+    const Json answer = Json::parse(json, nullptr, false);
+    if (!answer.is_object()) return "the daemon's answer cannot be read; are oneknockctl and oneknockd of one version?";
+    return answer.value("error", "");
+}
+
+std::string status_table(const std::string& json) {
+    const Json s = Json::parse(json);
+    const Json& capture = s["capture"];
+    std::string text;
+    print(text, "door      %s, up %lld s, %lld clients\n", s.value("door", "").c_str(), number(s, "uptime_s"), number(s, "clients"));
+    print(text, "capture   %lld packets, %lld symbols, %lld dropped by the kernel\n", number(capture, "packets"),
+          number(capture, "symbols"), number(capture, "dropped"));
+    print(text, "grants    %lld live\n", number(s, "grants"));
+    print(text, "accepted  %lld\n", number(s, "accepted"));
+    long long refused = 0;
+    for (const auto& [reason, count] : s["refused"].items()) refused += count.get<long long>();
+    print(text, "refused   %lld\n", refused);
+    for (const auto& [reason, count] : s["refused"].items())
+        if (count != 0) print(text, "  %-20s %lld\n", reason.c_str(), count.get<long long>());
+    return text;
+}
+
+std::string status_prometheus(const std::string& json) {
+    const Json s = Json::parse(json);
+    std::string text;
+    const auto metric = [&](const char* name, const char* type, const char* help, long long value) {
+        print(text, "# HELP %s %s\n# TYPE %s %s\n%s %lld\n", name, help, name, type, name, value);
+    };
+    metric("oneknock_uptime_seconds", "gauge", "Time since the daemon was ready.", number(s, "uptime_s"));
+    metric("oneknock_clients", "gauge", "Clients in force.", number(s, "clients"));
+    metric("oneknock_grants", "gauge", "Live grants.", number(s, "grants"));
+    metric("oneknock_capture_packets_total", "counter", "Packets that passed the kernel's filter.", number(s["capture"], "packets"));
+    metric("oneknock_capture_symbols_total", "counter", "Packets on a port of a live codebook.", number(s["capture"], "symbols"));
+    metric("oneknock_capture_dropped_total", "counter", "Packets the kernel had no room for.", number(s["capture"], "dropped"));
+    metric("oneknock_accepted_total", "counter", "Knocks accepted.", number(s, "accepted"));
+    print(text, "# HELP oneknock_refused_total Knocks refused, by reason.\n# TYPE oneknock_refused_total counter\n");
+    for (const auto& [reason, count] : s["refused"].items())
+        print(text, "oneknock_refused_total{reason=\"%s\"} %lld\n", reason.c_str(), count.get<long long>());
+    return text;
+}
+
+std::string grants_table(const std::string& json) {
+    const Json answer = Json::parse(json);
+    std::string text;
+    print(text, "%-20s %-40s %-10s %s\n", "CLIENT", "ADDRESS", "SERVICE", "REMAINING");
+    for (const Json& grant : answer["grants"]) {
+        const std::string client = grant.value("client", "");
+        const std::string service = grant.value("protocol", "") + "/" + std::to_string(number(grant, "port"));
+        print(text, "%-20s %-40s %-10s %llds\n", client.empty() ? "(earlier run)" : client.c_str(),
+              grant.value("address", "").c_str(), service.c_str(), number(grant, "remaining_s"));
+    }
+    return text;
+}
+
+}  // namespace oneknock

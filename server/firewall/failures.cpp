@@ -1,0 +1,44 @@
+#include "server/firewall/failures.hpp"
+
+#include <cerrno>
+#include <cstring>
+
+namespace oneknock {
+namespace {
+
+bool is_missing_support(int error) {
+    return error == EOPNOTSUPP || error == EPROTONOSUPPORT || error == EAFNOSUPPORT || error == ENOENT;
+}
+
+}  // namespace
+
+Error netlink_failure(int error, std::string_view what) {
+    const std::string cannot = "cannot " + std::string(what) + ": ";
+    if (error == EPERM || error == EACCES)
+        return {Exit::permission,
+                cannot + "needs CAP_NET_ADMIN (run as root, or AmbientCapabilities=CAP_NET_ADMIN in the unit)"};
+    if (error == ETIMEDOUT)
+        return {Exit::unavailable, cannot + "the kernel did not answer within a second; try again"};
+    if (is_missing_support(error))
+        return {Exit::unavailable, cannot + std::strerror(error) +
+                                       "; the kernel lacks nf_tables: load or build the modules nf_tables, nft_fib_inet, "
+                                       "nft_reject_inet and nft_ct (kernel 5.9 or later)"};
+    return {Exit::unavailable, cannot + std::strerror(error)};
+}
+
+Error refused_change(int error, const TableName& table, const std::string& part) {
+    return netlink_failure(error, "change the nftables table " + table.text() + (part.empty() ? "" : " (" + part + ")"));
+}
+
+Error missing_set(Family family, const TableName& table, const std::string& name) {
+    return {Exit::config, "the set " + name + " is not in the nftables table " + table.text() + "; add it with: nft 'add table " +
+                              table.text() + "' && " + grant_set_command(family, table, name)};
+}
+
+Error unfit_set(Family family, const TableName& table, const std::string& name, std::string_view why) {
+    return {Exit::config, "the set " + name + " in the nftables table " + table.text() + " " + std::string(why) +
+                              " and cannot hold grants; delete it and add it anew with: " +
+                              grant_set_command(family, table, name)};
+}
+
+}  // namespace oneknock

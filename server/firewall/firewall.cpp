@@ -1,0 +1,214 @@
+#include "server/firewall/firewall.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+
+#include "server/firewall/element_key.hpp"
+#include "server/firewall/failures.hpp"
+
+namespace oneknock {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr std::array families{Family::ipv4, Family::ipv6};
+
+// A timeout below one tick of the kernel's timer (10 ms at most) would be rounded to none: an element for ever.
+constexpr milliseconds shortest_timeout{50};
+
+milliseconds until(Instant end, Instant now) { return std::chrono::duration_cast<milliseconds>(end - now); }
+
+}  // namespace
+
+Firewall::Firewall(FirewallConfig config, std::vector<Service> services, nft::Socket socket, Watch watch)
+    : config_(std::move(config)),
+      services_(std::move(services)),
+      names_(grant_sets(config_)),
+      socket_(std::move(socket)),
+      watch_(std::move(watch)) {
+    if (!has_own_table()) return;
+    wanted_ = describe_table(config_, services_);
+    wanted_image_ = nft::image_of(wanted_);
+}
+
+Result<Firewall> Firewall::open(const FirewallConfig& config, std::vector<Service> services) {
+    auto socket = nft::Socket::open();
+    if (!socket) return tl::unexpected(netlink_failure(socket.error(), "open a netlink socket"));
+    const auto scope = config.mode == FirewallMode::set ? Watch::Scope::sets : Watch::Scope::whole_table;
+    auto watch = Watch::open(grant_sets(config).table, scope, socket->port_id());
+    if (!watch) return tl::unexpected(netlink_failure(watch.error(), "watch nf_tables for changes"));
+    return Firewall(config, std::move(services), std::move(*socket), std::move(*watch));
+}
+
+Result<std::vector<Grant>> Firewall::install(Instant now) {
+    const auto found = read();
+    if (!found) return tl::unexpected(found.error());
+    auto adopted = adopt(*found, now);
+    if (const auto mended = mend(*found, now); !mended) return tl::unexpected(mended.error());
+    return adopted;
+}
+
+Result<bool> Firewall::repair(Instant now) {
+    grants_.drop_ended(now);
+    const auto found = read();
+    if (!found) return tl::unexpected(found.error());
+    return mend(*found, now);
+}
+
+Result<std::optional<TableImage>> Firewall::read() { return has_own_table() ? read_own() : read_administrators(); }
+
+Result<std::optional<TableImage>> Firewall::read_own() {
+    auto found = socket_.read_table(names_.table);
+    if (!found) return tl::unexpected(netlink_failure(found.error(), "read the table " + names_.table.text()));
+    return std::move(*found);
+}
+
+Result<std::optional<TableImage>> Firewall::read_administrators() {
+    auto found = read_present_sets();
+    if (!found) return tl::unexpected(found.error());
+    for (const Family family : families) {
+        const std::string& name = names_.of(family);
+        if (name.empty()) continue;
+        const auto set = found->sets.find(name);
+        if (set == found->sets.end()) return tl::unexpected(missing_set(family, names_.table, name));
+        if (const auto why = unfit_for_grants(family, set->second))
+            return tl::unexpected(unfit_set(family, names_.table, name, *why));
+    }
+    return std::move(*found);
+}
+
+Result<TableImage> Firewall::read_present_sets() {
+    TableImage image;
+    for (const Family family : families) {
+        const std::string& name = names_.of(family);
+        if (name.empty()) continue;
+        auto set = socket_.read_set(names_.table, name);
+        if (!set) return tl::unexpected(netlink_failure(set.error(), "read the set " + name));
+        if (*set) image.sets[name] = std::move(**set);
+    }
+    return image;
+}
+
+std::vector<Grant> Firewall::adopt(const std::optional<TableImage>& found, Instant now) {
+    std::vector<Grant> adopted;
+    grants_.clear();
+    if (!found) return adopted;
+    for (const auto& [key, remaining] : grants_in(names_, found->sets, services_))
+        if (remaining >= shortest_timeout && grants_.put(key, now + remaining, now))
+            adopted.push_back({key.service, key.address, std::chrono::ceil<Seconds>(remaining)});
+    return adopted;
+}
+
+Result<bool> Firewall::mend(const std::optional<TableImage>& found, Instant now) {
+    const ElementAudit audit = audit_elements(names_, found ? found->sets : TableImage{}.sets, grants_, now);
+    nft::Batch batch(names_.table);
+    if (has_own_table()) {
+        if (found && audit.clean() && same_structure(wanted_image_, *found)) return false;
+        put_table(batch, now);
+    } else {
+        if (audit.lost.empty()) return false;  // other elements in the administrator's sets are the administrator's
+        put_grants(batch, audit.lost, now, true);
+    }
+    std::string refused;
+    const int error = socket_.commit(batch, &refused);
+    if (error != 0) return tl::unexpected(refused_change(error, names_.table, refused));
+    return true;
+}
+
+// Deletes and builds anew in one transaction: whatever was there, packets meet either the old table or the new one.
+void Firewall::put_table(nft::Batch& batch, Instant now) const {
+    batch.add_table();  // so that there is one to delete
+    batch.delete_table();
+    batch.add_table();
+    for (const Set& set : wanted_.sets) batch.add(set);
+    for (const Chain& chain : wanted_.chains) batch.add(chain);
+    for (const Rule& rule : wanted_.rules) batch.add(rule);
+    std::vector<GrantKey> all;
+    for (const auto& [key, end] : grants_.all()) all.push_back(key);
+    put_grants(batch, all, now, false);
+}
+
+void Firewall::put_grants(nft::Batch& batch, const std::vector<GrantKey>& grants, Instant now, bool again) const {
+    for (const Family family : families) {
+        std::vector<Element> elements;
+        for (const GrantKey& key : grants) {
+            const milliseconds remaining = until(grants_.end_of(key).value_or(now), now);
+            if (key.address.family == family && remaining >= shortest_timeout)
+                elements.push_back({element_key(key), remaining});
+        }
+        if (again) refresh(batch, names_.of(family), elements);
+        else batch.add_elements(names_.of(family), elements);
+    }
+}
+
+// Sets the ends of elements that are there or not: up to kernel 6.11 adding an element again keeps its old end, and
+// deleting an absent one is refused. Atomic like all of a batch, so no packet falls in between.
+void Firewall::refresh(nft::Batch& batch, const std::string& set, const std::vector<Element>& elements) const {
+    batch.add_elements(set, elements);
+    batch.delete_elements(set, elements);
+    batch.add_elements(set, elements);
+}
+
+int Firewall::open_grant(const Service& service, const Address& address, Seconds duration, Instant now) {
+    if (!is_ours(service) || duration < Seconds{1}) return EINVAL;
+    if (names_.of(address.family).empty()) return EAFNOSUPPORT;
+    const GrantKey grant{service, address};
+    const auto before = grants_.end_of(grant);
+    if (!grants_.put(grant, now + duration, now)) return ENFILE;
+    int error = send_grant(grant, duration);
+    // Somebody took the table or the set away and repair() has not been called yet.
+    if (error == ENOENT && repair(now)) error = 0;
+    if (error == 0) return 0;
+    grants_.erase(grant);
+    if (before && *before > now) (void)grants_.put(grant, *before, now);
+    return error;
+}
+
+int Firewall::send_grant(const GrantKey& grant, Seconds duration) {
+    nft::Batch batch(names_.table);
+    refresh(batch, names_.of(grant.address.family), {Element{element_key(grant), duration}});
+    return socket_.commit(batch);
+}
+
+int Firewall::close_grant(const Service& service, const Address& address, Instant now) {
+    if (!is_ours(service)) return EINVAL;
+    const std::string& set = names_.of(address.family);
+    if (set.empty()) return 0;
+    const GrantKey grant{service, address};
+    grants_.erase(grant);  // first: if the kernel cannot be asked, the next repair finds an element too many
+    grants_.drop_ended(now);
+    const std::vector<Element> element{{element_key(grant), Seconds{1}}};
+    nft::Batch batch(names_.table);
+    batch.add_elements(set, element);  // so that there is one to delete
+    batch.delete_elements(set, element);
+    const int error = socket_.commit(batch);
+    return error == ENOENT ? 0 : error;  // no table, no set: no grant
+}
+
+Result<void> Firewall::remove() {
+    nft::Batch batch(names_.table);
+    if (has_own_table()) {
+        batch.add_table();  // so that there is one to delete
+        batch.delete_table();
+    } else {
+        const auto found = read_present_sets();
+        if (!found) return tl::unexpected(found.error());
+        for (const auto& [key, remaining] : grants_in(names_, found->sets, services_)) {
+            const std::vector<Element> element{{element_key(key), Seconds{1}}};
+            batch.add_elements(names_.of(key.address.family), element);  // it may have ended meanwhile
+            batch.delete_elements(names_.of(key.address.family), element);
+        }
+    }
+    grants_.clear();
+    std::string refused;
+    const int error = batch.empty() ? 0 : socket_.commit(batch, &refused);
+    if (error != 0) return tl::unexpected(refused_change(error, names_.table, refused));
+    return {};
+}
+
+bool Firewall::is_ours(const Service& service) const {
+    return std::ranges::find(services_, service) != services_.end();
+}
+
+}  // namespace oneknock

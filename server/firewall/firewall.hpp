@@ -1,0 +1,93 @@
+// The firewall room's library: the only part of the daemon that changes the kernel's rules. It builds our table (guard
+// and mark mode), opens and closes grants in timed sets, and repairs what other programs flush or change. Grants live
+// in the kernel and expire there, also when this process is gone; the next start adopts them.
+//
+// Used from one loop, by one process per table and network namespace (table_lock.hpp). Needs CAP_NET_ADMIN all the
+// time. `now` is read once per turn of the loop and must never run backwards.
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "common/address.hpp"
+#include "common/clock.hpp"
+#include "common/result.hpp"
+#include "keys/daemon_config.hpp"
+#include "server/firewall/audit.hpp"
+#include "server/firewall/grants.hpp"
+#include "server/firewall/nft.hpp"
+#include "server/firewall/ruleset.hpp"
+#include "server/firewall/watch.hpp"
+
+namespace oneknock {
+
+struct Grant {
+    Service service;
+    Address address;
+    Seconds remaining{};  // rounded up
+};
+
+class Firewall {
+public:
+    // Opens the netlink sockets; changes nothing. `services` are those of the door.
+    [[nodiscard]] static Result<Firewall> open(const FirewallConfig& config, std::vector<Service> services);
+
+    // Makes the kernel's table the one we want, whether it is absent, ours, an older one of ours or damaged, and gives
+    // the grants of earlier runs that live on. At most one atomic batch, so that no grant lapses and no port opens in
+    // between; a table that is right already is left alone. Set mode only checks the administrator's sets:
+    // Exit::config, with the commands to run.
+    [[nodiscard]] Result<std::vector<Grant>> install(Instant now);
+
+    // Deletes our table; in set mode the grants' elements. Nothing to delete is no failure.
+    [[nodiscard]] Result<void> remove();
+
+    // Opens, or sets the end of an open grant anew (atomically: no packet is lost). 0, or an errno: EINVAL (a service
+    // that is not the door's, or not 1 s or more), EAFNOSUPPORT (set mode without a set for that family), ENFILE (full),
+    // ETIMEDOUT, or the kernel's refusal. Where the table is gone it is rebuilt at once, the grant included.
+    [[nodiscard]] int open_grant(const Service& service, const Address& address, Seconds duration, Instant now);
+
+    // Sessions that are established go on. A grant that is not there is closed already: 0.
+    [[nodiscard]] int close_grant(const Service& service, const Address& address, Instant now);
+
+    // Readable when another program changed nf_tables. Then call on_watch_readable(); true asks for repair().
+    [[nodiscard]] int watch_descriptor() const { return watch_.descriptor(); }
+    [[nodiscard]] bool on_watch_readable() { return watch_.drain(); }
+
+    // Reads everything back and, if it is not what it should be, puts it right in one batch, grants with their
+    // remaining times included. True: something had to be put right.
+    [[nodiscard]] Result<bool> repair(Instant now);
+
+    [[nodiscard]] std::size_t live_grants(Instant now) const { return grants_.live(now); }
+
+    // Netlink's name of our command socket: notifications that bear it are about our own changes.
+    [[nodiscard]] std::uint32_t port_id() const { return socket_.port_id(); }
+
+private:
+    Firewall(FirewallConfig config, std::vector<Service> services, nft::Socket socket, Watch watch);
+
+    [[nodiscard]] bool has_own_table() const { return config_.mode != FirewallMode::set; }
+    [[nodiscard]] Result<std::optional<TableImage>> read();      // nothing: there is no such table
+    [[nodiscard]] Result<std::optional<TableImage>> read_own();
+    [[nodiscard]] Result<std::optional<TableImage>> read_administrators();  // only sets
+    [[nodiscard]] Result<TableImage> read_present_sets();
+    [[nodiscard]] std::vector<Grant> adopt(const std::optional<TableImage>& found, Instant now);
+    [[nodiscard]] Result<bool> mend(const std::optional<TableImage>& found, Instant now);
+    void put_table(nft::Batch& batch, Instant now) const;
+    void put_grants(nft::Batch& batch, const std::vector<GrantKey>& grants, Instant now, bool again) const;
+    void refresh(nft::Batch& batch, const std::string& set, const std::vector<Element>& elements) const;
+    [[nodiscard]] int send_grant(const GrantKey& grant, Seconds duration);
+    [[nodiscard]] bool is_ours(const Service& service) const;
+
+    FirewallConfig config_;
+    std::vector<Service> services_;
+    GrantSets names_;
+    Ruleset wanted_;          // of our own table
+    TableImage wanted_image_;  // the same as it should be read back
+    nft::Socket socket_;
+    Watch watch_;
+    GrantTable grants_;
+};
+
+}  // namespace oneknock

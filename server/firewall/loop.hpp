@@ -1,0 +1,27 @@
+// The firewall's loop, which is the parent's after start-up: grant requests from the gatekeeper to the kernel, repair of
+// what others change, the trial of --try, and passing on key files when they change. Sees numbers only.
+#pragma once
+
+#include <optional>
+
+#include "common/clock.hpp"
+#include "keys/daemon_config.hpp"
+#include "server/firewall/firewall.hpp"
+#include "server/key_passing.hpp"
+#include "server/transport.hpp"
+
+namespace oneknock {
+
+struct FirewallLoop {
+    const DaemonConfig& config;
+    Channel& gatekeeper;
+    std::optional<Firewall>& firewall;  // nothing: --dry-run, requests are only logged
+    int signals;                        // a signalfd
+    int keys_watch;                     // an inotify descriptor on the clients' folder
+    std::optional<Seconds> trial;       // --try
+};
+
+// Until a signal, the end of a room, or of the trial; the exit code.
+[[nodiscard]] Exit run_firewall(FirewallLoop loop);
+
+}  // namespace oneknock

@@ -1,0 +1,63 @@
+#include "server/firewall/table_lock.hpp"
+
+#include <array>
+#include <cctype>
+#include <cerrno>
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "server/firewall/ruleset.hpp"
+
+namespace oneknock {
+namespace {
+
+// A table's name may hold '/' and spaces stand between family and name; neither may reach a path.
+std::string file_name(const TableName& table, ino_t network_namespace) {
+    std::string text = table.text();
+    for (char& c : text)
+        if (std::isalnum(static_cast<unsigned char>(c)) == 0) c = '_';
+    return "table-" + std::to_string(network_namespace) + "-" + text + ".lock";
+}
+
+std::string holder(int fd) {
+    std::array<char, 16> text{};
+    const auto length = pread(fd, text.data(), text.size() - 1, 0);
+    std::string digits;
+    for (ssize_t i = 0; i < length && std::isdigit(static_cast<unsigned char>(text[static_cast<std::size_t>(i)])) != 0; ++i)
+        digits += text[static_cast<std::size_t>(i)];
+    return digits.empty() ? "" : " (process " + digits + ")";
+}
+
+Result<void> write_holder(int fd, const std::string& path) {
+    const std::string text = std::to_string(getpid()) + "\n";
+    if (ftruncate(fd, 0) != 0 || pwrite(fd, text.data(), text.size(), 0) != static_cast<ssize_t>(text.size()))
+        return tl::unexpected(system_error("write", path, Exit::cannot_create));
+    return {};
+}
+
+}  // namespace
+
+Result<Descriptor> lock_table(const FirewallConfig& config, const std::string& run_folder) {
+    struct stat network {};
+    if (stat("/proc/self/ns/net", &network) != 0)
+        return tl::unexpected(system_error("examine", "/proc/self/ns/net", Exit::unavailable));
+    if (mkdir(run_folder.c_str(), 0755) != 0 && errno != EEXIST)
+        return tl::unexpected(system_error("create the folder", run_folder, Exit::cannot_create));
+    const TableName table = grant_sets(config).table;
+    const std::string path = run_folder + "/" + file_name(table, network.st_ino);
+    Descriptor fd(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644));
+    if (!fd) return tl::unexpected(system_error("open the lock", path, Exit::cannot_create));
+    if (flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+        if (errno != EWOULDBLOCK) return tl::unexpected(system_error("lock", path, Exit::unavailable));
+        return fail(Exit::unavailable, "another oneknockd" + holder(fd.get()) + " looks after the nftables table " +
+                                           table.text() + " in this network namespace; stop it first, or start this "
+                                                          "one in another namespace (lock: " + path + ")");
+    }
+    if (const auto written = write_holder(fd.get(), path); !written) return tl::unexpected(written.error());
+    return fd;
+}
+
+}  // namespace oneknock

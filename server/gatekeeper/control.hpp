@@ -1,0 +1,59 @@
+// The control socket: oneknockctl asks one line, gets one JSON text, and the connection ends.
+//
+// Whoever may connect may ask (the socket is 0660); what is asked is still bounded: few connections, short lines, a
+// time limit, never a blocking write.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <poll.h>
+
+#include "common/clock.hpp"
+#include "common/files.hpp"
+
+namespace oneknock {
+
+class ControlSocket {
+public:
+    using Connection = std::uint64_t;  // names one; answers to one that is gone are dropped
+
+    explicit ControlSocket(Descriptor listening) : listening_(std::move(listening)) {}
+
+    void add_to(std::vector<pollfd>& polled) const;
+    [[nodiscard]] std::optional<Instant> next_due() const;
+
+    // Accepts, reads and writes what is possible; calls asked(connection, line) for each complete line.
+    using Asked = std::function<void(Connection, std::string_view)>;
+    void serve(Instant now, const Asked& asked);
+
+    void answer(Connection connection, std::string text);
+
+private:
+    static constexpr std::size_t most_connections = 16;
+    static constexpr std::size_t longest_line = 200;
+    static constexpr Instant patience = Seconds{5};
+
+    struct Peer {
+        Connection number;
+        Descriptor fd;
+        Instant deadline;
+        std::string in;
+        std::string out;
+        bool asked = false;
+        bool finished = false;
+    };
+    void accept_all(Instant now);
+    void read(Peer& peer, const Asked& asked);
+    static void write(Peer& peer);
+
+    Descriptor listening_;
+    std::vector<Peer> peers_;
+    Connection next_ = 1;
+};
+
+}  // namespace oneknock

@@ -1,0 +1,142 @@
+#include "server/gatekeeper/doorkeeper.hpp"
+
+#include <algorithm>
+
+namespace oneknock {
+namespace {
+
+UnixTime time_of(const Request& request) { return UnixTime{Seconds{request.time}}; }
+
+bool is_open(const Request& request) { return request.operation == static_cast<std::uint8_t>(Operation::open); }
+bool is_close(const Request& request) { return request.operation == static_cast<std::uint8_t>(Operation::close); }
+
+// A key made moments ago on a machine whose clock is ahead of ours is good at once.
+bool is_in_force(const Client& client, const Generation& generation, UnixTime now, Seconds tolerance) {
+    return now + tolerance >= generation.not_before && (!generation.not_after || now <= *generation.not_after) &&
+           (!client.expires || now <= *client.expires);
+}
+
+}  // namespace
+
+std::vector<Decision> Doorkeeper::decide(const std::vector<Candidate>& candidates, const Now& now) {
+    std::vector<Decision> decisions;
+    decisions.reserve(candidates.size());
+    for (const Candidate& candidate : candidates) decisions.push_back(decide_one(candidate, now));
+    if (!record_.in_turn()) return decisions;
+    if (const auto committed = record_.commit(); !committed) {
+        record_problem_ = committed.error().message;
+        for (Decision& decision : decisions)
+            if (decision.verified && !decision.refused) decision.refused = Reason::record_failed;
+    }
+    return decisions;
+}
+
+void Doorkeeper::begin_turn() {
+    if (!record_.in_turn()) record_.begin();
+}
+
+Decision Doorkeeper::decide_one(const Candidate& candidate, const Now& now) {
+    Decision decision;
+    decision.source = candidate.source;
+    decision.first_packet_ns = candidate.first_packet_ns;
+    const auto match = verifier_.verify(candidate.message, Epoch{candidate.epoch});
+    if (!match) {
+        decision.refused = Reason::unknown_key;
+        return decision;
+    }
+    decision.verified = true;
+    decision.client = match->client->name;
+    decision.generation = match->generation->number;
+    decision.request = match->request;
+    decision.skew = time_of(match->request) - now.wall;
+    const auto address = match->client->source.resolve(match->request.address, candidate.source);
+    decision.address = address.value_or(match->request.address);
+
+    decision.refused = refusal_before_record(*match, candidate, now, address);
+    // From the right address it is filed whatever becomes of it; from a wrong one never, or a racing copy would burn
+    // the real one.
+    bool fresh = false;
+    if (address) {
+        const Tag tag = candidate.message.tag();
+        if (was_used(*match, tag)) {
+            if (!decision.refused) decision.refused = Reason::replayed;
+        } else if (time_of(match->request) + limits_.tolerance >= now.wall) {
+            fresh = true;
+            const bool filed = file(*match, tag, now);
+            if (!decision.refused) decision.refused = refusal_by_policy(*match);
+            const bool calm = within_rate(decision.client, now.steady);
+            if (!decision.refused && (!filed || !calm)) decision.refused = Reason::rate_limited;
+        }
+    }
+    if (!decision.refused && is_open(match->request)) {
+        const Seconds asked = match->request.duration_s == 0 ? limits_.grant_default : Seconds{match->request.duration_s};
+        decision.duration = std::min({asked, match->client->max_duration, limits_.grant_maximum});
+    }
+    if (!decision.refused && is_close(match->request))
+        record_.set_last_close(decision.client, match->request.service(), time_of(match->request));
+    if (fresh)
+        record_.audit({now.wall, decision.client, decision.generation, decision.source, decision.address, decision.request,
+                       decision.duration, decision.refused ? "refused" : "accepted",
+                       decision.refused ? std::string(reason_name(*decision.refused)) : std::string()});
+    return decision;
+}
+
+std::optional<Reason> Doorkeeper::refusal_before_record(const Verifier::Match& match, const Candidate& candidate, const Now& now,
+                                                        const std::optional<Address>& address) const {
+    const UnixTime time = time_of(match.request);
+    if (epoch_of(time).value != candidate.epoch) return Reason::wrong_epoch;
+    if (match.client->revoked) return Reason::key_revoked;
+    if (!is_in_force(*match.client, *match.generation, now.wall, limits_.tolerance)) return Reason::key_expired;
+    if (now.wall - time > limits_.tolerance) return Reason::stale;
+    if (time - now.wall > limits_.tolerance) return Reason::future;
+    if (!address) return Reason::address_mismatch;
+    return std::nullopt;
+}
+
+// In the record, or made before a floor, so that its tag may have been forgotten.
+bool Doorkeeper::was_used(const Verifier::Match& match, const Tag& tag) {
+    const UnixTime time = time_of(match.request);
+    if (time <= record_.floor() || record_.holds(tag)) return true;
+    const auto floor = record_.client_floor(match.client->name);
+    return floor && time <= *floor;
+}
+
+// False if the client's share of the record is full: then its own floor rises instead, as far as our clock allows, so
+// that a message that was not filed cannot be played back either.
+bool Doorkeeper::file(const Verifier::Match& match, const Tag& tag, const Now& now) {
+    begin_turn();
+    const UnixTime time = time_of(match.request);
+    if (record_.tags_of(match.client->name) < Record::most_tags_per_client) {
+        record_.add_tag(tag, time, match.client->name);
+        return true;
+    }
+    record_.raise_client_floor(match.client->name, std::min(time, now.wall + limits_.tolerance));
+    return false;
+}
+
+std::optional<Reason> Doorkeeper::refusal_by_policy(const Verifier::Match& match) {
+    const Request& request = match.request;
+    if (!is_open(request) && !is_close(request)) return Reason::unknown_operation;
+    const auto& services = verifier_.keyring().door.services;
+    const bool allowed = std::ranges::any_of(match.client->allow, [&](const std::string& name) {
+        const auto found = services.find(name);
+        return found != services.end() && found->second == request.service();
+    });
+    if (!allowed) return Reason::service_not_allowed;
+    if (is_open(request))
+        if (const auto closed = record_.last_close(match.client->name, request.service()); closed && time_of(request) < *closed)
+            return Reason::closed_since;
+    return std::nullopt;
+}
+
+bool Doorkeeper::within_rate(const std::string& client, Instant now) {
+    Rate& rate = rates_[client];
+    if (rate.tokens < 0) rate.tokens = knock_burst;
+    else rate.tokens = std::min(knock_burst, rate.tokens + std::chrono::duration<double>(now - rate.refilled).count() * knocks_per_second);
+    rate.refilled = now;
+    if (rate.tokens < 1) return false;
+    rate.tokens -= 1;
+    return true;
+}
+
+}  // namespace oneknock

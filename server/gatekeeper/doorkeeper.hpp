@@ -1,0 +1,81 @@
+// Decides on candidates: verification, then the refusals in their order, then the record (docs/protocol.md,
+// "Receiving", steps 5 to 8). Knows neither sockets nor processes; time comes in, decisions go out.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/clock.hpp"
+#include "server/channel.hpp"
+#include "server/gatekeeper/reason.hpp"
+#include "server/gatekeeper/record.hpp"
+#include "server/gatekeeper/verifier.hpp"
+
+namespace oneknock {
+
+struct Decision {
+    bool verified = false;            // a key of ours was found
+    std::optional<Reason> refused;    // nothing: accepted
+    std::string client;               // of verified ones
+    std::uint32_t generation = 0;
+    Request request;                  // of verified ones
+    Address source;                   // of the packets
+    Address address;                  // to open for, once resolved
+    Seconds duration{0};              // granted, for open
+    Seconds skew{0};                  // message time minus our clock
+    std::int64_t first_packet_ns = 0;
+};
+
+struct Limits {
+    Seconds tolerance{60};
+    Seconds grant_default{30};
+    Seconds grant_maximum{3600};
+};
+
+class Doorkeeper {
+public:
+    Doorkeeper(Verifier verifier, Record record, const Limits& limits)
+        : verifier_(std::move(verifier)), record_(std::move(record)), limits_(limits) {}
+
+    // One turn of the loop: decides on all candidates that wait and makes the outcome durable at once. If that fails,
+    // what would have been accepted is refused as record-failed.
+    [[nodiscard]] std::vector<Decision> decide(const std::vector<Candidate>& candidates, const Now& now);
+
+    // Why the record could not be written, the last time it could not.
+    [[nodiscard]] const std::string& record_problem() const { return record_problem_; }
+
+    void replace_keys(Keyring keyring) { verifier_ = Verifier(std::move(keyring)); }
+    [[nodiscard]] Verifier& verifier() { return verifier_; }
+    [[nodiscard]] Record& record() { return record_; }
+    [[nodiscard]] const Limits& limits() const { return limits_; }
+
+private:
+    // A client may knock this often (fresh messages, accepted or not), in bursts of this many.
+    static constexpr double knocks_per_second = 100;
+    static constexpr double knock_burst = 1000;
+    struct Rate {
+        double tokens = -1;
+        Instant refilled{};
+    };
+
+    [[nodiscard]] Decision decide_one(const Candidate& candidate, const Now& now);
+    [[nodiscard]] std::optional<Reason> refusal_before_record(const Verifier::Match& match, const Candidate& candidate,
+                                                              const Now& now, const std::optional<Address>& address) const;
+    [[nodiscard]] bool was_used(const Verifier::Match& match, const Tag& tag);
+    [[nodiscard]] bool file(const Verifier::Match& match, const Tag& tag, const Now& now);
+    [[nodiscard]] std::optional<Reason> refusal_by_policy(const Verifier::Match& match);
+    [[nodiscard]] bool within_rate(const std::string& client, Instant now);
+    void begin_turn();
+
+    Verifier verifier_;
+    Record record_;
+    Limits limits_;
+    std::map<std::string, Rate> rates_;  // by client: as many as there are clients
+    std::string record_problem_;
+};
+
+}  // namespace oneknock

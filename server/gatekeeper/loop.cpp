@@ -1,0 +1,417 @@
+#include "server/gatekeeper/loop.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <set>
+#include <unordered_map>
+
+#include <nlohmann/json.hpp>
+#include <poll.h>
+#include <sys/stat.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "common/key_schedule.hpp"
+#include "common/log.hpp"
+#include "server/gatekeeper/books_plan.hpp"
+#include "server/gatekeeper/control.hpp"
+#include "server/gatekeeper/doorkeeper.hpp"
+#include "server/gatekeeper/grant_book.hpp"
+#include "server/gatekeeper/key_loading.hpp"
+#include "server/gatekeeper/tally.hpp"
+
+namespace oneknock {
+namespace {
+
+constexpr std::size_t most_candidates_a_turn = 256;
+constexpr std::size_t hints_a_slice = 500;  // about half a millisecond
+
+class Gatekeeper {
+public:
+    Gatekeeper(const DaemonConfig& config, Channel listener, Channel firewall, Descriptor control_socket, Descriptor wall_timer,
+               Doorkeeper doorkeeper)
+        : config_(config), listener_(std::move(listener)), firewall_(std::move(firewall)), control_(std::move(control_socket)),
+          wall_timer_(std::move(wall_timer)), doorkeeper_(std::move(doorkeeper)) {}
+
+    Exit run() {
+        now_ = read_clocks();
+        started_ = now_.steady;
+        tell_span();
+        prepare_hours();
+        while (doorkeeper_.verifier().prepare(hints_a_slice)) {}
+        tell_services();
+        firewall_.send(Ready{});
+        for (;;) {
+            wait();
+            now_ = read_clocks();
+            if (const auto end = hear_listener()) return *end;
+            if (const auto end = hear_firewall()) return *end;
+            control_.serve(now_.steady, [this](auto connection, std::string_view line) { asked(connection, line); });
+            on_wall_timer();
+            prune_when_due();
+            more_hints_ = doorkeeper_.verifier().prepare(hints_a_slice);
+            listener_.flush();
+            firewall_.flush();
+        }
+    }
+
+private:
+    // --- waiting and timers -------------------------------------------------------------------------------------
+
+    void wait() {
+        polled_.clear();
+        for (const Channel* channel : {&listener_, &firewall_})
+            polled_.push_back({channel->descriptor(), static_cast<short>(channel->wants_write() ? POLLIN | POLLOUT : POLLIN), 0});
+        polled_.push_back({wall_timer_.get(), POLLIN, 0});
+        control_.add_to(polled_);
+        std::optional<Instant> due = prune_at_;
+        if (const auto control = control_.next_due()) due = std::min(due.value_or(Instant::max()), *control);
+        if (more_hints_) due = now_.steady;
+        timespec timeout{};
+        if (due) {
+            const Instant left = std::max(Instant{0}, *due - read_clocks().steady);
+            timeout = {static_cast<time_t>(left.count() / 1'000'000'000), static_cast<long>(left.count() % 1'000'000'000)};
+        }
+        ppoll(polled_.data(), polled_.size(), due ? &timeout : nullptr, nullptr);
+    }
+
+    // At the hour's edges, and whenever somebody sets the clock.
+    void on_wall_timer() {
+        std::uint64_t expirations = 0;
+        if (read(wall_timer_.get(), &expirations, sizeof expirations) >= 0 || errno == ECANCELED) prepare_hours();
+    }
+
+    void prepare_hours() {
+        const auto epochs = wanted_epochs(now_.wall, config_.tolerance);
+        doorkeeper_.verifier().want(epochs);
+        more_hints_ = true;
+        for (const Epoch epoch : epochs) tell_books(epoch);
+        std::erase_if(told_, [&](const auto& told) { return told.first < epochs.front().value; });
+        itimerspec when{};
+        when.it_value.tv_sec = next_change(now_.wall, config_.tolerance).time_since_epoch().count();
+        timerfd_settime(wall_timer_.get(), TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &when, nullptr);
+    }
+
+    void tell_span() {
+        DoorSpan span;
+        for (const auto& [low, high] : door().span.ranges()) span.ranges[span.count++] = {low, high};
+        listener_.send(span);
+    }
+
+    void tell_services() {
+        DoorServices services;
+        for (const auto& [name, service] : door().services) services.services[services.count++] = service;
+        firewall_.send(services);
+    }
+
+    void tell_books(Epoch epoch) {
+        for (const Generation& generation : door().generations) {
+            if (generation.not_after && now_.wall > *generation.not_after + config_.tolerance) continue;
+            if (!told_.insert({epoch.value, generation.number}).second) continue;
+            const Secret32 secret = codebook_seed(generation.secret, door().id, epoch);
+            BookSeed seed;
+            seed.epoch = epoch.value;
+            seed.door_generation = generation.number;
+            const UnixTime from = start_of(epoch) - config_.tolerance;
+            const UnixTime until = start_of(Epoch{epoch.value + 1}) + config_.tolerance;
+            seed.live_from = std::max(from, generation.not_before - config_.tolerance).time_since_epoch().count();
+            seed.live_until = (generation.not_after ? std::min(until, *generation.not_after) : until).time_since_epoch().count();
+            std::ranges::copy(secret.bytes(), seed.seed.begin());
+            listener_.send(seed);
+            wipe(&seed, sizeof seed);
+        }
+    }
+
+    void prune_when_due() {
+        if (!prune_at_ || now_.steady < *prune_at_) return;
+        if (const auto pruned = doorkeeper_.record().prune(now_.wall, config_.tolerance); !pruned) log::warning(pruned.error().message);
+        prune_at_.reset();
+        if (!doorkeeper_.record().is_empty()) plan_pruning();
+    }
+
+    void plan_pruning() {
+        if (!prune_at_) prune_at_ = now_.steady + config_.tolerance + Seconds{1};
+    }
+
+    // --- the listener -------------------------------------------------------------------------------------------
+
+    std::optional<Exit> hear_listener() {
+        candidates_.clear();
+        tickets_.clear();
+        while (candidates_.size() < most_candidates_a_turn) {
+            const auto received = listener_.receive(datagram_);
+            if (received == Channel::Received::nothing) break;
+            if (received == Channel::Received::closed) {
+                log::error("the listener has ended");
+                return Exit::software;
+            }
+            if (const auto candidate = datagram_.as<Candidate>(); candidate && is_well_formed(*candidate)) {
+                candidates_.push_back(*candidate);
+                tickets_.push_back(candidate->ticket);
+            } else if (const auto report = datagram_.as<CaptureReport>()) {
+                answer_status(*report);
+            } else {
+                log::error("gatekeeper: the listener sent something unexpected");
+                return Exit::software;
+            }
+        }
+        if (!candidates_.empty()) judge();
+        return std::nullopt;
+    }
+
+    static bool is_well_formed(const Candidate& candidate) {
+        const auto known = [](Family family) { return family == Family::ipv4 || family == Family::ipv6; };
+        return known(candidate.source.family) && candidate.message.family == candidate.source.family;
+    }
+
+    void judge() {
+        const auto decisions = doorkeeper_.decide(candidates_, now_);
+        plan_pruning();
+        for (std::size_t i = 0; i < decisions.size(); ++i) {
+            WordVerdict verdict;
+            verdict.ticket = tickets_[i];
+            verdict.verified = decisions[i].verified;
+            listener_.send(verdict);
+            if (decisions[i].refused) {
+                tally_.refused(decisions[i], *decisions[i].refused, now_.steady);
+                if (*decisions[i].refused == Reason::record_failed) log::error(doorkeeper_.record_problem());
+            } else {
+                request_grant(decisions[i]);
+            }
+        }
+    }
+
+    void request_grant(const Decision& decision) {
+        GrantRequest request;
+        request.ticket = next_ticket_++;
+        request.operation = static_cast<Operation>(decision.request.operation);
+        request.service = decision.request.service();
+        request.address = decision.address;
+        request.duration_s = static_cast<std::uint32_t>(decision.duration.count());
+        if (firewall_.send(request)) requested_.emplace(request.ticket, decision);
+        else tally_.refused(decision, Reason::firewall_failed, now_.steady);
+    }
+
+    // --- the firewall -------------------------------------------------------------------------------------------
+
+    std::optional<Exit> hear_firewall() {
+        for (;;) {
+            switch (firewall_.receive(datagram_)) {
+                case Channel::Received::nothing: return std::nullopt;
+                case Channel::Received::closed: return Exit::ok;
+                case Channel::Received::datagram: break;
+            }
+            if (const auto reply = datagram_.as<GrantReply>()) finish_grant(*reply);
+            else if (const auto adopted = datagram_.as<AdoptedGrant>()) adopt(*adopted);
+            else if (const auto file = datagram_.as<PassedKeyFile>()) loading_.file(*file, std::move(datagram_.descriptor));
+            else if (const auto end = datagram_.as<KeyFilesEnd>()) reload(*end);
+            else {
+                log::error("gatekeeper: the firewall sent something unexpected");
+                return Exit::software;
+            }
+        }
+    }
+
+    void finish_grant(const GrantReply& reply) {
+        const auto found = requested_.find(reply.ticket);
+        if (found == requested_.end()) return;  // of `revoke`
+        const Decision decision = std::move(found->second);
+        requested_.erase(found);
+        const Service service = decision.request.service();
+        if (reply.error != 0) {
+            tally_.refused(decision, Reason::firewall_failed, now_.steady);
+            log::error("the firewall refused to change " + service.text() + " for " + decision.address.text() + ": " +
+                       std::strerror(reply.error));
+            return;
+        }
+        tally_.accepted(decision);
+        if (decision.request.operation == static_cast<std::uint8_t>(Operation::close)) grants_.close(service, decision.address);
+        else grants_.open({decision.client, service, decision.address, now_.steady + decision.duration}, now_.steady);
+    }
+
+    void adopt(const AdoptedGrant& adopted) {
+        const auto holder = doorkeeper_.record().holder_of(adopted.service, adopted.address, now_.wall);
+        grants_.open({holder.value_or(""), adopted.service, adopted.address, now_.steady + Seconds{adopted.remaining_s}}, now_.steady);
+    }
+
+    void reload(const KeyFilesEnd& end) {
+        auto keyring = std::exchange(loading_, {}).finish(end.count);
+        if (keyring && (keyring->door.id != door().id || keyring->door.span.text() != door().span.text() ||
+                        keyring->door.services != door().services))
+            keyring = fail(Exit::config, "door.json now has another id, span or other services; restart oneknockd for that");
+        if (!keyring) {
+            log::error("reload refused, the keys in force stay in force: " + keyring.error().message);
+            return;
+        }
+        const auto count = keyring->clients.size();
+        doorkeeper_.replace_keys(std::move(*keyring));
+        told_.clear();
+        prepare_hours();
+        while (doorkeeper_.verifier().prepare(hints_a_slice)) {}
+        log::info("reloaded: " + std::to_string(count) + " clients");
+    }
+
+    // --- the control socket -------------------------------------------------------------------------------------
+
+    void asked(ControlSocket::Connection connection, std::string_view line) {
+        const auto space = line.find(' ');
+        const std::string_view word = line.substr(0, space);
+        const std::string argument(space == std::string_view::npos ? "" : line.substr(space + 1));
+        if (word == "status") {
+            ReportRequest request;
+            request.ticket = connection;
+            if (!listener_.send(request)) reply_error(connection, "the listener is busy; try again");
+        } else if (word == "grants") {
+            control_.answer(connection, grants_json());
+        } else if (word == "revoke" && !argument.empty()) {
+            control_.answer(connection, revoke(argument == "--all" ? "" : argument));
+        } else if (word == "reload") {
+            firewall_.send(ReloadRequest{});
+            reply_done(connection);
+        } else if (word == "confirm") {
+            firewall_.send(TrialConfirmed{});
+            reply_done(connection);
+        } else {
+            reply_error(connection, "the daemon does not know this request; are oneknockctl and oneknockd of one version?");
+        }
+    }
+
+    void reply_done(ControlSocket::Connection connection) { control_.answer(connection, "{\"schema\":1,\"done\":true}\n"); }
+    void reply_error(ControlSocket::Connection connection, const char* what) {
+        control_.answer(connection, nlohmann::ordered_json{{"schema", 1}, {"error", what}}.dump() + "\n");
+    }
+
+    void answer_status(const CaptureReport& report) {
+        nlohmann::ordered_json refused = nlohmann::ordered_json::object();
+        for (std::size_t i = 0; i < reason_count; ++i) refused[std::string(reason_names[i])] = tally_.refused_count(i);
+        nlohmann::ordered_json status{
+            {"schema", 1},
+            {"version", ONEKNOCK_VERSION},
+            {"door", door().name},
+            {"uptime_s", std::chrono::duration_cast<Seconds>(now_.steady - started_).count()},
+            {"clients", doorkeeper_.verifier().keyring().clients.size()},
+            {"capture", {{"packets", report.packets}, {"symbols", report.symbols}, {"dropped", report.dropped}}},
+            {"assembly", {{"decodes", report.decodes}, {"candidates", report.candidates}}},
+            {"accepted", tally_.accepted_count()},
+            {"refused", refused},
+            {"grants", grants_.live("", now_.steady).size()}};
+        control_.answer(report.ticket, status.dump() + "\n");
+        control_.serve(now_.steady, [this](auto connection, std::string_view line) { asked(connection, line); });
+    }
+
+    std::string grants_json() {
+        nlohmann::ordered_json list = nlohmann::ordered_json::array();
+        for (const auto& grant : grants_.live("", now_.steady))
+            list.push_back({{"client", grant.client},
+                            {"address", grant.address.text()},
+                            {"protocol", protocol_name(grant.service.protocol)},
+                            {"port", grant.service.port},
+                            {"remaining_s", std::chrono::ceil<Seconds>(grant.deadline - now_.steady).count()}});
+        return nlohmann::ordered_json{{"schema", 1}, {"grants", list}}.dump() + "\n";
+    }
+
+    // Closes the grants of one client, or all of them. The keys are not touched.
+    std::string revoke(const std::string& client) {
+        const auto& clients = doorkeeper_.verifier().keyring().clients;
+        const bool known = client.empty() || std::ranges::find(clients, client, &Client::name) != clients.end();
+        const auto live = grants_.live(client, now_.steady);
+        if (!known && live.empty())
+            return nlohmann::ordered_json{{"schema", 1}, {"error", "there is no client of that name, and no grant of one"}}.dump() + "\n";
+        for (const auto& grant : live) {
+            GrantRequest request;
+            request.ticket = next_ticket_++;
+            request.operation = Operation::close;
+            request.service = grant.service;
+            request.address = grant.address;
+            firewall_.send(request);
+            grants_.close(grant.service, grant.address);
+        }
+        log::info("revoked " + std::to_string(live.size()) + " grants" + (client.empty() ? "" : " of " + client));
+        return nlohmann::ordered_json{{"schema", 1}, {"done", true}, {"closed", live.size()}}.dump() + "\n";
+    }
+
+    [[nodiscard]] const Door& door() { return doorkeeper_.verifier().keyring().door; }
+
+    const DaemonConfig& config_;
+    Channel listener_, firewall_;
+    ControlSocket control_;
+    Descriptor wall_timer_;
+    Doorkeeper doorkeeper_;
+    GrantBook grants_;
+    Tally tally_;
+    KeyLoading loading_;
+
+    Now now_;
+    Instant started_{};
+    std::optional<Instant> prune_at_;
+    bool more_hints_ = false;
+    std::set<std::pair<std::uint64_t, std::uint32_t>> told_;  // books the listener has: hour and generation
+    std::unordered_map<Ticket, Decision> requested_;          // grants whose reply is awaited
+    Ticket next_ticket_ = 1;
+
+    Datagram datagram_;
+    std::vector<Candidate> candidates_;
+    std::vector<Ticket> tickets_;
+    std::vector<pollfd> polled_;
+};
+
+// The first load: blocks until every file has come.
+Result<Keyring> receive_keys(Channel& firewall) {
+    KeyLoading loading;
+    Datagram datagram;
+    for (;;) {
+        pollfd wait{firewall.descriptor(), POLLIN, 0};
+        poll(&wait, 1, -1);
+        const auto received = firewall.receive(datagram);
+        if (received == Channel::Received::nothing) continue;
+        if (received == Channel::Received::closed) return fail(Exit::ok, "");  // the parent has said why
+        if (const auto file = datagram.as<PassedKeyFile>()) loading.file(*file, std::move(datagram.descriptor));
+        else if (const auto end = datagram.as<KeyFilesEnd>()) return loading.finish(end->count);
+        else return fail(Exit::software, "something unexpected came instead of the key files");
+    }
+}
+
+void say_what_was_lost(const Record& record, UnixTime now) {
+    if (record.lost() == Record::Loss::none) return;
+    const std::string what = record.lost() == Record::Loss::missing
+                                 ? "there is no replay record in the state folder"
+                                 : "the replay record was damaged and has been put aside in the state folder";
+    log::warning(what + ": for " + std::to_string((record.floor() - now).count()) + " s every knock made before " +
+                 time_text(record.floor()) + " is refused, so that none can be played back; then all is normal");
+}
+
+Result<Doorkeeper> open_doorkeeper(const DaemonConfig& config, const std::string& folder, Channel& firewall) {
+    auto keyring = receive_keys(firewall);
+    if (!keyring) return tl::unexpected(keyring.error());
+    const UnixTime now = read_clocks().wall;
+    auto record = Record::open(folder, keyring->door.id, now, config.tolerance);
+    if (!record) return tl::unexpected(record.error());
+    say_what_was_lost(*record, now);
+    return Doorkeeper(Verifier(std::move(*keyring)), std::move(*record),
+                      {config.tolerance, config.grant_default, config.grant_maximum});
+}
+
+}  // namespace
+
+Exit run_gatekeeper(const DaemonConfig& config, const Identity& identity, Channel listener, Channel firewall,
+                    Descriptor control_socket) {
+    enter_room("okd-gatekeeper", true);
+    umask(077);
+    raise_locked_memory_limit();
+    const auto give_up = [](const Error& error) {
+        if (!error.message.empty()) log::error(error.message);
+        return error.exit;
+    };
+    Descriptor wall_timer(timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK | TFD_CLOEXEC));
+    const auto folder = confine_to_folder(config.state, identity);
+    if (!folder) return give_up(folder.error());
+    if (const auto dropped = drop_everything(identity); !dropped) return give_up(dropped.error());
+    if (const auto denied = deny_network_and_programs(); !denied) return give_up(denied.error());
+    auto doorkeeper = open_doorkeeper(config, *folder, firewall);
+    if (!doorkeeper) return give_up(doorkeeper.error());
+    Gatekeeper gatekeeper(config, std::move(listener), std::move(firewall), std::move(control_socket), std::move(wall_timer),
+                          std::move(*doorkeeper));
+    return gatekeeper.run();
+}
+
+}  // namespace oneknock

@@ -1,0 +1,48 @@
+// Finds the key of a message (docs/protocol.md, "Receiving", step 5).
+#pragma once
+
+#include <cstdint>
+#include <list>
+#include <optional>
+#include <vector>
+
+#include "common/clock.hpp"
+#include "common/message.hpp"
+#include "keys/keyring.hpp"
+#include "server/gatekeeper/hint_table.hpp"
+
+namespace oneknock {
+
+class Verifier {
+public:
+    explicit Verifier(Keyring keyring);
+
+    [[nodiscard]] const Keyring& keyring() const { return keyring_; }
+
+    struct Match {
+        const Client* client;
+        const Generation* generation;
+        Request request;
+    };
+    // The key and request of a message read with a book of this epoch; nothing if no key of ours verifies it.
+    [[nodiscard]] std::optional<Match> verify(const Message& message, Epoch epoch);
+
+    // Sees that the tables of these hours exist or are begun, and forgets all others.
+    void want(const std::vector<Epoch>& epochs);
+    // Works on unfinished tables, at most `keys` keys; true if work remains.
+    bool prepare(std::size_t keys);
+
+private:
+    struct Key {
+        std::uint32_t client;
+        std::uint32_t generation;
+        Secret32 hint_key;
+    };
+    void advance(HintTable& table, std::size_t keys);
+
+    Keyring keyring_;
+    std::vector<Key> keys_;
+    std::list<HintTable> tables_;  // of the few hours in force
+};
+
+}  // namespace oneknock

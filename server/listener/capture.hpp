@@ -1,0 +1,83 @@
+// Packets from the network, through libpcap. Opening needs CAP_NET_RAW; nothing afterwards does.
+//
+// An interface given by name that is not there, or vanishes, is waited for: a second capture over all interfaces,
+// which lets nothing through until then, takes it up when it returns (a new packet socket would need the privilege
+// that is gone by then).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <poll.h>
+
+#include "common/clock.hpp"
+#include "common/result.hpp"
+#include "server/listener/packet.hpp"
+
+struct pcap;
+
+namespace oneknock {
+
+// The layout of packets of a pcap link type (DLT_...); nothing if they cannot be read.
+[[nodiscard]] std::optional<LinkLayer> link_layer_of(int pcap_link_type);
+
+class Capture {
+public:
+    // `interfaces`: names, or "any" alone. Interfaces that are missing get a warning; one whose link type cannot be
+    // read is an error (Exit::config).
+    [[nodiscard]] static Result<Capture> open(const std::vector<std::string>& interfaces);
+    Capture(Capture&&) noexcept;
+    ~Capture();
+
+    void add_to(std::vector<pollfd>& polled) const;
+
+    // Reads what is there, at most a burst of it. `received(link, bytes)` for each packet.
+    using Received = std::function<void(LinkLayer, ByteSpan)>;
+    void read(const Received& received);
+
+    // When check_missing() is due; nothing while no interface was ever missing.
+    [[nodiscard]] std::optional<Instant> next_due() const;
+    void check_missing(Instant now);
+
+    struct Counters {
+        std::uint64_t packets = 0;
+        std::uint64_t dropped = 0;
+    };
+    [[nodiscard]] Counters counters() const;
+
+private:
+    struct Handle {
+        void operator()(pcap* handle) const;
+    };
+    struct Source {
+        std::string interface;
+        unsigned index = 0;  // of the interface when it was opened
+        LinkLayer link = LinkLayer::ethernet;
+        std::unique_ptr<pcap, Handle> handle;  // null: missing from the start
+        bool gone = false;
+    };
+    struct Returning {
+        std::string interface;
+        unsigned index = 0;  // 0: still missing
+    };
+
+    Capture() = default;
+    [[nodiscard]] static Result<Source> open_source(const std::string& interface);
+    [[nodiscard]] Result<void> open_standby();
+    [[nodiscard]] unsigned index_of(const std::string& interface) const;
+    void lose(Source& source);
+    void filter_standby();
+    bool read_source(Source& source, const Received& received);
+
+    std::vector<Source> sources_;
+    std::optional<Source> standby_;        // over all interfaces; only with interfaces given by name
+    std::vector<Returning> returning_;     // served by it, or waited for
+    std::optional<Instant> check_at_;
+    std::uint64_t packets_ = 0;
+};
+
+}  // namespace oneknock

@@ -1,0 +1,137 @@
+#include "server/listener/loop.hpp"
+
+#include <algorithm>
+#include <cerrno>
+
+#include <poll.h>
+#include <unistd.h>
+
+#include "common/log.hpp"
+#include "server/listener/assembler.hpp"
+#include "server/listener/capture.hpp"
+
+namespace oneknock {
+namespace {
+
+constexpr std::size_t most_queued_candidates = 256;
+
+class Listener final : public CandidateSink {
+public:
+    Listener(Capture capture, Channel gatekeeper)
+        : capture_(std::move(capture)), gatekeeper_(std::move(gatekeeper)), assembler_(*this) {}
+
+    Exit run() {
+        for (;;) {
+            wait();
+            now_ = read_clocks();
+            if (const auto end = hear_gatekeeper()) return *end;
+            capture_.read([this](LinkLayer link, ByteSpan bytes) {
+                if (const auto packet = parse_packet(link, bytes)) assembler_.packet(*packet, now_);
+            });
+            assembler_.advance(now_.steady);
+            capture_.check_missing(now_.steady);
+            gatekeeper_.flush();
+        }
+    }
+
+    bool offer(const Candidate& candidate) override { return gatekeeper_.send(candidate, most_queued_candidates); }
+
+private:
+    void wait() {
+        polled_.clear();
+        polled_.push_back({gatekeeper_.descriptor(), static_cast<short>(gatekeeper_.wants_write() ? POLLIN | POLLOUT : POLLIN), 0});
+        capture_.add_to(polled_);
+        std::optional<Instant> due = assembler_.next_due();
+        if (const auto check = capture_.next_due()) due = std::min(due.value_or(Instant::max()), *check);
+        timespec timeout{};
+        if (due) {
+            const Instant left = std::max(Instant{0}, *due - read_clocks().steady);
+            timeout = {static_cast<time_t>(left.count() / 1'000'000'000), static_cast<long>(left.count() % 1'000'000'000)};
+        }
+        ppoll(polled_.data(), polled_.size(), due ? &timeout : nullptr, nullptr);
+    }
+
+    // The exit code, if the room is to be left.
+    std::optional<Exit> hear_gatekeeper() {
+        for (;;) {
+            switch (gatekeeper_.receive(datagram_)) {
+                case Channel::Received::nothing: return std::nullopt;
+                case Channel::Received::closed: return Exit::ok;
+                case Channel::Received::datagram: break;
+            }
+            if (const auto verdict = datagram_.as<WordVerdict>()) assembler_.verdict(verdict->ticket, verdict->verified, now_.steady);
+            else if (const auto seed = datagram_.as<BookSeed>()) add_book(*seed);
+            else if (const auto request = datagram_.as<ReportRequest>()) report(request->ticket);
+            else if (const auto span = datagram_.as<DoorSpan>()) set_span(*span);
+            else {
+                log::error("listener: the gatekeeper sent something unexpected");
+                return Exit::software;
+            }
+            wipe(datagram_.bytes.data(), datagram_.size);  // it may have been a seed
+        }
+    }
+
+    void set_span(const DoorSpan& span) {
+        std::string text;
+        for (std::uint32_t i = 0; i < std::min<std::uint32_t>(span.count, DoorSpan::most_ranges); ++i)
+            text += (i > 0 ? "," : "") + std::to_string(span.ranges[i].low) + "-" + std::to_string(span.ranges[i].high);
+        if (auto parsed = PortSpan::parse(text)) span_ = std::move(*parsed);
+    }
+
+    void add_book(const BookSeed& seed) {
+        assembler_.add_book({Epoch{seed.epoch}, seed.door_generation, UnixTime{Seconds{seed.live_from}},
+                             UnixTime{Seconds{seed.live_until}}, Codebook::build(Secret32::from(seed.seed), span_)});
+    }
+
+    void report(Ticket ticket) {
+        const auto captured = capture_.counters();
+        const auto& assembled = assembler_.counters();
+        CaptureReport report;
+        report.ticket = ticket;
+        report.packets = captured.packets;
+        report.dropped = captured.dropped;
+        report.symbols = assembled.symbols;
+        report.decodes = assembled.decodes;
+        report.candidates = assembled.candidates;
+        gatekeeper_.send(report);
+    }
+
+    Capture capture_;
+    Channel gatekeeper_;
+    Assembler assembler_;
+    PortSpan span_;
+    Now now_ = read_clocks();
+    Datagram datagram_;
+    std::vector<pollfd> polled_;
+};
+
+}  // namespace
+
+Exit run_listener(const DaemonConfig& config, const Identity& identity, Channel gatekeeper, Descriptor ready) {
+    enter_room("okd-listener", true);
+    raise_locked_memory_limit();
+    auto capture = Capture::open(config.interfaces);
+    if (!capture) {
+        log::error(capture.error().message);
+        return capture.error().exit;
+    }
+    if (!codeword_self_test()) {
+        log::error("this build of libfec does not give the known answer; install Debian's libfec0");
+        return Exit::software;
+    }
+    Listener listener(std::move(*capture), std::move(gatekeeper));
+    auto dropped = drop_everything(identity);
+    if (dropped) {
+        const char byte = 1;
+        if (::write(ready.get(), &byte, 1) != 1) return Exit::software;
+        ready.reset();
+        dropped = allow_listener_calls_only();
+    }
+    if (!dropped) {
+        log::error("listener: " + dropped.error().message);
+        return dropped.error().exit;
+    }
+    return listener.run();
+}
+
+}  // namespace oneknock

@@ -1,0 +1,14 @@
+// The listener's process: packets from the captures to the assembler, candidates to the gatekeeper.
+#pragma once
+
+#include "keys/daemon_config.hpp"
+#include "server/sandbox.hpp"
+#include "server/transport.hpp"
+
+namespace oneknock {
+
+// Runs until the gatekeeper's end is closed, and returns the process's exit code. Writes one byte to `ready` when
+// everything is open and everything else given up.
+[[nodiscard]] Exit run_listener(const DaemonConfig& config, const Identity& identity, Channel gatekeeper, Descriptor ready);
+
+}  // namespace oneknock

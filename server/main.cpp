@@ -1,0 +1,79 @@
+// oneknockd: the daemon, always in the foreground.
+#include <cstdio>
+#include <string>
+
+#include <CLI/CLI.hpp>
+
+#include "common/log.hpp"
+#include "common/secret.hpp"
+#include "keys/daemon_config.hpp"
+#include "server/check_config.hpp"
+#include "server/read_capture.hpp"
+#include "server/supervisor.hpp"
+
+namespace {
+
+using namespace oneknock;
+
+struct Options {
+    std::string config;
+    std::string capture;
+    int trial = 0;
+    bool check = false, dry_run = false, json = false, guard = false, remove = false;
+};
+
+void describe(CLI::App& app, Options& options) {
+    app.set_version_flag("--version", "oneknockd " ONEKNOCK_VERSION);
+    app.add_option("--config", options.config, "The configuration, oneknockd.json")->required()->type_name("FILE");
+    auto* check = app.add_flag("--check-config", options.check, "Read everything, say what is wrong, change nothing");
+    auto* dry = app.add_flag("--dry-run", options.dry_run, "Listen and decide, but leave the firewall alone");
+    auto* read = app.add_option("--read", options.capture, "Explain a capture file; needs no privilege")->type_name("FILE.pcap");
+    app.add_flag("--json", options.json, "With --read: a JSON object per line")->needs(read);
+    auto* trial = app.add_option("--try", options.trial, "Remove the guard again after SECONDS unless `oneknockctl confirm` comes")
+                      ->type_name("SECONDS")
+                      ->check(CLI::Range(1, 86400));
+    auto* guard = app.add_flag("--guard", options.guard, "Set the guard up and end (before the network is up)");
+    auto* remove = app.add_flag("--remove", options.remove, "Take the guard away and end");
+    for (auto* one : {check, read, guard, remove})
+        for (auto* other : {check, read, guard, remove, trial, dry})
+            if (one != other) one->excludes(other);
+}
+
+Exit report(const Result<void>& result) {
+    if (result) return Exit::ok;
+    log::error(result.error().message);
+    return result.error().exit;
+}
+
+Exit run(const Options& options) {
+    const auto config = read_daemon_config(options.config);
+    if (!config) return report(tl::unexpected(config.error()));
+    if (options.check) return report(check_config(*config));
+    if (!options.capture.empty()) return report(read_capture(*config, options.capture, options.json));
+    if (options.guard) return report(set_guard_up(*config));
+    if (options.remove) return report(remove_guard(*config));
+    return run_daemon(*config, {options.dry_run, options.trial > 0 ? std::optional(Seconds{options.trial}) : std::nullopt});
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    initialise_crypto();
+    Options options;
+    CLI::App app("oneknockd: opens a port for whoever knocks with a key");
+    describe(app, options);
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::Success& told) {
+        return app.exit(told);
+    } catch (const CLI::ParseError& error) {
+        log::error(std::string(error.what()) + "; see oneknockd --help");
+        return static_cast<int>(Exit::usage);
+    }
+    try {
+        return static_cast<int>(run(options));
+    } catch (const LockedMemoryError& error) {
+        log::error(error.what());
+        return static_cast<int>(Exit::permission);
+    }
+}
