@@ -68,7 +68,9 @@ std::optional<UnixTime> parse_time(std::string_view text) {
         return std::nullopt;
     const std::chrono::year_month_day date{std::chrono::year{year}, std::chrono::month{month}, std::chrono::day{day}};
     if (!date.ok() || year < 1970 || hour > 23 || minute > 59 || second > 59) return std::nullopt;
-    return std::chrono::sys_days{date} + std::chrono::hours{hour} + std::chrono::minutes{minute} + Seconds{second};
+    const UnixTime time =
+        std::chrono::sys_days{date} + std::chrono::hours{hour} + std::chrono::minutes{minute} + Seconds{second};
+    return time_text(time) == text ? std::optional(time) : std::nullopt;  // sscanf also takes blanks and signs
 }
 
 std::string time_text(UnixTime time) {

@@ -88,6 +88,7 @@ TEST_CASE("a key file with a wrong field is refused with the field's place") {
         {R"("tcp/22")", R"("tcp/22", "shell": "tcp/22")",
          R"(k.json:20: field "services.shell": tcp/22 is already called "ssh")"},
         {R"("2026-11-23T07:00:00Z")", R"("2026-11-23")", R"(k.json:22: field "created": must be a time)"},
+        {R"("2026-11-23T07:00:00Z")", R"("2026-11-23T 7:00:00Z")", R"(k.json:22: field "created": must be a time)"},
         {R"("created": "2026-11-23T07:00:00Z",)", "", R"(k.json:1: field "created": is missing)"},
         {R"("expires": null)", R"("expires": "never")", R"(k.json:23: field "expires": must be null or a time)"},
         {R"("expires": null)", R"("expires": "2026-02-30T00:00:00Z")",
