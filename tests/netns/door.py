@@ -1,0 +1,142 @@
+"""A door's keys and configuration, its daemon, and knocks, through the programs themselves."""
+
+import json
+import os
+import signal
+
+from harness import eventually, program, run
+
+READY = r"^ready:"
+
+
+class Door:
+    """The folder that `oneknock-keygen init` makes, with state folder and socket inside the network's folder."""
+
+    def __init__(self, net, address, services=("ssh=tcp/22", "web=tcp/80"), name="home", **configuration):
+        """`configuration`: fields of oneknockd.json."""
+        self.folder = net.path(name)
+        self.state = net.path(name + "-state")
+        self.socket = net.path(name + ".sock")
+        self.config = os.path.join(self.folder, "oneknockd.json")
+        self._keys = net.path(name + "-keys")
+        os.mkdir(self._keys)
+        run(program("oneknock-keygen"), "init", "--dir", self.folder, "--name", name, "--address", address, "--state",
+            self.state, "--socket", self.socket, *(word for service in services for word in ("--service", service)))
+        if configuration:
+            self.configure(**configuration)
+
+    def configure(self, **fields):
+        """Replaces fields of oneknockd.json."""
+        change_json(self.config, lambda content: content.update(fields))
+
+    def add(self, client, *options, allow=("ssh",)):
+        """Adds a client; the path of its key file."""
+        key = os.path.join(self._keys, client + ".json")
+        run(program("oneknock-keygen"), "add", "--dir", self.folder, client, "-o", key, *options,
+            *(word for service in allow for word in ("--allow", service)))
+        return key
+
+    def revoke(self, client):
+        run(program("oneknock-keygen"), "revoke", "--dir", self.folder, client)
+
+
+def change_json(path, change):
+    """Rewrites a JSON file; its mode stays as it is."""
+    with open(path) as file:
+        content = json.load(file)
+    change(content)
+    with open(path, "w") as file:
+        json.dump(content, file)
+
+
+def key_for(key, address, to):
+    """A copy of a key file at the path `to`, for another address of its door."""
+    with open(key) as file:
+        content = json.load(file)
+    content["door"]["address"] = address
+    with open(os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        json.dump(content, file)
+    return to
+
+
+class Daemon:
+    """oneknockd in a namespace, started and ready."""
+
+    def __init__(self, net, namespace, door, *options, env=None, ready=READY):
+        self.namespace = namespace
+        self.door = door
+        self.process = net.start(namespace, program("oneknockd"), "--config", door.config, *options, env=env)
+        self.process.wait_for(ready, timeout=10)
+
+    @property
+    def log(self):
+        return self.process.log
+
+    def wait_for(self, pattern, times=1, timeout=5.0):
+        return self.process.wait_for(pattern, times, timeout)
+
+    def ctl(self, *words, check=True):
+        return run(program("oneknockctl"), "--socket", self.door.socket, *words, check=check)
+
+    def status(self):
+        return json.loads(self.ctl("status", "--json").stdout)
+
+    def accepted(self):
+        return self.status()["accepted"]
+
+    def refused(self):
+        """The counts that are not zero, by reason."""
+        return {reason: count for reason, count in self.status()["refused"].items() if count}
+
+    def grants(self):
+        return json.loads(self.ctl("grants", "--json").stdout)["grants"]
+
+    def elements(self):
+        """The grants as the kernel has them: (address, protocol, port, seconds that remain)."""
+        return elements(self.namespace)
+
+    def rooms(self):
+        """Process ids by the names firewall, listener and gatekeeper."""
+        found = {"firewall": self.process.pid}
+        with open(f"/proc/{self.process.pid}/task/{self.process.pid}/children") as file:
+            for pid in file.read().split():
+                with open(f"/proc/{pid}/comm") as name:
+                    found[name.read().strip().removeprefix("okd-")] = int(pid)
+        return found
+
+    def stop(self):
+        """As the service manager does; the exit code."""
+        return self.process.stop(signal.SIGTERM)
+
+    def kill(self):
+        """Ends all three processes at once, as a power cut would."""
+        pids = self.rooms().values()
+        for pid in pids:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass  # it went with the first one
+        self.process.wait()
+        eventually(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in pids), "the rooms to be gone")
+
+
+def elements(namespace, sets=("granted4", "granted6"), table=("inet", "oneknock")):
+    found = []
+    for name in sets:
+        told = namespace.run("nft", "-j", "list", "set", *table, name, check=False)
+        if told.returncode != 0:
+            continue
+        for item in json.loads(told.stdout)["nftables"]:
+            for element in item.get("set", {}).get("elem", []):
+                address, protocol, port = element["elem"]["val"]["concat"]
+                found.append((address, protocol, port, element["elem"]["expires"]))
+    return found
+
+
+def knock(namespace, key, service="ssh", *options, operation="open", check=True, env=None):
+    """`oneknock open KEY SERVICE OPTIONS...`; what it printed and its exit code."""
+    return namespace.run(program("oneknock"), operation, key, service, *options, check=check, env=env)
+
+
+def close(namespace, key, service="ssh", *options, **more):
+    return knock(namespace, key, service, *options, operation="close", **more)

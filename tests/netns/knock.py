@@ -1,0 +1,119 @@
+"""A knock opens one service for one address, for a while, and nothing else.
+
+      client 10.77.0.2 fd77::2  c0 ---- s0  10.77.0.1 fd77::1
+                                            server (oneknockd; services on tcp 22 and 80)
+      other  10.77.1.2 fd78::2  o0 ---- s1  10.77.1.1 fd78::1
+
+`other` reaches 10.77.0.1 and fd77::1 through the server's s1.
+"""
+
+from door import Daemon, Door, close, key_for, knock
+from harness import NetworkTest, eventually, main, program
+from traffic import CLOSED, OPEN, Service, attempt, connect, is_alive
+
+SERVER = {4: "10.77.0.1", 6: "fd77::1"}
+CLIENT = {4: "10.77.0.2", 6: "fd77::2"}
+
+
+class Knock(NetworkTest):
+    def build(self):
+        net = self.net
+        self.server, self.client, self.other = map(net.namespace, ("server", "client", "other"))
+        net.link(self.server, "s0", ["10.77.0.1/24", "fd77::1/64"], self.client, "c0", ["10.77.0.2/24", "fd77::2/64"])
+        net.link(self.server, "s1", ["10.77.1.1/24", "fd78::1/64"], self.other, "o0", ["10.77.1.2/24", "fd78::2/64"])
+        self.other.ip("route add 10.77.0.0/24 via 10.77.1.1", "route add fd77::/64 via fd78::1")
+        net.keep(Service(self.server, 22, 80), Service.stop)
+        self.door = Door(net, SERVER[4])
+        self.key = {4: self.door.add("alice")}
+        self.key[6] = key_for(self.key[4], SERVER[6], net.path("alice6.json"))
+        self.daemon = Daemon(net, self.server, self.door)
+
+    def ssh(self, namespace, version=4):
+        return attempt(namespace, SERVER[version], 22)
+
+    def check_that_a_knock_opens_one_thing(self, via, version):
+        self.assertEqual(self.ssh(self.client, version), CLOSED)
+        done = knock(self.client, self.key[version], "ssh", "--wait", "--via", via)
+        self.assertRegex(done.stdout, rf"^open: tcp/22 at {SERVER[version]} after [0-9.]+ ms\n$")
+        self.assertEqual(self.ssh(self.client, version), OPEN)
+        self.assertEqual(attempt(self.client, SERVER[version], 80), CLOSED, "another service")
+        self.assertEqual(self.ssh(self.other, version), CLOSED, "another host")
+        self.assertEqual(self.ssh(self.client, 10 - version), CLOSED, "the other family")
+        grant, = self.daemon.grants()
+        self.assertLessEqual(grant.pop("remaining_s"), 30)
+        self.assertEqual(grant, {"client": "alice", "address": CLIENT[version], "protocol": "tcp", "port": 22})
+
+    def test_a_knock_of_UDP_datagrams_over_IPv4_opens_one_service_for_one_address(self):
+        self.check_that_a_knock_opens_one_thing("udp", 4)
+
+    def test_a_knock_of_UDP_datagrams_over_IPv6_opens_one_service_for_one_address(self):
+        self.check_that_a_knock_opens_one_thing("udp", 6)
+
+    def test_a_knock_of_TCP_SYNs_over_IPv4_opens_one_service_for_one_address(self):
+        self.check_that_a_knock_opens_one_thing("tcp", 4)
+
+    def test_a_knock_of_TCP_SYNs_over_IPv6_opens_one_service_for_one_address(self):
+        self.check_that_a_knock_opens_one_thing("tcp", 6)
+
+    def test_a_grant_ends_by_itself_in_the_kernel_and_the_connection_made_meanwhile_lives_on(self):
+        knock(self.client, self.key[4], "ssh", "--wait", "--for", "2s")
+        with connect(self.client, SERVER[4], 22) as connection:
+            self.daemon.kill()  # so it is not the daemon that ends it
+            self.assertEqual(self.ssh(self.client), OPEN)
+            eventually(lambda: self.ssh(self.client) == CLOSED, "the grant to end", timeout=4, step=0.1)
+            self.assertTrue(is_alive(connection))
+
+    def test_close_closes_before_the_time(self):
+        knock(self.client, self.key[4], "ssh", "--wait")
+        done = close(self.client, self.key[4], "ssh", "--wait")
+        self.assertRegex(done.stdout, r"^closed: tcp/22 at 10\.77\.0\.1 after ")
+        self.assertEqual(self.ssh(self.client), CLOSED)
+        self.assertEqual(self.daemon.grants(), [])
+        self.assertEqual(self.daemon.elements(), [])
+
+    def test_knocking_again_prolongs_the_one_grant(self):
+        knock(self.client, self.key[4], "ssh", "--wait", "--for", "5s")
+        (_, _, _, before), = self.daemon.elements()
+        knock(self.client, self.key[4], "ssh", "--for", "50s")
+        self.daemon.wait_for("^accepted:", times=2)
+        (address, protocol, port, after), = self.daemon.elements()
+        self.assertEqual((address, protocol, port), (CLIENT[4], "tcp", 22))
+        self.assertLessEqual(before, 5)
+        self.assertGreater(after, 40)
+        self.assertEqual(len(self.daemon.grants()), 1)
+
+    def test_a_wish_for_longer_is_shortened_to_what_the_client_may(self):
+        done = knock(self.client, self.key[4], "ssh", "--wait", "--for", "10m")
+        self.assertIn("this key is good for 1m at most", done.stderr)
+        (_, _, _, remaining), = self.daemon.elements()
+        self.assertTrue(55 <= remaining <= 60, remaining)
+
+    def test_without_wait_a_knock_is_sent_once_and_says_that_nothing_is_confirmed(self):
+        done = knock(self.client, self.key[4])
+        self.assertEqual(done.stdout, "sent: open tcp/22 for 10.77.0.2 at 10.77.0.1 (64 packets); nothing is confirmed, "
+                                      "use --wait to see it open\n")
+        self.daemon.wait_for("^accepted: alice open tcp/22 for 10.77.0.2 during 30s, from 10.77.0.2")
+        self.assertEqual(self.ssh(self.client), OPEN)
+        status = self.daemon.status()
+        self.assertEqual((status["accepted"], status["grants"], status["capture"]["symbols"]), (1, 1, 64))
+
+    def test_a_door_with_addresses_of_both_families_is_knocked_at_all_of_them_unless_told_otherwise(self):
+        both = key_for(self.key[4], "both.test", self.net.path("both.json"))
+        hosts = self.net.path("hosts")
+        with open(hosts, "w") as file:
+            file.write("10.77.0.1 both.test\nfd77::1 both.test\n")
+
+        def knock_by_name(*options):
+            # A mount namespace of its own: /etc/hosts is this knock's alone.
+            self.client.run("unshare", "--mount", "sh", "-c", 'mount --bind "$1" /etc/hosts; shift; exec "$@"', "sh", hosts,
+                            program("oneknock"), "open", both, "ssh", *options)
+
+        knock_by_name("-6", "--wait")
+        self.assertEqual((self.ssh(self.client, 4), self.ssh(self.client, 6)), (CLOSED, OPEN))
+        knock_by_name()
+        self.daemon.wait_for("^accepted:", times=3)
+        self.assertEqual((self.ssh(self.client, 4), self.ssh(self.client, 6)), (OPEN, OPEN))
+
+
+if __name__ == "__main__":
+    main()
