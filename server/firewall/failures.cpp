@@ -27,6 +27,10 @@ Error netlink_failure(int error, std::string_view what) {
 }
 
 Error refused_change(int error, const TableName& table, const std::string& part) {
+    if (error == EPERM && !part.empty())  // without CAP_NET_ADMIN it is the batch as a whole that is refused
+        return {Exit::unavailable, "the nftables table " + table.text() +
+                                       " belongs to another process (flag \"owner\") and cannot be changed; stop that "
+                                       "process (nft list table " + table.text() + " shows its name)"};
     return netlink_failure(error, "change the nftables table " + table.text() + (part.empty() ? "" : " (" + part + ")"));
 }
 

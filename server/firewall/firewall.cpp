@@ -156,10 +156,10 @@ int Firewall::open_grant(const Service& service, const Address& address, Seconds
     const GrantKey grant{service, address};
     const auto before = grants_.end_of(grant);
     if (!grants_.put(grant, now + duration, now)) return ENFILE;
-    int error = send_grant(grant, duration);
-    // Somebody took the table or the set away and repair() has not been called yet.
-    if (error == ENOENT && repair(now)) error = 0;
+    const int error = send_grant(grant, duration);
     if (error == 0) return 0;
+    // A refusal means that somebody changed our table and repair() has not been called yet; it includes this grant.
+    if (error != EPERM && error != ETIMEDOUT && repair(now)) return 0;
     grants_.erase(grant);
     if (before && *before > now) (void)grants_.put(grant, *before, now);
     return error;

@@ -9,7 +9,6 @@ void HintTable::add(Hint hint) {
 
 // Counting sort by hint.
 void HintTable::sort() {
-    starts_.assign(65537, 0);
     for (const std::uint16_t hint : entries_) ++starts_[hint + 1U];
     for (std::size_t i = 1; i < starts_.size(); ++i) starts_[i] += starts_[i - 1];
     sorted_.resize(entries_.size());

@@ -15,7 +15,9 @@ class HintTable {
 public:
     using KeyNumber = std::uint32_t;
 
-    HintTable(Epoch epoch, std::size_t keys) : epoch_(epoch), count_(keys) { entries_.reserve(keys); }
+    HintTable(Epoch epoch, std::size_t keys) : epoch_(epoch), count_(keys), starts_(hint_values + 1) {
+        entries_.reserve(keys);
+    }
 
     [[nodiscard]] Epoch epoch() const { return epoch_; }
     [[nodiscard]] bool complete() const { return entries_.size() == count_; }
@@ -33,12 +35,13 @@ public:
     }
 
 private:
+    static constexpr std::size_t hint_values = 65536;
     void sort();
 
     Epoch epoch_;
     std::size_t count_;
-    std::vector<std::uint16_t> entries_;    // by key number
     std::vector<std::uint32_t> starts_;     // by hint, into sorted_
+    std::vector<std::uint16_t> entries_;    // by key number
     std::vector<KeyNumber> sorted_;
 };
 

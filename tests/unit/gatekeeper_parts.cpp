@@ -1,0 +1,73 @@
+// The small parts of the gatekeeper: hours, hints, grants.
+#include "server/gatekeeper/books_plan.hpp"
+#include "server/gatekeeper/grant_book.hpp"
+#include "server/gatekeeper/hint_table.hpp"
+#include "server/gatekeeper/reason.hpp"
+#include "tests/catch.hpp"
+
+using namespace oneknock;
+
+TEST_CASE("books are wanted from a lead before they go live until they are over") {
+    constexpr Seconds tolerance{60};
+    const UnixTime hour = start_of(Epoch{500'000});
+    struct Row {
+        int second;  // of the hour
+        std::vector<std::uint64_t> epochs;
+        int next;
+    };
+    for (const auto& [second, epochs, next] :
+         {Row{0, {499'999, 500'000}, 60}, Row{59, {499'999, 500'000}, 60}, Row{60, {500'000}, 3510}, Row{3509, {500'000}, 3510},
+          Row{3510, {500'000, 500'001}, 3660}, Row{3599, {500'000, 500'001}, 3660}, Row{3659, {500'000, 500'001}, 3660}}) {
+        std::vector<std::uint64_t> wanted;
+        for (const Epoch epoch : wanted_epochs(hour + Seconds{second}, tolerance)) wanted.push_back(epoch.value);
+        CHECK(wanted == epochs);
+        CHECK(next_change(hour + Seconds{second}, tolerance) == hour + Seconds{next});
+    }
+}
+
+TEST_CASE("a hint names all of its keys, once the table is complete") {
+    HintTable table(Epoch{1}, 5);
+    const std::uint8_t hints[] = {3, 7, 3, 0, 3};
+    const auto keys_of = [&](std::uint8_t low) {
+        std::vector<std::uint32_t> keys;
+        table.for_each(Hint{{0, low}}, [&](std::uint32_t key) { keys.push_back(key); });
+        return keys;
+    };
+    for (const std::uint8_t hint : hints) {
+        CHECK(keys_of(3).empty());
+        table.add(Hint{{0, hint}});
+    }
+    CHECK(keys_of(3) == std::vector<std::uint32_t>{0, 2, 4});
+    CHECK(keys_of(7) == std::vector<std::uint32_t>{1});
+    CHECK(keys_of(0) == std::vector<std::uint32_t>{3});
+    CHECK(keys_of(1).empty());
+}
+
+TEST_CASE("a door without clients has complete and empty hint tables") {
+    const HintTable table(Epoch{1}, 0);
+    int found = 0;
+    table.for_each(Hint{{0, 0}}, [&](std::uint32_t) { ++found; });
+    CHECK(found == 0);
+}
+
+TEST_CASE("grants are known until they end, and knocking again renews the one there is") {
+    GrantBook book;
+    const Address a = *Address::parse("192.0.2.7"), b = *Address::parse("2001:db8::7");
+    const Service ssh{protocol_tcp, 22};
+    book.open({"alice", ssh, a, Seconds{10}}, {});
+    book.open({"bob", ssh, b, Seconds{20}}, {});
+    book.open({"alice", ssh, a, Seconds{30}}, Seconds{5});
+    CHECK(book.live("", Seconds{5}).size() == 2);
+    CHECK(book.live("alice", Seconds{29}).size() == 1);
+    CHECK(book.live("", Seconds{30}).empty());
+    book.open({"alice", ssh, a, Seconds{60}}, Seconds{31});
+    book.close(ssh, a);
+    CHECK(book.live("", Seconds{31}).empty());
+}
+
+TEST_CASE("every reason has its own name") {
+    for (std::size_t i = 0; i < reason_count; ++i) {
+        CHECK_FALSE(reason_names[i].empty());
+        for (std::size_t j = 0; j < i; ++j) CHECK(reason_names[i] != reason_names[j]);
+    }
+}
