@@ -31,6 +31,12 @@ std::vector<Decision> Doorkeeper::decide(const std::vector<Candidate>& candidate
     return decisions;
 }
 
+void Doorkeeper::replace_keys(Keyring keyring) {
+    const auto epochs = verifier_.wanted();
+    verifier_ = Verifier(std::move(keyring));
+    verifier_.want(epochs);
+}
+
 void Doorkeeper::begin_turn() {
     if (!record_.in_turn()) record_.begin();
 }

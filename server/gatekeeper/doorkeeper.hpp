@@ -48,7 +48,7 @@ public:
     // Why the record could not be written, the last time it could not.
     [[nodiscard]] const std::string& record_problem() const { return record_problem_; }
 
-    void replace_keys(Keyring keyring) { verifier_ = Verifier(std::move(keyring)); }
+    void replace_keys(Keyring keyring);
     [[nodiscard]] Verifier& verifier() { return verifier_; }
     [[nodiscard]] Record& record() { return record_; }
     [[nodiscard]] const Limits& limits() const { return limits_; }

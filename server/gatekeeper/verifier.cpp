@@ -14,8 +14,8 @@ Verifier::Verifier(Keyring keyring) : keyring_(std::move(keyring)) {
 }
 
 std::optional<Verifier::Match> Verifier::verify(const Message& message, Epoch epoch) {
-    auto table = std::ranges::find(tables_, epoch, &HintTable::epoch);
-    if (table == tables_.end()) table = tables_.emplace(tables_.end(), epoch, keys_.size());
+    const auto table = std::ranges::find(tables_, epoch, &HintTable::epoch);
+    if (table == tables_.end()) return std::nullopt;
     if (!table->complete()) advance(*table, keys_.size());  // a knock came before its hour was prepared
     std::optional<Match> match;
     table->for_each(message.hint(), [&](HintTable::KeyNumber number) {
@@ -32,6 +32,12 @@ void Verifier::want(const std::vector<Epoch>& epochs) {
     tables_.remove_if([&](const HintTable& table) { return std::ranges::find(epochs, table.epoch()) == epochs.end(); });
     for (const Epoch epoch : epochs)
         if (std::ranges::find(tables_, epoch, &HintTable::epoch) == tables_.end()) tables_.emplace_back(epoch, keys_.size());
+}
+
+std::vector<Epoch> Verifier::wanted() const {
+    std::vector<Epoch> epochs;
+    for (const HintTable& table : tables_) epochs.push_back(table.epoch());
+    return epochs;
 }
 
 bool Verifier::prepare(std::size_t keys) {

@@ -24,11 +24,13 @@ public:
         const Generation* generation;
         Request request;
     };
-    // The key and request of a message read with a book of this epoch; nothing if no key of ours verifies it.
+    // The key and request of a message read with a book of this epoch; nothing if no key of ours verifies it, or the
+    // epoch is not one of those wanted: the listener has no say in which hours there are.
     [[nodiscard]] std::optional<Match> verify(const Message& message, Epoch epoch);
 
     // Sees that the tables of these hours exist or are begun, and forgets all others.
     void want(const std::vector<Epoch>& epochs);
+    [[nodiscard]] std::vector<Epoch> wanted() const;
     // Works on unfinished tables, at most `keys` keys; true if work remains.
     bool prepare(std::size_t keys);
 

@@ -36,7 +36,10 @@ struct Door1 {
     }
 
     Doorkeeper doorkeeper(const std::function<void(Client&)>& change = {}) {
-        return Doorkeeper(Verifier(keyring(change)), *Record::open("", id, noon, Seconds{60}), Limits{});
+        Doorkeeper doorkeeper(Verifier(keyring(change)), *Record::open("", id, noon, Seconds{60}), Limits{});
+        const std::uint64_t hour = epoch_of(noon).value;
+        doorkeeper.verifier().want({Epoch{hour - 1}, Epoch{hour}, Epoch{hour + 1}});
+        return doorkeeper;
     }
 
     [[nodiscard]] Request request(UnixTime time = noon) const {
@@ -142,6 +145,12 @@ TEST_CASE("a message whose time is not of its book's hour is refused, even where
     candidate.epoch = before.value;
     candidate.message = seal(request, derive_message_keys(door.alice), door.id, hint_for(derive_hint_key(door.alice), before));
     CHECK(outcome(doorkeeper, candidate) == "wrong-epoch");
+}
+
+TEST_CASE("hours that are not in force have no keys, whatever the listener says") {
+    Door1 door;
+    auto doorkeeper = door.doorkeeper();
+    CHECK(outcome(doorkeeper, door.candidate(door.request(noon + Seconds{7200}))) == "unknown-key");
 }
 
 TEST_CASE("only allowed services of the door's own protocol open, and port 0 never does") {
