@@ -129,6 +129,7 @@ def elements(namespace, sets=("granted4", "granted6"), table=("inet", "oneknock"
         for item in json.loads(told.stdout)["nftables"]:
             for element in item.get("set", {}).get("elem", []):
                 address, protocol, port = element["elem"]["val"]["concat"]
+                protocol = {"6": "tcp", "17": "udp"}.get(str(protocol), protocol)  # without /etc/protocols nft prints numbers
                 found.append((address, protocol, port, element["elem"]["expires"]))
     return found
 

@@ -42,14 +42,15 @@ def program(name):
 
 
 def eventually(condition, what="the condition", timeout=5.0, step=0.01):
-    """The first true value of condition(); an AssertionError after `timeout` seconds without one."""
+    """The first true value of condition(); an AssertionError after `timeout` seconds without one. `what` is a text or a
+    function that gives one."""
     end = time.monotonic() + timeout
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > end:
-            raise AssertionError(f"waited {timeout} s in vain for {what}")
+            raise AssertionError(f"waited {timeout} s in vain for {what() if callable(what) else what}")
         time.sleep(step)
 
 
@@ -174,8 +175,8 @@ class Namespace:
             return Process(argv, **options)
 
     def ip(self, *lines):
-        """Runs `ip` with each of the lines."""
-        run("ip", "-n", self.name, "-batch", "-", input="\n".join(lines) + "\n")
+        """Runs `ip` with each of the lines. (Not `ip -n`: that remounts /, which a chroot does not allow.)"""
+        self.run("ip", "-batch", "-", input="\n".join(lines) + "\n")
 
     def nft(self, text):
         self.run("nft", "-f", "-", input=text)
@@ -201,7 +202,7 @@ class Network:
 
     def __init__(self):
         _remove_leftovers()
-        self.folder = tempfile.mkdtemp(prefix=_PREFIX)
+        self.folder = tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-")
         self._namespaces = []
         self._endings = []
         _networks.add(self)
@@ -262,12 +263,12 @@ def _is_ready(namespace, interface):
 
 
 def _remove_leftovers():
-    """Of runs that were killed: their process is gone, their namespaces are not."""
-    folder = "/run/netns"
-    for name in os.listdir(folder) if os.path.isdir(folder) else []:
-        parts = name.split("-")
-        if name.startswith(_PREFIX) and not os.path.exists(f"/proc/{parts[1]}"):
-            run("ip", "netns", "del", name, check=False)
+    """Of runs that were killed: their process is gone, their namespaces and folders are not."""
+    for folder, remove in (("/run/netns", lambda name: run("ip", "netns", "del", name, check=False)),
+                           (tempfile.gettempdir(), lambda name: shutil.rmtree(f"{tempfile.gettempdir()}/{name}", True))):
+        for name in os.listdir(folder) if os.path.isdir(folder) else []:
+            if name.startswith(_PREFIX) and not os.path.exists(f"/proc/{name.split('-')[1]}"):
+                remove(name)
 
 
 @atexit.register
