@@ -16,6 +16,13 @@ bool is_in_force(const Client& client, const Generation& generation, UnixTime no
            (!client.expires || now <= *client.expires);
 }
 
+bool is_allowed(const Client& client, const Door& door, const Service& service) {
+    return std::ranges::any_of(client.allow, [&](const std::string& name) {
+        const auto found = door.services.find(name);
+        return found != door.services.end() && found->second == service;
+    });
+}
+
 }  // namespace
 
 std::vector<Decision> Doorkeeper::decide(const std::vector<Candidate>& candidates, const Now& now) {
@@ -35,6 +42,12 @@ void Doorkeeper::replace_keys(Keyring keyring) {
     const auto epochs = verifier_.wanted();
     verifier_ = Verifier(std::move(keyring));
     verifier_.want(epochs);
+}
+
+bool Doorkeeper::may_open(const std::string& client, const Service& service) const {
+    const Keyring& keyring = verifier_.keyring();
+    const auto found = std::ranges::find(keyring.clients, client, &Client::name);
+    return found != keyring.clients.end() && !found->revoked && is_allowed(*found, keyring.door, service);
 }
 
 void Doorkeeper::begin_turn() {
@@ -123,12 +136,7 @@ bool Doorkeeper::file(const Verifier::Match& match, const Tag& tag, const Now& n
 std::optional<Reason> Doorkeeper::refusal_by_policy(const Verifier::Match& match) {
     const Request& request = match.request;
     if (!is_open(request) && !is_close(request)) return Reason::unknown_operation;
-    const auto& services = verifier_.keyring().door.services;
-    const bool allowed = std::ranges::any_of(match.client->allow, [&](const std::string& name) {
-        const auto found = services.find(name);
-        return found != services.end() && found->second == request.service();
-    });
-    if (!allowed) return Reason::service_not_allowed;
+    if (!is_allowed(*match.client, verifier_.keyring().door, request.service())) return Reason::service_not_allowed;
     if (is_open(request))
         if (const auto closed = record_.last_close(match.client->name, request.service()); closed && time_of(request) < *closed)
             return Reason::closed_since;

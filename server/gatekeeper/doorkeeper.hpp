@@ -45,6 +45,9 @@ public:
     // what would have been accepted is refused as record-failed.
     [[nodiscard]] std::vector<Decision> decide(const std::vector<Candidate>& candidates, const Now& now);
 
+    // Whether the keys in force let a client of this name open the service: what it opened stays open as long.
+    [[nodiscard]] bool may_open(const std::string& client, const Service& service) const;
+
     // Why the record could not be written, the last time it could not.
     [[nodiscard]] const std::string& record_problem() const { return record_problem_; }
 

@@ -226,12 +226,18 @@ private:
         }
         tally_.accepted(decision);
         if (decision.request.operation == static_cast<std::uint8_t>(Operation::close)) grants_.close(service, decision.address);
-        else grants_.open({decision.client, service, decision.address, now_.steady + decision.duration}, now_.steady);
+        else note_grant({decision.client, service, decision.address, now_.steady + decision.duration});
+    }
+
+    // It may have been asked for, or made by an earlier run, under keys that have changed since.
+    void note_grant(GrantBook::Entry grant) {
+        grants_.open(grant, now_.steady);
+        if (!grant.client.empty() && !doorkeeper_.may_open(grant.client, grant.service)) close(grant);
     }
 
     void adopt(const AdoptedGrant& adopted) {
         const auto holder = doorkeeper_.record().holder_of(adopted.service, adopted.address, now_.wall);
-        grants_.open({holder.value_or(""), adopted.service, adopted.address, now_.steady + Seconds{adopted.remaining_s}}, now_.steady);
+        note_grant({holder.value_or(""), adopted.service, adopted.address, now_.steady + Seconds{adopted.remaining_s}});
     }
 
     void reload(const KeyFilesEnd& end) {
@@ -248,6 +254,7 @@ private:
         told_.clear();
         prepare_hours();
         while (doorkeeper_.verifier().prepare(hints_a_slice)) {}
+        close_what_is_no_longer_allowed();
         log::info("reloaded: " + std::to_string(count) + " clients");
     }
 
@@ -317,17 +324,31 @@ private:
         const auto live = grants_.live(client, now_.steady);
         if (!known && live.empty())
             return nlohmann::ordered_json{{"schema", 1}, {"error", "there is no client of that name, and no grant of one"}}.dump() + "\n";
-        for (const auto& grant : live) {
-            GrantRequest request;
-            request.ticket = next_ticket_++;
-            request.operation = Operation::close;
-            request.service = grant.service;
-            request.address = grant.address;
-            firewall_.send(request);
-            grants_.close(grant.service, grant.address);
-        }
+        for (const auto& grant : live) close(grant);
         log::info("revoked " + std::to_string(live.size()) + " grants" + (client.empty() ? "" : " of " + client));
         return nlohmann::ordered_json{{"schema", 1}, {"done", true}, {"closed", live.size()}}.dump() + "\n";
+    }
+
+    void close(const GrantBook::Entry& grant) {
+        GrantRequest request;
+        request.ticket = next_ticket_++;
+        request.operation = Operation::close;
+        request.service = grant.service;
+        request.address = grant.address;
+        firewall_.send(request);
+        grants_.close(grant.service, grant.address);
+    }
+
+    // Whoever was revoked or taken out, or may no longer open a service, loses what it opened. Where the audit does not
+    // know who that was, the grant stays until its end.
+    void close_what_is_no_longer_allowed() {
+        std::size_t closed = 0;
+        for (const auto& grant : grants_.live("", now_.steady)) {
+            if (grant.client.empty() || doorkeeper_.may_open(grant.client, grant.service)) continue;
+            close(grant);
+            ++closed;
+        }
+        if (closed > 0) log::info("closed " + std::to_string(closed) + " grants that are no longer allowed");
     }
 
     [[nodiscard]] const Door& door() { return doorkeeper_.verifier().keyring().door; }
