@@ -40,7 +40,8 @@ Result<PacketEnds> ends_for_record(const Target& target, std::uint16_t source_po
     if (!target.local && target.address.is_unspecified())
         return fail(Exit::unavailable, "--write needs a source address, and there is no route to " +
                                            target.destination->address.text() + "; use --source ADDR");
-    const Address source = target.local ? target.local->address : target.address;
+    // As the server would see them: a named address is the one that a translator on the way gives the packets.
+    const Address source = target.address.is_unspecified() ? target.local->address : target.address;
     return PacketEnds{source, target.destination->address, source_port, 0};
 }
 
@@ -65,8 +66,7 @@ Result<void> dry_run(const Task& task, const std::vector<Target>& targets, UnixT
     for (const Target& target : targets) {
         const Report report = plan_report(task, target, now);
         if (*record)
-            (*record)->add(report.via, *ends_for_record(target, report.source_port), report.ports,
-                           UnixTime{Seconds{report.request.time}});
+            (*record)->add(report.via, *ends_for_record(target, report.source_port), report.ports, now);
         add_error(result, print(report, task.options));
     }
     if (*record) add_error(result, (*record)->finish());
