@@ -1,0 +1,78 @@
+"""ssh as people use it: a real sshd behind the guard, a real ssh with `ProxyCommand oneknock connect`.
+
+      client 10.77.0.2 fd77::2  c0 ---- s0  10.77.0.1 fd77::1  server (oneknockd; sshd on tcp 22)
+"""
+
+import os
+import shutil
+
+from door import Daemon, Door
+from harness import NetworkTest, eventually, main, program, run
+
+SSHD = "/usr/sbin/sshd"
+
+
+class Ssh(NetworkTest):
+    def build(self):
+        if not os.path.exists(SSHD):
+            self.skipTest("sshd is not installed")
+        net = self.net
+        self.server, self.client = map(net.namespace, ("server", "client"))
+        net.link(self.server, "s0", ["10.77.0.1/24", "fd77::1/64"], self.client, "c0", ["10.77.0.2/24", "fd77::2/64"])
+        self.start_sshd()
+        self.door = Door(net, "10.77.0.1", services=["ssh=tcp/22"])
+        self.key = self.door.add("laptop")
+        self.daemon = Daemon(net, self.server, self.door)
+
+    def start_sshd(self):
+        net = self.net
+        for name in ("host", "user"):
+            run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", net.path(name))
+        shutil.copy(net.path("user.pub"), net.path("authorized"))
+        os.makedirs("/run/sshd", exist_ok=True)  # sshd's own, where no service manager makes it
+        with open(net.path("sshd_config"), "w") as file:
+            file.write(f"HostKey {net.path('host')}\nAuthorizedKeysFile {net.path('authorized')}\nStrictModes no\nUsePAM no\n"
+                       f"PidFile none\nPermitRootLogin prohibit-password\nPasswordAuthentication no\nListenAddress ::\n"
+                       f"ListenAddress 0.0.0.0\n")
+        sshd = net.start(self.server, SSHD, "-D", "-e", "-f", net.path("sshd_config"))
+        sshd.wait_for("Server listening on 0.0.0.0")
+
+    def ssh(self, *options, command="echo in", check=True, **more):
+        return self.client.run("ssh", "-F", "none", "-i", self.net.path("user"), "-o", "StrictHostKeyChecking=no", "-o",
+                               f"UserKnownHostsFile={self.net.path('known')}", "-o", "BatchMode=yes", "-o", "ConnectTimeout=5",
+                               *options, "root@10.77.0.1", command, check=check, **more)
+
+    def proxy(self, key, *words):
+        return ("-o", f"ProxyCommand={program('oneknock')} connect {key} ssh " + " ".join(words))
+
+    def test_ssh_is_refused_without_a_knock_and_just_works_with_the_proxy_command(self):
+        self.assertIn("refused", self.ssh(check=False).stderr)
+        self.assertEqual(self.ssh(*self.proxy(self.key)).stdout, "in\n")
+        self.assertEqual(self.daemon.accepted(), 1)
+
+    def test_ssh_takes_the_connected_descriptor_over(self):
+        done = self.ssh(*self.proxy(self.key, "--fdpass"), "-o", "ProxyUseFdpass=yes")
+        self.assertEqual(done.stdout, "in\n")
+
+    def test_a_megabyte_goes_through_the_proxy_unharmed(self):
+        sent = "0123456789abcdef" * 65536
+        self.assertEqual(self.ssh(*self.proxy(self.key), command="cat", input=sent).stdout, sent)
+
+    def test_a_session_lives_on_after_its_grant_ended_and_across_a_restart_of_the_daemon(self):
+        self.client.run(program("oneknock"), "open", self.key, "ssh", "--wait", "--for", "1s")
+        with self.client:
+            session = self.net.start(self.client, "ssh", "-F", "none", "-i", self.net.path("user"), "-o", "StrictHostKeyChecking=no",
+                                     "-o", f"UserKnownHostsFile={self.net.path('known')}", "-o", "BatchMode=yes", "root@10.77.0.1",
+                                     "for i in 1 2 3 4 5 6 7 8; do echo tick $i; sleep 0.5; done")
+        session.wait_for("tick 1")
+        eventually(lambda: not self.daemon.grants(), "the grant to end")
+        self.daemon.stop()
+        again = Daemon(self.net, self.server, self.door)
+        self.assertIn("refused", self.ssh(check=False).stderr)
+        session.wait_for("tick 8", timeout=10)
+        self.assertEqual(session.wait(), 0)
+        again.stop()
+
+
+if __name__ == "__main__":
+    main()
