@@ -117,7 +117,16 @@ class Daemon:
             except ProcessLookupError:
                 pass  # it went with the first one
         self.process.wait()
-        eventually(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in pids), "the rooms to be gone")
+        eventually(lambda: not any(map(is_running, pids)), "the rooms to be gone")
+
+
+def is_running(pid):
+    """Whether there is such a process, and not only its body."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def elements(namespace, sets=("granted4", "granted6"), table=("inet", "oneknock")):

@@ -1,0 +1,107 @@
+"""Knocks through a translator.
+
+      alice  10.1.0.2  a0 ---- r0 10.1.0.1
+                                  router (masquerades)  r2 203.0.113.254 ---- s0 203.0.113.1  server (oneknockd;
+      bob    10.2.0.2  b0 ---- r1 10.2.0.1                                       services on tcp 22 and 80)
+
+The server sees 203.0.113.254 for both. With `random,fully-random` the router gives every flow another source port, so
+that no two packets of a knock come from the same one.
+"""
+
+from door import Daemon, Door, knock
+from frames import Capture, ports_of
+from harness import NetworkTest, main, program
+from traffic import CLOSED, OPEN, Service, attempt
+
+SERVER, OUTSIDE = "203.0.113.1", "203.0.113.254"
+
+
+class Nat(NetworkTest):
+    def build(self):
+        net = self.net
+        self.server, self.alice, self.bob = map(net.namespace, ("server", "alice", "bob"))
+        self.router = net.router()
+        net.link(self.router, "r0", ["10.1.0.1/24"], self.alice, "a0", ["10.1.0.2/24"])
+        net.link(self.router, "r1", ["10.2.0.1/24"], self.bob, "b0", ["10.2.0.2/24"])
+        net.link(self.router, "r2", [OUTSIDE + "/24"], self.server, "s0", [SERVER + "/24"])
+        self.alice.ip("route add default via 10.1.0.1")
+        self.bob.ip("route add default via 10.2.0.1")
+        net.keep(Service(self.server, 22, 80), Service.stop)
+        self.door = Door(net, SERVER)
+        self.key = {"alice": self.door.add("alice", "--source", "observed", allow=("ssh", "web")),
+                    "bob": self.door.add("bob", "--source", "observed", allow=("ssh", "web")),
+                    "carol": self.door.add("carol", allow=("ssh", "web"))}
+        self.daemon = Daemon(net, self.server, self.door)
+
+    def masquerade(self, flags=""):
+        self.router.nft(f"""
+            table ip translator {{
+                chain out {{
+                    type nat hook postrouting priority srcnat
+                    oifname "r2" masquerade {flags}
+                }}
+            }}""")
+
+    def source_ports(self, via, times):
+        """How many source ports the server sees in knocks of 64 packets."""
+        capture = Capture(self.net, self.server, "s0", f"{'udp' if via == 'udp' else 'tcp[tcpflags] == tcp-syn'} and dst host {SERVER}")
+        for number in range(times):
+            knock(self.alice, self.key["alice"], "web", "--source", "observed", "--via", via)
+            self.daemon.wait_for("^accepted: alice open tcp/80 for 203.0.113.254", times=number + 1)
+        return len({ports_of(packet)[0] for packet in capture.ip_packets(64 * times)})
+
+    def test_a_client_behind_a_translator_opens_for_the_address_the_server_sees(self):
+        self.masquerade()
+        self.assertEqual(attempt(self.alice, SERVER, 22), CLOSED)
+        knock(self.alice, self.key["alice"], "ssh", "--source", "observed", "--wait")
+        self.assertEqual((attempt(self.alice, SERVER, 22), attempt(self.alice, SERVER, 80)), (OPEN, CLOSED))
+        self.assertEqual(self.daemon.grants()[0]["address"], OUTSIDE)
+        # Said in the protocol: whoever shares the address shares the opened port.
+        self.assertEqual(attempt(self.bob, SERVER, 22), OPEN)
+
+    def test_a_client_that_knows_its_public_address_needs_no_loose_policy(self):
+        self.masquerade()
+        knock(self.alice, self.key["carol"], "ssh", "--source", OUTSIDE, "--wait")
+        self.assertEqual(self.daemon.grants()[0]["address"], OUTSIDE)
+
+    def test_a_private_address_knocking_at_a_public_one_stops_with_a_hint(self):
+        done = knock(self.alice, self.key["alice"], check=False)
+        self.assertEqual((done.returncode, done.stdout), (64, ""))
+        self.assertIn("this machine's address 10.1.0.2 is private, but the door's, 203.0.113.1, is public", done.stderr)
+        self.assertIn("use --source observed", done.stderr)
+        done = knock(self.alice, self.key["carol"], check=False)
+        self.assertEqual(done.returncode, 64)
+        self.assertIn("use --source YOUR.PUBLIC.ADDRESS", done.stderr)
+        self.assertEqual(self.daemon.status()["capture"]["symbols"], 0)
+
+    def test_datagrams_whose_source_ports_the_translator_scatters_still_make_a_knock(self):
+        self.masquerade("random,fully-random")
+        self.assertGreater(self.source_ports("udp", 2), 64)
+
+    def test_SYNs_whose_source_ports_the_translator_scatters_still_make_a_knock(self):
+        self.masquerade("random,fully-random")
+        self.assertGreater(self.source_ports("tcp", 2), 64)
+
+    def check_two_at_once(self, via, rounds=4):
+        """Two clients behind the one address start in the same moment, each for its own service."""
+        for _ in range(rounds):
+            started = [self.net.start(namespace, program("oneknock"), "open", self.key[name], service, "--source", "observed",
+                                      "--via", via, "--wait=15s")
+                       for namespace, name, service in ((self.alice, "alice", "ssh"), (self.bob, "bob", "web"))]
+            self.assertEqual([process.wait(20) for process in started], [0, 0], "\n".join(p.log for p in started))
+            self.assertEqual(sorted(grant["port"] for grant in self.daemon.grants()), [22, 80])
+            self.daemon.ctl("revoke", "--all")
+
+    def test_two_clients_behind_one_address_knock_at_once_and_both_get_in(self):
+        self.masquerade()
+        self.check_two_at_once("udp")
+        self.check_two_at_once("tcp")
+
+    def test_two_clients_behind_a_translator_that_scatters_ports_knock_at_once_and_both_get_in(self):
+        self.masquerade("random,fully-random")
+        self.check_two_at_once("udp")
+        self.check_two_at_once("tcp")
+
+
+if __name__ == "__main__":
+    main()

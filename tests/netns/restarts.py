@@ -1,0 +1,193 @@
+"""What is left of a knock when the daemon stops, is killed, or loses its record: no second opening, and the ports as they were.
+
+      client 10.77.0.2  c0 ---- s0  10.77.0.1  server (oneknockd; services on tcp 22 and 80)
+      other  10.77.1.2  o0 ---- s1  10.77.1.1
+"""
+
+import glob
+import os
+import random
+import re
+import time
+
+from door import Daemon, Door, elements, knock
+from frames import Capture, Injector, read_pcap, with_source_port
+from harness import NetworkTest, eventually, main
+from traffic import CLOSED, OPEN, Service, attempt, connect, is_alive
+
+LOST = r"for 2 s every knock made before \S+ is refused, so that none can be played back; then all is normal$"
+
+
+class Restarts(NetworkTest):
+    def build(self):
+        net = self.net
+        self.server, self.client, self.other = map(net.namespace, ("server", "client", "other"))
+        net.link(self.server, "s0", ["10.77.0.1/24"], self.client, "c0", ["10.77.0.2/24"])
+        net.link(self.server, "s1", ["10.77.1.1/24"], self.other, "o0", ["10.77.1.2/24"])
+        self.other.ip("route add 10.77.0.0/24 via 10.77.1.1")
+        net.keep(Service(self.server, 22, 80), Service.stop)
+        self.door = Door(net, "10.77.0.1")
+        self.key = self.door.add("alice", allow=("ssh", "web"))
+
+    def start(self):
+        self.daemon = Daemon(self.net, self.server, self.door)
+        return self.daemon
+
+    def ssh(self, namespace):
+        return attempt(namespace, "10.77.0.1", 22)
+
+    def injector(self):
+        return self.net.keep(Injector(self.client, "c0", self.server, "s0"), lambda injector: injector.__exit__())
+
+    def planned(self, *options):
+        """The packets of a knock that has not been sent."""
+        path = self.net.path(f"planned-{len(os.listdir(self.net.folder))}.pcap")
+        knock(self.client, self.key, "ssh", "--dry-run", "--write", path, *options)
+        return [packet for _, packet in read_pcap(path)[1]]
+
+    # --- replays --------------------------------------------------------------------------------------------------
+
+    def test_no_knock_that_was_ever_accepted_opens_again_after_the_daemon_was_killed(self):
+        keys = [self.key] + [self.door.add(name) for name in ("bob", "carol")]
+        daemon = self.start()
+        capture = Capture(self.net, self.client, "c0", "(udp or tcp[tcpflags] == tcp-syn) and dst host 10.77.0.1")
+        for number, key in enumerate(keys * 2):
+            knock(self.client, key, "ssh", "--via", ("udp", "tcp")[number % 2])
+        daemon.wait_for("^accepted:", times=6)
+        daemon.kill()
+        recorded = capture.ip_packets(6 * 64)
+        self.start().ctl("revoke", "--all")
+        self.injector().send(recorded)
+        eventually(lambda: self.daemon.refused() == {"replayed": 6}, lambda: f"6 replays; {self.daemon.refused()}")
+        self.assertEqual((self.daemon.accepted(), self.daemon.grants(), self.ssh(self.client)), (0, [], CLOSED))
+
+    def test_a_knock_opens_at_most_once_however_close_to_it_the_daemon_is_killed(self):
+        chance = random.Random(7)
+        injector = self.injector()
+        outcomes = []
+        for _ in range(6):
+            packets = self.planned()
+            first = self.start()
+            injector.send(packets)
+            time.sleep(chance.uniform(0, 0.008))
+            first.kill()
+            second = self.start()
+            second.ctl("revoke", "--all")
+            injector.send([with_source_port(packet, 40000) for packet in packets])
+            eventually(lambda: second.accepted() + sum(second.refused().values()) == 1, "a decision about the replay")
+            outcomes.append((first.process.count("^accepted:"), second.accepted()))
+            second.kill()
+        self.assertEqual([outcome for outcome in outcomes if sum(outcome) > 1], [], outcomes)
+
+    # --- grants ---------------------------------------------------------------------------------------------------
+
+    def check_adoption(self, end):
+        """`end` ends the daemon that opened."""
+        self.start()
+        knock(self.client, self.key, "ssh", "--wait", "--for", "40s")
+        (*opened, before), = self.daemon.elements()
+        with connect(self.client, "10.77.0.1", 22) as connection:
+            end(self.daemon)
+            self.assertEqual((self.ssh(self.client), self.ssh(self.other)), (OPEN, CLOSED), "while no daemon runs")
+            self.assertEqual(attempt(self.client, "10.77.0.1", 80), CLOSED, "while no daemon runs")
+            self.start().wait_for("^adopted 1 grants of an earlier run$")
+            (*adopted, after), = self.daemon.elements()
+            self.assertEqual(adopted, opened)
+            self.assertTrue(before - 15 <= after <= before, (before, after))
+            grant, = self.daemon.grants()
+            self.assertTrue(before - 15 <= grant["remaining_s"] <= before + 1, grant)
+            self.assertEqual(grant["client"], "alice")
+            self.assertEqual((self.ssh(self.client), self.ssh(self.other)), (OPEN, CLOSED))
+            self.daemon.ctl("revoke", "alice")
+            self.assertEqual(self.ssh(self.client), CLOSED)
+            self.assertTrue(is_alive(connection))
+
+    def test_grants_outlive_a_stop_and_are_adopted_with_their_remaining_times(self):
+        self.check_adoption(lambda daemon: self.assertEqual(daemon.stop(), 0))
+
+    def test_grants_outlive_a_kill_and_are_adopted_with_their_remaining_times(self):
+        self.check_adoption(Daemon.kill)
+
+    def test_nothing_in_the_firewall_changes_when_the_daemon_is_killed_and_grants_end_without_it(self):
+        def table():
+            return re.sub(r"expires \S+", "", self.server.run("nft", "list", "table", "inet", "oneknock").stdout)
+
+        self.start()
+        knock(self.client, self.key, "ssh", "--wait", "--for", "2s")
+        before = table()
+        self.daemon.kill()
+        self.assertEqual(table(), before)
+        self.assertEqual((self.ssh(self.client), self.ssh(self.other)), (OPEN, CLOSED))
+        eventually(lambda: not elements(self.server), "the grant to end", timeout=4, step=0.1)
+        self.assertEqual((self.ssh(self.client), self.ssh(self.other)), (CLOSED, CLOSED))
+
+    def test_what_a_client_opened_that_was_revoked_while_no_daemon_ran_is_closed_at_the_start(self):
+        self.start()
+        knock(self.client, self.key, "ssh", "--wait")
+        self.daemon.stop()
+        self.door.revoke("alice")
+        self.assertEqual(self.ssh(self.client), OPEN)
+        self.start()
+        eventually(lambda: self.ssh(self.client) == CLOSED, "the grant to be closed", timeout=1)
+        self.assertEqual(self.daemon.grants(), [])
+
+    def test_a_client_knocks_again_right_after_a_restart(self):
+        for _ in range(3):
+            self.start()
+            self.assertNotIn("replay record", self.daemon.log)
+            knock(self.client, self.key, "ssh", "--wait")
+            self.daemon.ctl("revoke", "--all")
+            self.daemon.stop()
+        self.assertEqual(self.ssh(self.client), CLOSED)
+
+    # --- the record -----------------------------------------------------------------------------------------------
+
+    def check_a_lost_record(self, spoil, says):
+        """`spoil` gets the record's path while no daemon runs."""
+        self.door.configure(tolerance="2s")
+        self.start()
+        packets = self.planned()
+        self.injector().send(packets)
+        self.daemon.wait_for("^accepted:")
+        self.daemon.ctl("revoke", "--all")
+        self.daemon.stop()
+        spoil(os.path.join(self.door.state, "oneknock.db"))
+        lost_at = int(time.time())
+        self.start().wait_for("^warning: " + says + LOST)
+
+        knock(self.client, self.key)
+        self.injector().send([with_source_port(packet, 40000) for packet in packets])
+        eventually(lambda: sum(self.daemon.refused().values()) == 2, "both to be refused")
+        self.assertEqual(self.daemon.accepted(), 0)
+        self.assertEqual(self.ssh(self.client), CLOSED)
+        time.sleep(max(0.0, lost_at + 4 - time.time()))
+        self.injector().send([with_source_port(packet, 40001) for packet in packets])
+        knock(self.client, self.key, "ssh", "--wait")
+        self.assertEqual(self.daemon.accepted(), 1)
+
+    def test_a_deleted_record_closes_one_window_and_says_so(self):
+        def delete(path):
+            for part in glob.glob(path + "*"):
+                os.remove(part)
+
+        self.check_a_lost_record(delete, "there is no replay record in the state folder: ")
+
+    def test_a_damaged_record_is_put_aside_closes_one_window_and_says_so(self):
+        def scribble(path):
+            with open(path, "r+b") as file:
+                file.write(os.urandom(8192))
+
+        self.check_a_lost_record(scribble, "the replay record was damaged and has been put aside in the state folder: ")
+        self.assertEqual(len(glob.glob(os.path.join(self.door.state, "oneknock.db.damaged-*[0-9]"))), 1)
+
+    def test_a_truncated_record_is_put_aside_closes_one_window_and_says_so(self):
+        self.check_a_lost_record(lambda path: os.truncate(path, 6000),
+                                 "the replay record was damaged and has been put aside in the state folder: ")
+
+    def test_an_emptied_record_is_put_aside_closes_one_window_and_says_so(self):
+        self.check_a_lost_record(lambda path: os.truncate(path, 0),
+                                 "the replay record was damaged and has been put aside in the state folder: ")
+
+
+if __name__ == "__main__":
+    main()
