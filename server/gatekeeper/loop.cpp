@@ -214,7 +214,7 @@ private:
 
     void finish_grant(const GrantReply& reply) {
         const auto found = requested_.find(reply.ticket);
-        if (found == requested_.end()) return;  // of `revoke`
+        if (found == requested_.end()) return finish_close(reply);
         const Decision decision = std::move(found->second);
         requested_.erase(found);
         const Service service = decision.request.service();
@@ -271,7 +271,7 @@ private:
         } else if (word == "grants") {
             control_.answer(connection, grants_json());
         } else if (word == "revoke" && !argument.empty()) {
-            control_.answer(connection, revoke(argument == "--all" ? "" : argument));
+            revoke(connection, argument == "--all" ? "" : argument);
         } else if (word == "reload") {
             firewall_.send(ReloadRequest{});
             reply_done(connection);
@@ -317,26 +317,45 @@ private:
         return nlohmann::ordered_json{{"schema", 1}, {"grants", list}}.dump() + "\n";
     }
 
-    // Closes the grants of one client, or all of them. The keys are not touched.
-    std::string revoke(const std::string& client) {
+    // Closes the grants of one client, or all of them, and answers once they are closed. The keys are not touched.
+    void revoke(ControlSocket::Connection connection, const std::string& client) {
         const auto& clients = doorkeeper_.verifier().keyring().clients;
         const bool known = client.empty() || std::ranges::find(clients, client, &Client::name) != clients.end();
         const auto live = grants_.live(client, now_.steady);
-        if (!known && live.empty())
-            return nlohmann::ordered_json{{"schema", 1}, {"error", "there is no client of that name, and no grant of one"}}.dump() + "\n";
-        for (const auto& grant : live) close(grant);
+        if (!known && live.empty()) return reply_error(connection, "there is no client of that name, and no grant of one");
         log::info("revoked " + std::to_string(live.size()) + " grants" + (client.empty() ? "" : " of " + client));
-        return nlohmann::ordered_json{{"schema", 1}, {"done", true}, {"closed", live.size()}}.dump() + "\n";
+        if (live.empty()) return reply_closed(connection, 0);
+        revocations_[connection] = {live.size(), live.size()};
+        for (const auto& grant : live) closes_.emplace(close(grant), connection);
     }
 
-    void close(const GrantBook::Entry& grant) {
+    void finish_close(const GrantReply& reply) {
+        const auto found = closes_.find(reply.ticket);
+        if (reply.error != 0) log::error(std::string("the firewall refused to close a grant: ") + std::strerror(reply.error));
+        if (found == closes_.end()) return;  // nobody waits for it
+        const auto connection = found->second;
+        closes_.erase(found);
+        auto& revocation = revocations_[connection];
+        revocation.failed = revocation.failed || reply.error != 0;
+        if (--revocation.awaited > 0) return;
+        if (revocation.failed) reply_error(connection, "the firewall could not close all of the grants; see the daemon's log");
+        else reply_closed(connection, revocation.closed);
+        revocations_.erase(connection);
+    }
+
+    void reply_closed(ControlSocket::Connection connection, std::size_t count) {
+        control_.answer(connection, nlohmann::ordered_json{{"schema", 1}, {"done", true}, {"closed", count}}.dump() + "\n");
+    }
+
+    Ticket close(const GrantBook::Entry& grant) {
         GrantRequest request;
         request.ticket = next_ticket_++;
         request.operation = Operation::close;
         request.service = grant.service;
         request.address = grant.address;
-        firewall_.send(request);
+        firewall_.send(request, GrantBook::most);  // however many there are
         grants_.close(grant.service, grant.address);
+        return request.ticket;
     }
 
     // Whoever was revoked or taken out, or may no longer open a service, loses what it opened. Where the audit does not
@@ -368,6 +387,13 @@ private:
     bool more_hints_ = false;
     std::set<std::pair<std::uint64_t, std::uint32_t>> told_;  // books the listener has: hour and generation
     std::unordered_map<Ticket, Decision> requested_;          // grants whose reply is awaited
+    struct Revocation {
+        std::size_t awaited = 0;  // replies of the firewall
+        std::size_t closed = 0;
+        bool failed = false;
+    };
+    std::unordered_map<Ticket, ControlSocket::Connection> closes_;  // that `oneknockctl revoke` waits for
+    std::unordered_map<ControlSocket::Connection, Revocation> revocations_;
     Ticket next_ticket_ = 1;
 
     Datagram datagram_;
