@@ -21,8 +21,8 @@ Error netlink_failure(int error, std::string_view what) {
         return {Exit::unavailable, cannot + "the kernel did not answer within a second; try again"};
     if (is_missing_support(error))
         return {Exit::unavailable, cannot + std::strerror(error) +
-                                       "; the kernel lacks nf_tables: load or build the modules nf_tables, nft_fib_inet, "
-                                       "nft_reject_inet and nft_ct (kernel 5.9 or later)"};
+                                       "; the kernel lacks a part of nf_tables: load or build the modules nf_tables, "
+                                       "nft_fib_inet, nft_reject_inet and nft_ct (kernel 5.9 or later)"};
     return {Exit::unavailable, cannot + std::strerror(error)};
 }
 
@@ -31,12 +31,14 @@ Error refused_change(int error, const TableName& table, const std::string& part)
         return {Exit::unavailable, "the nftables table " + table.text() +
                                        " belongs to another process (flag \"owner\") and cannot be changed; stop that "
                                        "process (nft list table " + table.text() + " shows its name)"};
-    return netlink_failure(error, "change the nftables table " + table.text() + (part.empty() ? "" : " (" + part + ")"));
+    const std::string where = part.empty() ? "" : " (" + part + ")";
+    return netlink_failure(error, "change the nftables table " + table.text() + where);
 }
 
 Error missing_set(Family family, const TableName& table, const std::string& name) {
-    return {Exit::config, "the set " + name + " is not in the nftables table " + table.text() + "; add it with: nft 'add table " +
-                              table.text() + "' && " + grant_set_command(family, table, name)};
+    return {Exit::config, "the set " + name + " is not in the nftables table " + table.text() +
+                              "; add it with: nft 'add table " + table.text() + "' && " +
+                              grant_set_command(family, table, name)};
 }
 
 Error unfit_set(Family family, const TableName& table, const std::string& name, std::string_view why) {

@@ -44,8 +44,9 @@ public:
     [[nodiscard]] Result<void> remove();
 
     // Opens, or sets the end of an open grant anew (atomically: no packet is lost). 0, or an errno: EINVAL (a service
-    // that is not the door's, or not 1 s or more), EAFNOSUPPORT (set mode without a set for that family), ENFILE (full),
-    // ETIMEDOUT, or the kernel's refusal. Where others damaged the table it is repaired at once, the grant included.
+    // that is not the door's, or not 1 s or more), EAFNOSUPPORT (set mode without a set for that family), ENFILE
+    // (full), ETIMEDOUT, or the kernel's refusal. Where others damaged the table it is repaired at once, the grant
+    // included.
     [[nodiscard]] int open_grant(const Service& service, const Address& address, Seconds duration, Instant now);
 
     // Sessions that are established go on. A grant that is not there is closed already: 0.

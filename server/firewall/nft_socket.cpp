@@ -78,7 +78,8 @@ Answer<std::size_t> Socket::receive() {
     for (;;) {
         sockaddr_nl from{};
         socklen_t length = sizeof from;
-        const auto got = recvfrom(fd_.get(), buffer_.data(), buffer_.size(), 0, reinterpret_cast<sockaddr*>(&from), &length);
+        const auto got =
+            recvfrom(fd_.get(), buffer_.data(), buffer_.size(), 0, reinterpret_cast<sockaddr*>(&from), &length);
         if (got >= 0 && from.nl_pid == 0) return static_cast<std::size_t>(got);
         if (got >= 0 || errno == EINTR) continue;  // from another process, or a signal
         if (errno != EAGAIN) return tl::unexpected(errno);

@@ -56,11 +56,15 @@ void add_closing_rules(Ruleset& set, ClosedAnswer answer, bool any_udp) {
 
 Ruleset describe_guard(const FirewallConfig& config, const std::vector<Service>& services) {
     const bool any_udp = std::ranges::any_of(services, [](const Service& s) { return s.protocol == protocol_udp; });
-    Ruleset set{grant_sets(config).table, {service_set(services), host_set()}, {{"guarded", {}}, {"guard", priority}}, {}};
+    Ruleset set{.table = grant_sets(config).table,
+                .sets = {service_set(services), host_set()},
+                .chains = {{"guarded", {}}, {"guard", priority}},
+                .rules = {}};
     set.rules.push_back(rule("guard", "iifname \"lo\" accept", {interface_is("lo"), accept()}));
     set.rules.push_back(rule("guard", "meta l4proto . th dport @services goto guarded",
                              {service_in("services"), verdict(NFT_GOTO, "guarded")}));
-    set.rules.push_back(rule("guarded", "fib daddr type != @this_host accept", {not_for_this_host("this_host"), accept()}));
+    set.rules.push_back(
+        rule("guarded", "fib daddr type != @this_host accept", {not_for_this_host("this_host"), accept()}));
     for (const Network& network : config.trusted)
         set.rules.push_back(rule("guarded", source_text(network) + " accept", {source_in(network), accept()}));
     for (const Family family : {Family::ipv4, Family::ipv6})

@@ -24,10 +24,10 @@ std::string file_name(const TableName& table, ino_t network_namespace) {
 
 std::string holder(int fd) {
     std::array<char, 16> text{};
-    const auto length = pread(fd, text.data(), text.size() - 1, 0);
     std::string digits;
-    for (ssize_t i = 0; i < length && std::isdigit(static_cast<unsigned char>(text[static_cast<std::size_t>(i)])) != 0; ++i)
-        digits += text[static_cast<std::size_t>(i)];
+    if (pread(fd, text.data(), text.size(), 0) <= 0) return digits;
+    for (const char c : text)
+        if (std::isdigit(static_cast<unsigned char>(c)) != 0) digits += c;
     return digits.empty() ? "" : " (process " + digits + ")";
 }
 

@@ -1,0 +1,16 @@
+#define CATCH_CONFIG_RUNNER
+#include "tests/catch.hpp"
+
+#include <cstdio>
+
+#include <sched.h>
+#include <unistd.h>
+
+int main(int argc, char* argv[]) {
+    constexpr int skipped = 77;
+    if (geteuid() != 0 || unshare(CLONE_NEWNET) != 0) {
+        std::puts("skipped: needs root, for network namespaces");
+        return skipped;
+    }
+    return Catch::Session().run(argc, argv);
+}

@@ -1,0 +1,139 @@
+#include "tests/firewall/raw_packets.hpp"
+
+#include <algorithm>
+#include <array>
+#include <stdexcept>
+
+#include <arpa/inet.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include "tests/firewall/network.hpp"
+#include "tests/firewall/sockets.hpp"
+
+namespace oneknock::test {
+namespace {
+
+Address from(Family family) { return family == Family::ipv4 ? client4 : client6; }
+Address to(Family family) { return family == Family::ipv4 ? server4 : server6; }
+
+void append(Segment& to_end, ByteSpan bytes) { to_end.insert(to_end.end(), bytes.begin(), bytes.end()); }
+
+std::uint16_t checksum(const Segment& bytes) {
+    std::uint32_t sum = 0;
+    for (std::size_t i = 0; i + 1 < bytes.size(); i += 2) sum += load_u16be(&bytes[i]);
+    while (sum >> 16 != 0) sum = (sum & 0xffff) + (sum >> 16);
+    return static_cast<std::uint16_t>(~sum);
+}
+
+void put_checksum(Family family, Segment& segment) {
+    Segment pseudo;
+    append(pseudo, from(family).span());
+    append(pseudo, to(family).span());
+    append(pseudo, Segment{0, 0, 0, static_cast<std::uint8_t>(segment.size()), 0, 0, 0, protocol_tcp});
+    append(pseudo, segment);
+    store_u16be(&segment[16], checksum(pseudo));
+}
+
+Segment ipv4_packet(const Segment& payload, std::uint16_t id, std::uint16_t offset, bool more) {
+    Segment packet(20);
+    packet[0] = 0x45;
+    store_u16be(&packet[2], static_cast<std::uint16_t>(20 + payload.size()));
+    store_u16be(&packet[4], id);
+    store_u16be(&packet[6], static_cast<std::uint16_t>((more ? 0x2000 : 0) | offset / 8));
+    packet[8] = 64;
+    packet[9] = protocol_tcp;
+    std::ranges::copy(from(Family::ipv4).span(), packet.begin() + 12);
+    std::ranges::copy(to(Family::ipv4).span(), packet.begin() + 16);
+    append(packet, payload);
+    return packet;
+}
+
+Segment ipv6_packet(const Segment& payload, std::uint16_t id, std::uint16_t offset, bool more, bool fragment) {
+    Segment packet(fragment ? 48 : 40);
+    packet[0] = 0x60;
+    store_u16be(&packet[4], static_cast<std::uint16_t>(payload.size() + packet.size() - 40));
+    packet[6] = fragment ? std::uint8_t{IPPROTO_FRAGMENT} : protocol_tcp;
+    packet[7] = 64;
+    std::ranges::copy(from(Family::ipv6).span(), packet.begin() + 8);
+    std::ranges::copy(to(Family::ipv6).span(), packet.begin() + 24);
+    if (fragment) {
+        packet[40] = protocol_tcp;
+        store_u16be(&packet[42], static_cast<std::uint16_t>(offset | (more ? 1 : 0)));
+        store_u32be(&packet[44], id);
+    }
+    append(packet, payload);
+    return packet;
+}
+
+}  // namespace
+
+Segment tcp_segment(Family family, std::uint16_t source_port, std::uint16_t port, std::uint8_t flags) {
+    Segment segment(20);
+    store_u16be(&segment[0], source_port);
+    store_u16be(&segment[2], port);
+    store_u32be(&segment[4], 1000);
+    if ((flags & ack) != 0) store_u32be(&segment[8], 2000);
+    segment[12] = 0x50;
+    segment[13] = flags;
+    store_u16be(&segment[14], 1024);
+    put_checksum(family, segment);
+    return segment;
+}
+
+RawTcp::RawTcp(Family family)
+    : family_(family),
+      sender_(socket(family == Family::ipv4 ? AF_INET : AF_INET6, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW)),
+      receiver_(socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, htons(family == Family::ipv4 ? ETH_P_IP : ETH_P_IPV6))) {
+    if (!sender_ || !receiver_) throw std::runtime_error("no raw sockets");
+    const int on = 1;
+    if (family == Family::ipv6) (void)setsockopt(sender_.get(), IPPROTO_IPV6, IPV6_HDRINCL, &on, sizeof on);
+}
+
+void RawTcp::send_ip(const Segment& payload, std::uint16_t id, std::uint16_t offset, bool more, bool fragment) const {
+    const bool ipv4 = family_ == Family::ipv4;
+    const Segment packet =
+        ipv4 ? ipv4_packet(payload, id, offset, more) : ipv6_packet(payload, id, offset, more, fragment);
+    sockaddr_in in{};
+    in.sin_family = AF_INET;
+    std::ranges::copy(server4.span(), reinterpret_cast<std::uint8_t*>(&in.sin_addr));
+    sockaddr_in6 in6{};
+    in6.sin6_family = AF_INET6;
+    std::ranges::copy(server6.span(), reinterpret_cast<std::uint8_t*>(&in6.sin6_addr));
+    const auto* address = ipv4 ? reinterpret_cast<sockaddr*>(&in) : reinterpret_cast<sockaddr*>(&in6);
+    const socklen_t length = ipv4 ? sizeof in : sizeof in6;
+    if (sendto(sender_.get(), packet.data(), packet.size(), 0, address, length) < 0)
+        throw std::runtime_error("cannot send a raw packet");
+}
+
+void RawTcp::send_whole(const Segment& segment) const { send_ip(segment, 1, 0, false, false); }
+
+void RawTcp::send_fragments(const Segment& segment, std::size_t first) const {
+    const auto cut = segment.begin() + static_cast<std::ptrdiff_t>(first);
+    const std::uint16_t id = load_u16be(segment.data());  // the source port: another one for each segment
+    send_ip(Segment(segment.begin(), cut), id, 0, true, true);
+    send_ip(Segment(cut, segment.end()), id, static_cast<std::uint16_t>(first), false, true);
+}
+
+std::optional<std::uint8_t> RawTcp::answer(std::uint16_t source_port) const {
+    const std::size_t head = family_ == Family::ipv4 ? 20 : 40;
+    const auto protocol_at = family_ == Family::ipv4 ? 9U : 6U;
+    pollfd ready{receiver_.get(), POLLIN, 0};
+    while (poll(&ready, 1, static_cast<int>(patience.count())) == 1) {
+        std::array<std::uint8_t, 2048> packet{};
+        sockaddr_ll from_link{};
+        socklen_t size = sizeof from_link;
+        const auto got = recvfrom(receiver_.get(), packet.data(), packet.size(), 0,
+                                  reinterpret_cast<sockaddr*>(&from_link), &size);
+        if (got < static_cast<ssize_t>(head + 20) || from_link.sll_pkttype == PACKET_OUTGOING) continue;
+        if (packet[protocol_at] == protocol_tcp && load_u16be(&packet[head + 2]) == source_port)
+            return packet[head + 13];
+    }
+    return std::nullopt;
+}
+
+}  // namespace oneknock::test

@@ -1,0 +1,97 @@
+#include "server/firewall/ruleset.hpp"
+
+#include <algorithm>
+
+#include "tests/catch.hpp"
+
+using namespace oneknock;
+
+namespace {
+
+const Service ssh{protocol_tcp, 22};
+const Service vpn{protocol_udp, 51820};
+
+std::vector<std::string> texts(const Ruleset& ruleset, const std::string& chain) {
+    std::vector<std::string> all;
+    for (const Rule& rule : ruleset.rules)
+        if (rule.chain == chain) all.push_back(rule.text);
+    return all;
+}
+
+bool tracks_connections(const Ruleset& ruleset) {
+    return std::ranges::any_of(ruleset.rules, [](const Rule& rule) {
+        return std::ranges::any_of(rule.expressions,
+                                   [](const Expression& e) { return std::holds_alternative<LoadCtState>(e); });
+    });
+}
+
+}  // namespace
+
+TEST_CASE("the guard's rules stand in their order") {
+    FirewallConfig config;
+    config.trusted = {*Network::parse("10.1.0.0/16"), *Network::parse("2001:db8::1")};
+    const Ruleset guard = describe_table(config, {ssh, vpn});
+    CHECK(guard.table.text() == "inet oneknock");
+    CHECK(texts(guard, "guard") ==
+          std::vector<std::string>{"iifname \"lo\" accept", "meta l4proto . th dport @services goto guarded"});
+    CHECK(texts(guard, "guarded") ==
+          std::vector<std::string>{"fib daddr type != @this_host accept", "ip saddr 10.1.0.0/16 accept",
+                                   "ip6 saddr 2001:db8::1 accept",
+                                   "ip saddr . meta l4proto . th dport @granted4 accept",
+                                   "ip6 saddr . meta l4proto . th dport @granted6 accept", "tcp flags rst,ack accept",
+                                   "meta l4proto udp ct state established,related accept",
+                                   "meta l4proto tcp reject with tcp reset", "meta l4proto udp reject"});
+}
+
+TEST_CASE("connection tracking is only used for UDP services") {
+    CHECK_FALSE(tracks_connections(describe_table({}, {ssh})));
+    CHECK(tracks_connections(describe_table({}, {ssh, vpn})));
+    FirewallConfig config;
+    config.mode = FirewallMode::mark;
+    config.mark = 1;
+    CHECK_FALSE(tracks_connections(describe_table(config, {ssh, vpn})));
+}
+
+TEST_CASE("closed = drop ends the guard with one silent rule") {
+    FirewallConfig config;
+    config.closed = ClosedAnswer::drop;
+    CHECK(texts(describe_table(config, {ssh, vpn}), "guarded").back() == "drop");
+}
+
+TEST_CASE("services are listed once, in order, with padded keys") {
+    const Ruleset guard = describe_table({}, {vpn, ssh, ssh});
+    REQUIRE(guard.sets.front().name == "services");
+    const auto& elements = guard.sets.front().elements;
+    REQUIRE(elements.size() == 2);
+    CHECK(to_hex(elements[0]) == "0600000000160000");
+    CHECK(to_hex(elements[1]) == "11000000ca6c0000");
+}
+
+TEST_CASE("grant sets have nft's key types, the kernel's padded lengths and a size") {
+    const Set four = grant_set(Family::ipv4, "a"), six = grant_set(Family::ipv6, "b");
+    CHECK((four.key_type == 29453 && four.key_length == 12 && four.size == 65536 && four.timed));
+    CHECK((six.key_type == 33549 && six.key_length == 24 && six.size == 65536 && six.timed));
+}
+
+TEST_CASE("mark mode marks granted packets and closes nothing") {
+    FirewallConfig config;
+    config.mode = FirewallMode::mark;
+    config.mark = 42;
+    const Ruleset mark = describe_table(config, {ssh});
+    CHECK(mark.chains.size() == 1);
+    CHECK(texts(mark, "mark") ==
+          std::vector<std::string>{"ip saddr . meta l4proto . th dport @granted4 meta mark set 0x0000002a",
+                                   "ip6 saddr . meta l4proto . th dport @granted6 meta mark set 0x0000002a"});
+}
+
+TEST_CASE("in set mode grants live in the administrator's table") {
+    FirewallConfig config;
+    config.mode = FirewallMode::set;
+    config.set_table_family = "ip6";
+    config.set_table = "mine";
+    config.set_ipv6 = "s";
+    const GrantSets sets = grant_sets(config);
+    CHECK(sets.table.text() == "ip6 mine");
+    CHECK(sets.of(Family::ipv4).empty());
+    CHECK(sets.of(Family::ipv6) == "s");
+}
