@@ -14,7 +14,7 @@ bool starts_with(const Address& address, Family family, std::initializer_list<st
     unsigned i = 0;
     for (const std::uint8_t byte : prefix) {
         const unsigned left = bits - i * 8;
-        const std::uint8_t mask = left >= 8 ? 0xff : static_cast<std::uint8_t>(0xff00U >> left);
+        const std::uint8_t mask = left >= 8 ? std::uint8_t{0xff} : static_cast<std::uint8_t>(0xff00U >> left);
         if ((address.bytes[i] & mask) != (byte & mask)) return false;
         ++i;
     }

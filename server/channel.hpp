@@ -5,7 +5,7 @@
 //   listener   -> gatekeeper   Candidate, CaptureReport
 //   gatekeeper -> listener     DoorSpan, BookSeed, WordVerdict, ReportRequest
 //   gatekeeper -> firewall     GrantRequest, DoorServices, Ready, TrialConfirmed, ReloadRequest
-//   firewall   -> gatekeeper   GrantReply, AdoptedGrant, PassedKeyFile (with a descriptor), KeyFilesEnd
+//   firewall   -> gatekeeper   GrantReply, AdoptedGrant, PassedKeyFile (with a descriptor), KeyFilesEnd, TrialReply
 #pragma once
 
 #include <cstdint>
@@ -36,6 +36,7 @@ enum class Kind : std::uint32_t {
     ready,
     door_span,
     door_services,
+    trial_reply,
 };
 
 // Numbers that name things on both sides of a channel.
@@ -146,6 +147,14 @@ struct KeyFilesEnd {
 struct TrialConfirmed {
     static constexpr Kind kind = Kind::trial_confirmed;
     Kind head = kind;
+    Ticket ticket = 0;
+};
+
+struct TrialReply {
+    static constexpr Kind kind = Kind::trial_reply;
+    Kind head = kind;
+    Ticket ticket = 0;
+    bool was_on_trial = false;  // else there was nothing to confirm
 };
 
 struct ReloadRequest {

@@ -67,6 +67,7 @@ void raise_locked_memory_limit() {
 Result<void> drop_everything(const Identity& identity) {
     capng_clear(CAPNG_SELECT_ALL);
     if (identity.can_change) {
+        if (capng_apply(CAPNG_SELECT_BOUNDS) != 0) return tl::unexpected(cannot("empty the bounding set"));
         if (setgroups(0, nullptr) != 0) return tl::unexpected(cannot("drop the supplementary groups"));
         if (setresgid(identity.gid, identity.gid, identity.gid) != 0) return tl::unexpected(cannot("change the group"));
         if (setresuid(identity.uid, identity.uid, identity.uid) != 0) return tl::unexpected(cannot("change the user"));

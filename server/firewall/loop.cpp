@@ -40,7 +40,7 @@ public:
             if (drained(p_.keys_watch)) plan(reload_at_, reload_delay);
             if (is_due(repair_at_)) repair();
             if (is_due(reload_at_)) reload();
-            if (is_due(trial_ends_)) return end_trial();
+            if (is_due(trial_ends_)) return end_trial("not confirmed within " + duration_text(*p_.trial));
             p_.gatekeeper.flush();
         }
     }
@@ -84,7 +84,7 @@ private:
                 case Channel::Received::datagram: break;
             }
             if (const auto request = datagram.as<GrantRequest>()) grant(*request);
-            else if (datagram.as<TrialConfirmed>()) confirm();
+            else if (const auto confirmed = datagram.as<TrialConfirmed>()) confirm(confirmed->ticket);
             else if (datagram.as<ReloadRequest>()) reload_at_ = now_;
             else {
                 log::error("firewall: the gatekeeper sent something unexpected");
@@ -115,13 +115,17 @@ private:
                      : p_.firewall->close_grant(request.service, request.address, now_);
     }
 
-    void confirm() {
+    void confirm(Ticket ticket) {
+        TrialReply reply;
+        reply.ticket = ticket;
+        reply.was_on_trial = trial_ends_.has_value();
         if (trial_ends_) log::info("confirmed: the guard stays");
         trial_ends_.reset();
+        p_.gatekeeper.send(reply);
     }
 
-    Exit end_trial() {
-        log::warning("not confirmed within " + std::to_string(p_.trial->count()) + " s: the guard is removed (oneknockctl confirm keeps it)");
+    Exit end_trial(const std::string& why) {
+        log::warning(why + ": the guard is removed (oneknockctl confirm keeps it)");
         if (p_.firewall)
             if (const auto removed = p_.firewall->remove(); !removed) log::error(removed.error().message);
         return Exit::try_later;
@@ -149,6 +153,7 @@ private:
         signalfd_siginfo info{};
         while (::read(p_.signals, &info, sizeof info) == sizeof info) {
             if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT) {
+                if (trial_ends_) return end_trial("stopped before it was confirmed");
                 log::info("stopping; the firewall's table and its grants stay (oneknockd --remove takes them away)");
                 return Exit::ok;
             }

@@ -204,7 +204,8 @@ private:
             if (const auto reply = datagram_.as<GrantReply>()) finish_grant(*reply);
             else if (const auto adopted = datagram_.as<AdoptedGrant>()) adopt(*adopted);
             else if (const auto file = datagram_.as<PassedKeyFile>()) loading_.file(*file, std::move(datagram_.descriptor));
-            else if (const auto end = datagram_.as<KeyFilesEnd>()) reload(*end);
+            else if (const auto end = datagram_.as<KeyFilesEnd>()) answer_reload(reload(*end));
+            else if (const auto trial = datagram_.as<TrialReply>()) answer_confirm(*trial);
             else {
                 log::error("gatekeeper: the firewall sent something unexpected");
                 return Exit::software;
@@ -240,15 +241,13 @@ private:
         note_grant({holder.value_or(""), adopted.service, adopted.address, now_.steady + Seconds{adopted.remaining_s}});
     }
 
-    void reload(const KeyFilesEnd& end) {
+    // All or nothing.
+    Result<void> reload(const KeyFilesEnd& end) {
         auto keyring = std::exchange(loading_, {}).finish(end.count);
         if (keyring && (keyring->door.id != door().id || keyring->door.span.text() != door().span.text() ||
                         keyring->door.services != door().services))
             keyring = fail(Exit::config, "door.json now has another id, span or other services; restart oneknockd for that");
-        if (!keyring) {
-            log::error("reload refused, the keys in force stay in force: " + keyring.error().message);
-            return;
-        }
+        if (!keyring) return tl::unexpected(keyring.error());
         const auto count = keyring->clients.size();
         doorkeeper_.replace_keys(std::move(*keyring));
         told_.clear();
@@ -256,6 +255,18 @@ private:
         while (doorkeeper_.verifier().prepare(hints_a_slice)) {}
         close_what_is_no_longer_allowed();
         log::info("reloaded: " + std::to_string(count) + " clients");
+        return {};
+    }
+
+    void answer_reload(const Result<void>& reloaded) {
+        const std::string problem = reloaded ? "" : "reload refused, the keys in force stay in force: " + reloaded.error().message;
+        if (!reloaded) log::error(problem);
+        for (const auto connection : std::exchange(reload_waiters_, {})) reloaded ? reply_done(connection) : reply_error(connection, problem);
+    }
+
+    void answer_confirm(const TrialReply& reply) {
+        if (reply.was_on_trial) reply_done(reply.ticket);
+        else reply_error(reply.ticket, "there is nothing to confirm: the daemon was not started with --try, or it is confirmed already");
     }
 
     // --- the control socket -------------------------------------------------------------------------------------
@@ -274,17 +285,18 @@ private:
             revoke(connection, argument == "--all" ? "" : argument);
         } else if (word == "reload") {
             firewall_.send(ReloadRequest{});
-            reply_done(connection);
+            reload_waiters_.push_back(connection);  // answered when the files have been read
         } else if (word == "confirm") {
-            firewall_.send(TrialConfirmed{});
-            reply_done(connection);
+            TrialConfirmed confirmed;
+            confirmed.ticket = connection;
+            firewall_.send(confirmed);
         } else {
             reply_error(connection, "the daemon does not know this request; are oneknockctl and oneknockd of one version?");
         }
     }
 
     void reply_done(ControlSocket::Connection connection) { control_.answer(connection, "{\"schema\":1,\"done\":true}\n"); }
-    void reply_error(ControlSocket::Connection connection, const char* what) {
+    void reply_error(ControlSocket::Connection connection, const std::string& what) {
         control_.answer(connection, nlohmann::ordered_json{{"schema", 1}, {"error", what}}.dump() + "\n");
     }
 
@@ -395,6 +407,8 @@ private:
     std::unordered_map<Ticket, ControlSocket::Connection> closes_;  // that `oneknockctl revoke` waits for
     std::unordered_map<ControlSocket::Connection, Revocation> revocations_;
     Ticket next_ticket_ = 1;
+
+    std::vector<ControlSocket::Connection> reload_waiters_;
 
     Datagram datagram_;
     std::vector<Candidate> candidates_;

@@ -104,6 +104,15 @@ bool Record::run(const char* sql) { return sqlite3_exec(db_.get(), sql, nullptr,
 
 std::string Record::problem() const { return db_ ? sqlite3_errmsg(db_.get()) : "out of memory"; }
 
+// SQLite reports what it finds as rows; a sound database gives the one row "ok".
+bool Record::is_sound() {
+    sqlite3_stmt* statement = nullptr;
+    const bool prepared = sqlite3_prepare_v2(db_.get(), "PRAGMA quick_check(1)", -1, &statement, nullptr) == SQLITE_OK;
+    const Prepared owner(statement);
+    Statement check(owner);
+    return prepared && check.row() && check.text(0) == "ok";
+}
+
 Result<void> Record::connect(const std::string& path) {
     sqlite3* db = nullptr;
     const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW;
@@ -168,7 +177,7 @@ Result<Record> Record::open(const std::string& folder, const DoorId& door, UnixT
     };
     const UnixTime lost_floor = now + tolerance;
     const auto connected = record.connect(path);
-    if (existed && (!connected || !record.run("PRAGMA quick_check") || !record.read_floor() || !record.prepare_all())) {
+    if (existed && (!connected || !record.is_sound() || !record.read_floor() || !record.prepare_all())) {
         // Damaged: kept aside for whoever wants to look; its side files belong to it.
         record = Record();
         const std::string aside = path + ".damaged-" + std::to_string(seconds_of(now));

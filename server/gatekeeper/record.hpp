@@ -90,6 +90,7 @@ private:
     Record() = default;
     [[nodiscard]] Result<void> connect(const std::string& path);
     [[nodiscard]] bool run(const char* sql);
+    [[nodiscard]] bool is_sound();
     [[nodiscard]] bool prepare_all();
     [[nodiscard]] bool start_new(UnixTime floor);
     [[nodiscard]] bool read_floor();
