@@ -1,0 +1,175 @@
+"""The change of the hour, and clocks that jump.
+
+      client 10.77.0.2  c0 ---- s0  10.77.0.1  server (oneknockd; service on tcp 22)
+
+Client and daemon run with a clock of their own (shifted_clock.c), so that the hour changes when a test wants it to.
+"""
+
+import os
+import struct
+import time
+import unittest
+
+from door import Daemon, Door, change_json, knock
+from frames import Capture, Injector, with_source_port
+from harness import NetworkTest, eventually, main
+from traffic import OPEN, Service, attempt
+
+LIBRARY = os.environ.get("SHIFTED_CLOCK_LIBRARY", "")
+HOUR = 3600
+
+
+@unittest.skipUnless(os.path.exists(LIBRARY), "shifted_clock is not built")
+class ShiftedClock(NetworkTest):
+    def build(self):
+        net = self.net
+        self.server, self.client = map(net.namespace, ("server", "client"))
+        net.link(self.server, "s0", ["10.77.0.1/24"], self.client, "c0", ["10.77.0.2/24"])
+        net.keep(Service(self.server, 22), Service.stop)
+        self.door = Door(net, "10.77.0.1", tolerance="2s")
+        self.key = self.door.add("alice")
+        for part in ("door.json", "clients.d/alice.json"):  # in force for as long as the clocks go back
+            change_json(os.path.join(self.door.folder, part), self.make_older)
+        # One clock for both ends and one for the client alone.
+        self.clocks = {}
+        self.environment = {}
+        self.set_clock(0)
+
+    @staticmethod
+    def make_older(content):
+        content["generations"][0]["not_before"] = "2020-01-01T00:00:00Z"
+
+    def set_clock(self, offset, whose="all"):
+        """Puts a clock `offset` seconds ahead of the real one."""
+        path = self.net.path("clock-" + whose)
+        if whose not in self.environment:
+            with open(path, "wb") as file:
+                file.write(bytes(8))
+            self.environment[whose] = {"LD_PRELOAD": LIBRARY, "SHIFTED_CLOCK": path,
+                                       "ASAN_OPTIONS": "verify_asan_link_order=0"}
+        with open(path, "r+b") as file:
+            file.write(struct.pack("=q", int(offset * 1e9)))
+        self.clocks[whose] = offset
+
+    def now(self):
+        return time.time() + self.clocks["all"]
+
+    def wait_until(self, when):
+        time.sleep(max(0.0, when - self.now()))
+
+    def start(self):
+        self.daemon = Daemon(self.net, self.server, self.door, env=self.environment["all"])
+
+    def knock(self, *options, whose="all"):
+        knock(self.client, self.key, "ssh", *options, env=self.environment[whose])
+
+    def refused(self):
+        """Without junk: ports of one hour's book mean something else in the other's, and make words that are none."""
+        return {reason: count for reason, count in self.daemon.refused().items() if reason != "unknown-key"}
+
+    def injector(self):
+        return self.net.keep(Injector(self.client, "c0", self.server, "s0"), lambda injector: injector.__exit__())
+
+
+class TheHour(ShiftedClock):
+    def set_clock_before_the_hour(self, seconds):
+        """The time of the next full hour, so many seconds ahead."""
+        now = time.time()
+        hour = (now // HOUR + 1) * HOUR
+        self.set_clock(hour - seconds - now)
+        return hour
+
+    def test_every_knock_around_the_change_of_the_hour_is_accepted(self):
+        hour = self.set_clock_before_the_hour(3)
+        self.start()
+        knocks = 0
+        while self.now() < hour + 3:  # the daemon changes its books at the hour and 2 s before and after it
+            self.knock()
+            knocks += 1
+            self.daemon.wait_for("^accepted:", times=knocks)
+            time.sleep(0.1)
+        self.assertGreater(knocks, 20)
+        self.assertEqual((self.daemon.accepted(), self.refused()), (knocks, {}))
+
+    def test_clocks_that_differ_across_the_hour_do_not_matter_within_the_tolerance(self):
+        hour = self.set_clock_before_the_hour(1.5)
+        self.start()
+        self.knock("--time-offset", "2s")  # made in the next hour, comes in this one
+        self.daemon.wait_for("^accepted:", times=1)
+        self.assertLess(self.now(), hour)
+        self.wait_until(hour + 0.1)
+        self.knock("--time-offset", "-1s")  # made in the last hour, comes in this one
+        self.daemon.wait_for("^accepted:", times=2)
+        self.assertEqual(self.refused(), {})
+
+    def test_a_knock_of_the_last_hour_is_still_known_as_used_in_the_next_one(self):
+        hour = self.set_clock_before_the_hour(1)
+        self.start()
+        capture = Capture(self.net, self.client, "c0", "udp and dst host 10.77.0.1")
+        self.knock()
+        self.daemon.wait_for("^accepted:")
+        recorded = capture.ip_packets(64)
+        self.daemon.ctl("revoke", "--all")
+        self.wait_until(hour)
+        self.injector().send([with_source_port(packet, 40000) for packet in recorded])
+        eventually(lambda: self.daemon.refused() == {"replayed": 1}, lambda: f"the refusal; {self.daemon.refused()}")
+        self.wait_until(hour + 2.5)  # now the last hour's ports mean nothing any more
+        self.injector().send([with_source_port(packet, 40001) for packet in recorded])
+        self.knock()
+        self.daemon.wait_for("^accepted:", times=2)
+        self.assertEqual((self.daemon.accepted(), self.refused()), (2, {"replayed": 1}))
+
+
+class Jumps(ShiftedClock):
+    def record_a_knock(self):
+        self.start()
+        capture = Capture(self.net, self.client, "c0", "udp and dst host 10.77.0.1")
+        self.knock()
+        self.daemon.wait_for("^accepted:")
+        packets = capture.ip_packets(64)
+        capture.stop()
+        self.daemon.ctl("revoke", "--all")
+        return packets
+
+    def test_a_clock_that_goes_back_makes_no_old_knock_good_again(self):
+        other_key = self.door.add("bob")
+        recorded = self.record_a_knock()
+        made = self.now()
+        self.wait_until(made + 4)
+        self.knock()  # meanwhile the daemon has had reason to forget the first one
+        self.daemon.wait_for("^accepted:", times=2)
+        for offset in (made - time.time(), -4 * HOUR):  # where the knock would fit, and another hour
+            self.daemon.stop()
+            self.set_clock(offset)
+            self.start()
+            self.injector().send([with_source_port(packet, 40000) for packet in recorded])
+            # What becomes of a new one is not promised while the clock is wrong; it is decided on behind the old one.
+            knock(self.client, other_key, env=self.environment["all"])
+            eventually(lambda: "bob" in self.daemon.log, "the decision about the new knock")
+            self.assertNotIn("accepted: alice", self.daemon.log)
+            self.daemon.ctl("revoke", "--all")
+        self.daemon.stop()
+        self.set_clock(0)
+        self.start()
+        self.injector().send([with_source_port(packet, 40000) for packet in recorded])
+        self.knock("--wait")
+        self.assertEqual(self.daemon.accepted(), 1)
+
+    def test_a_clock_that_was_ahead_for_a_while_locks_nobody_out_for_good(self):
+        self.record_a_knock()
+        self.daemon.stop()
+        self.set_clock(0, "right")
+        self.set_clock(25 * HOUR)
+        self.start()
+        self.knock(whose="right")  # of no book the daemon has
+        self.knock("--time-offset", "1s")
+        self.daemon.wait_for("^accepted:")
+        self.daemon.stop()
+        self.set_clock(0)
+        self.start()
+        self.knock("--wait")
+        self.assertEqual(attempt(self.client, "10.77.0.1", 22), OPEN)
+
+
+if __name__ == "__main__":
+    main()
