@@ -85,8 +85,12 @@ class Daemon:
         return self.status()["accepted"]
 
     def refused(self):
-        """The counts that are not zero, by reason."""
-        return {reason: count for reason, count in self.status()["refused"].items() if count}
+        """The counts that are not zero, by reason; without junk: close to the change of an hour two codebooks are live, and
+        what is a knock in one is noise in the other."""
+        return {reason: count for reason, count in self.status()["refused"].items() if count and reason != "unknown-key"}
+
+    def junk(self):
+        return self.status()["refused"]["unknown-key"]
 
     def grants(self):
         return json.loads(self.ctl("grants", "--json").stdout)["grants"]
