@@ -178,8 +178,10 @@ Result<void> allow_listener_calls_only() {
     filter.add(SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 2, 0 /* PROT_NONE */);
     filter.add(SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 2, 1 /* PROT_READ */);
     filter.add(SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 2, 3);
-    // Of its captures: errors and statistics, a filter for an interface that came back, that interface's index.
+    // Of its captures: errors and statistics, a filter for an interface that came back, that interface's index. libpcap
+    // asks for the address of a capture whose interface went down.
     filter.add(SCMP_ACT_ALLOW, SCMP_SYS(getsockopt));
+    filter.add(SCMP_ACT_ALLOW, SCMP_SYS(getsockname));
     filter.add(SCMP_ACT_ALLOW, SCMP_SYS(setsockopt), 1, SOL_SOCKET, 2, SO_ATTACH_FILTER);
     filter.add(SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SIOCGIFINDEX);
     filter.add(SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SIOCGIFFLAGS);

@@ -1,10 +1,13 @@
 #include "server/listener/capture.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
 #include <linux/filter.h>
 #include <linux/if_packet.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <pcap/pcap.h>
 #include <sys/ioctl.h>
@@ -19,7 +22,6 @@ namespace {
 constexpr int snapshot_length = 160;          // bytes: link header, two tags, IPv6 or IPv4 with options, ports, flags
 constexpr int buffer_size = 4 << 20;          // bytes, of the kernel's: about 16,000 packets
 constexpr int burst = 1024;                   // packets read at a time, so that verdicts get their turn
-constexpr Instant check_interval = Seconds{1};
 constexpr const char* any_interface = "any";
 
 // PACKET_IGNORE_OUTGOING (Linux 4.20): the kernel need not even copy what we send.
@@ -27,6 +29,24 @@ void ignore_outgoing(pcap_t* handle) {
     const int on = 1;
     setsockopt(pcap_fileno(handle), SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof on);
     pcap_setdirection(handle, PCAP_D_IN);
+}
+
+Error link_type_error(const std::string& interface, int type) {
+    const char* name = pcap_datalink_val_to_name(type);
+    return {Exit::config, "cannot read packets of interface " + interface + ": its link type is " +
+                              (name != nullptr ? name : std::to_string(type)) +
+                              "; use another interface, or \"any\", which reads IP packets of every kind"};
+}
+
+// Interfaces that come, go, rise and fall (rtnetlink(7)); needs no privilege.
+Result<Descriptor> watch_interfaces() {
+    Descriptor fd(socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, NETLINK_ROUTE));
+    sockaddr_nl address{};
+    address.nl_family = AF_NETLINK;
+    address.nl_groups = RTMGRP_LINK;
+    if (!fd || bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+        return tl::unexpected(system_error("watch", "the network interfaces"));
+    return fd;
 }
 
 Error capture_error(const std::string& interface, int status, pcap_t* handle) {
@@ -79,7 +99,7 @@ Capture::~Capture() = default;
 
 Result<Capture::Source> Capture::open_source(const std::string& interface) {
     char error[PCAP_ERRBUF_SIZE] = "";
-    Source source{interface, if_nametoindex(interface.c_str()), LinkLayer::ethernet, nullptr, false};
+    Source source{interface, LinkLayer::ethernet, nullptr, if_nametoindex(interface.c_str()), 0, true};
     source.handle.reset(pcap_create(interface.c_str(), error));
     pcap_t* handle = source.handle.get();
     if (handle == nullptr) return fail(Exit::unavailable, "cannot capture on " + interface + ": " + error);
@@ -87,16 +107,13 @@ Result<Capture::Source> Capture::open_source(const std::string& interface) {
     pcap_set_immediate_mode(handle, 1);
     pcap_set_buffer_size(handle, buffer_size);
     const int status = pcap_activate(handle);
+    if (status == PCAP_ERROR_IFACE_NOT_UP || status == PCAP_ERROR_NO_SUCH_DEVICE)
+        return Source{interface, LinkLayer::ethernet, nullptr, 0, 0, false};
     if (status < 0) return tl::unexpected(capture_error(interface, status, handle));
     if (interface == any_interface) pcap_set_datalink(handle, DLT_LINUX_SLL2);
     const int type = pcap_datalink(handle);
     const auto link = link_layer_of(type);
-    if (!link) {
-        const char* name = pcap_datalink_val_to_name(type);
-        return fail(Exit::config, "cannot read packets of interface " + interface + ": its link type is " +
-                                      (name != nullptr ? name : std::to_string(type)) +
-                                      "; use another interface, or \"any\", which reads IP packets of every kind");
-    }
+    if (!link) return tl::unexpected(link_type_error(interface, type));
     source.link = *link;
     Program program;
     if (const auto compiled = compile(handle, *link, program); !compiled) return tl::unexpected(compiled.error());
@@ -109,37 +126,44 @@ Result<Capture::Source> Capture::open_source(const std::string& interface) {
 Result<void> Capture::open_standby() {
     auto opened = open_source(any_interface);
     if (!opened) return tl::unexpected(opened.error());
+    auto changes = watch_interfaces();
+    if (!changes) return tl::unexpected(changes.error());
     standby_ = std::move(*opened);
+    changes_ = std::move(*changes);
     filter_standby();
+    return {};
+}
+
+Result<void> Capture::open_named(const std::string& interface) {
+    auto source = open_source(interface);
+    if (!source) return tl::unexpected(source.error());
+    if (!source->present) log::warning("interface " + interface + " is not there yet, or not up; waiting for it");
+    sources_.push_back(std::move(*source));
     return {};
 }
 
 Result<Capture> Capture::open(const std::vector<std::string>& interfaces) {
     Capture capture;
     const bool by_name = interfaces != std::vector<std::string>{any_interface};
-    if (by_name)
-        if (const auto opened = capture.open_standby(); !opened) return tl::unexpected(opened.error());
-    for (const std::string& interface : interfaces) {
-        if (by_name && if_nametoindex(interface.c_str()) == 0) {
-            log::warning("interface " + interface + " is not there yet; waiting for it");
-            capture.returning_.push_back({interface, 0});
-            capture.check_at_ = Instant{0};
-            continue;
-        }
-        auto source = open_source(interface);
-        if (!source) return tl::unexpected(source.error());
-        capture.sources_.push_back(std::move(*source));
-    }
+    // The watch before the first look, so that nothing falls in between.
+    Result<void> opened = by_name ? capture.open_standby() : Result<void>{};
+    for (const std::string& interface : interfaces)
+        if (opened) opened = capture.open_named(interface);
+    if (!opened) return tl::unexpected(opened.error());
+    if (by_name) capture.look_after_interfaces();
     return capture;
 }
 
 void Capture::add_to(std::vector<pollfd>& polled) const {
     for (const Source& source : sources_)
-        if (!source.gone) polled.push_back({pcap_get_selectable_fd(source.handle.get()), POLLIN, 0});
-    if (standby_) polled.push_back({pcap_get_selectable_fd(standby_->handle.get()), POLLIN, 0});
+        if (source.has_own()) polled.push_back({pcap_get_selectable_fd(source.handle.get()), POLLIN, 0});
+    if (!standby_) return;
+    polled.push_back({pcap_get_selectable_fd(standby_->handle.get()), POLLIN, 0});
+    polled.push_back({changes_.get(), POLLIN, 0});
 }
 
-bool Capture::read_source(Source& source, const Received& received) {
+// Errors are not looked at: an interface that goes down works again when it is up, and one that is deleted is told of.
+void Capture::read_source(Source& source, const Received& received) {
     struct Context {
         const Received& received;
         LinkLayer link;
@@ -150,73 +174,72 @@ bool Capture::read_source(Source& source, const Received& received) {
     };
     const int count = pcap_dispatch(source.handle.get(), burst, hand_over, reinterpret_cast<u_char*>(&context));
     if (count > 0) packets_ += static_cast<std::uint64_t>(count);
-    return count >= 0;
 }
 
 void Capture::read(const Received& received) {
     for (Source& source : sources_)
-        // An interface that goes down tells so once and works again later; only one that is deleted is lost.
-        if (!source.gone && !read_source(source, received) && index_of(source.interface) != source.index) lose(source);
-    if (standby_)
-        read_source(*standby_, [&](LinkLayer link, ByteSpan bytes) {
-            const unsigned index = interface_of(link, bytes);
-            for (const Returning& back : returning_)
-                if (back.index != 0 && back.index == index) received(link, bytes);
-        });
+        if (source.has_own()) read_source(source, received);
+    if (!standby_) return;
+    read_source(*standby_, [&](LinkLayer link, ByteSpan bytes) {
+        const unsigned index = interface_of(link, bytes);
+        const auto serves = [index](const Source& s) { return s.standby_index != 0 && s.standby_index == index; };
+        if (std::ranges::any_of(sources_, serves)) received(link, bytes);
+    });
+    if (interfaces_changed()) look_after_interfaces();
+}
+
+// What the messages say does not matter: they are the occasion to look.
+bool Capture::interfaces_changed() const {
+    char buffer[4096];
+    bool any = false;
+    while (recv(changes_.get(), buffer, sizeof buffer, 0) > 0 || errno == ENOBUFS) any = true;
+    return any;
 }
 
 // By ioctl on a socket we have: no new one can be made in the sandbox.
 unsigned Capture::index_of(const std::string& interface) const {
-    const Source& any_source = standby_ ? *standby_ : sources_.front();
     ifreq request{};
     std::strncpy(request.ifr_name, interface.c_str(), IFNAMSIZ - 1);
-    if (interface == any_interface || ioctl(pcap_fileno(any_source.handle.get()), SIOCGIFINDEX, &request) != 0) return 0;
+    if (ioctl(pcap_fileno(standby_->handle.get()), SIOCGIFINDEX, &request) != 0) return 0;
     return static_cast<unsigned>(request.ifr_ifindex);
 }
 
-void Capture::lose(Source& source) {
-    log::warning("interface " + source.interface + " is gone; waiting for it");
-    source.gone = true;
-    returning_.push_back({source.interface, 0});
-    check_at_ = Instant{0};
-}
-
-std::optional<Instant> Capture::next_due() const { return check_at_; }
-
-void Capture::check_missing(Instant now) {
-    if (!check_at_ || now < *check_at_) return;
-    check_at_ = now + check_interval;
+void Capture::look_after_interfaces() {
     bool changed = false;
-    for (Returning& back : returning_) {
-        const unsigned index = index_of(back.interface);
-        if (index == back.index) continue;
-        log::warning("interface " + back.interface + (index != 0 ? " is back in use" : " is gone; waiting for it"));
-        back.index = index;
-        changed = true;
+    for (Source& source : sources_) {
+        const unsigned index = index_of(source.interface);
+        const unsigned standby_index = source.handle && index == source.index ? 0 : index;
+        if (source.present && index == 0) log::warning("interface " + source.interface + " is gone; waiting for it");
+        if (standby_index != 0 && standby_index != source.standby_index)
+            log::warning("interface " + source.interface + " is back in use");
+        changed = changed || standby_index != source.standby_index;
+        source.present = index != 0;
+        source.standby_index = standby_index;
     }
     if (changed) filter_standby();
 }
 
 // The standby's kernel filter: the packet filter for interfaces that are back, nothing at all without any. Jumps in
-// classic BPF are relative, so a test of the interface can simply stand before the compiled filter.
+// classic BPF are relative, so a test of the interface can simply stand before the compiled filter. The kernel runs it on
+// packets that begin with the IP header: the cooked one is made by libpcap, whose own pcap_setfilter() moves all offsets.
 void Capture::filter_standby() {
     std::vector<sock_filter> code;
     std::vector<unsigned> indexes;
-    for (const Returning& back : returning_)
-        if (back.index != 0) indexes.push_back(back.index);
+    for (const Source& source : sources_)
+        if (source.standby_index != 0) indexes.push_back(source.standby_index);
     code.push_back(BPF_STMT(BPF_LD | BPF_W | BPF_ABS, static_cast<std::uint32_t>(SKF_AD_OFF + SKF_AD_IFINDEX)));
     for (std::size_t i = 0; i < indexes.size(); ++i)  // to behind the refusal that ends the tests
         code.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, indexes[i], static_cast<std::uint8_t>(indexes.size() - i), 0));
     code.push_back(BPF_STMT(BPF_RET | BPF_K, 0));
     Program program;
-    pcap_t* handle = standby_->handle.get();
-    if (!indexes.empty() && compile(handle, standby_->link, program))
+    const std::unique_ptr<pcap, Handle> bare(pcap_open_dead(DLT_RAW, snapshot_length));
+    if (!indexes.empty() && compile(bare.get(), LinkLayer::raw, program))
         for (unsigned i = 0; i < program.code.bf_len; ++i) {
             const bpf_insn& insn = program.code.bf_insns[i];
             code.push_back({insn.code, insn.jt, insn.jf, insn.k});
         }
     const sock_fprog filter{static_cast<unsigned short>(code.size()), code.data()};
-    if (setsockopt(pcap_fileno(handle), SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter) != 0)
+    if (setsockopt(pcap_fileno(standby_->handle.get()), SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter) != 0)
         log::warning(std::string("cannot set the filter of interfaces that came back: ") + std::strerror(errno));
 }
 
@@ -224,7 +247,7 @@ Capture::Counters Capture::counters() const {
     Counters counters{packets_, 0};
     for (const Source& source : sources_) {
         pcap_stat stats{};
-        if (!source.gone && pcap_stats(source.handle.get(), &stats) == 0) counters.dropped += stats.ps_drop;
+        if (source.handle && pcap_stats(source.handle.get(), &stats) == 0) counters.dropped += stats.ps_drop;
     }
     return counters;
 }

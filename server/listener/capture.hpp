@@ -1,8 +1,8 @@
 // Packets from the network, through libpcap. Opening needs CAP_NET_RAW; nothing afterwards does.
 //
-// An interface given by name that is not there, or vanishes, is waited for: a second capture over all interfaces,
-// which lets nothing through until then, takes it up when it returns (a new packet socket would need the privilege
-// that is gone by then).
+// An interface given by name that is not there, is down, or vanishes, is waited for: a second capture over all interfaces,
+// which lets nothing through until then, takes it up when it returns (a new packet socket would need the privilege that
+// is gone by then). The kernel tells of interfaces that come and go (rtnetlink), so nothing is polled.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,7 @@
 
 #include <poll.h>
 
-#include "common/clock.hpp"
+#include "common/files.hpp"
 #include "common/result.hpp"
 #include "server/listener/packet.hpp"
 
@@ -39,10 +39,6 @@ public:
     using Received = std::function<void(LinkLayer, ByteSpan)>;
     void read(const Received& received);
 
-    // When check_missing() is due; nothing while no interface was ever missing.
-    [[nodiscard]] std::optional<Instant> next_due() const;
-    void check_missing(Instant now);
-
     struct Counters {
         std::uint64_t packets = 0;
         std::uint64_t dropped = 0;
@@ -55,28 +51,28 @@ private:
     };
     struct Source {
         std::string interface;
-        unsigned index = 0;  // of the interface when it was opened
         LinkLayer link = LinkLayer::ethernet;
-        std::unique_ptr<pcap, Handle> handle;  // null: missing from the start
-        bool gone = false;
-    };
-    struct Returning {
-        std::string interface;
-        unsigned index = 0;  // 0: still missing
+        std::unique_ptr<pcap, Handle> handle;  // null: the interface was not there, or down
+        unsigned index = 0;                    // of the interface the handle is bound to
+        unsigned standby_index = 0;            // of the interface of this name that the standby serves
+        bool present = true;
+
+        [[nodiscard]] bool has_own() const { return handle && present && standby_index == 0; }
     };
 
     Capture() = default;
     [[nodiscard]] static Result<Source> open_source(const std::string& interface);
     [[nodiscard]] Result<void> open_standby();
+    [[nodiscard]] Result<void> open_named(const std::string& interface);
     [[nodiscard]] unsigned index_of(const std::string& interface) const;
-    void lose(Source& source);
+    [[nodiscard]] bool interfaces_changed() const;
+    void look_after_interfaces();
     void filter_standby();
-    bool read_source(Source& source, const Received& received);
+    void read_source(Source& source, const Received& received);
 
     std::vector<Source> sources_;
-    std::optional<Source> standby_;        // over all interfaces; only with interfaces given by name
-    std::vector<Returning> returning_;     // served by it, or waited for
-    std::optional<Instant> check_at_;
+    std::optional<Source> standby_;  // over all interfaces; only with interfaces given by name
+    Descriptor changes_;             // rtnetlink, likewise
     std::uint64_t packets_ = 0;
 };
 

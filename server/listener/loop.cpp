@@ -29,7 +29,6 @@ public:
                 if (const auto packet = parse_packet(link, bytes)) assembler_.packet(*packet, now_);
             });
             assembler_.advance(now_.steady);
-            capture_.check_missing(now_.steady);
             gatekeeper_.flush();
         }
     }
@@ -41,8 +40,7 @@ private:
         polled_.clear();
         polled_.push_back({gatekeeper_.descriptor(), static_cast<short>(gatekeeper_.wants_write() ? POLLIN | POLLOUT : POLLIN), 0});
         capture_.add_to(polled_);
-        std::optional<Instant> due = assembler_.next_due();
-        if (const auto check = capture_.next_due()) due = std::min(due.value_or(Instant::max()), *check);
+        const std::optional<Instant> due = assembler_.next_due();
         timespec timeout{};
         if (due) {
             const Instant left = std::max(Instant{0}, *due - read_clocks().steady);
