@@ -137,7 +137,7 @@ Result<void> Capture::open_standby() {
 Result<void> Capture::open_named(const std::string& interface) {
     auto source = open_source(interface);
     if (!source) return tl::unexpected(source.error());
-    if (!source->present) log::warning("interface " + interface + " is not there yet, or not up; waiting for it");
+    if (!source->present) log::warning("interface " + interface + (if_nametoindex(interface.c_str()) == 0 ? " is not there yet" : " is down") + "; waiting for it");
     sources_.push_back(std::move(*source));
     return {};
 }
