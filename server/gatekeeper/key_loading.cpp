@@ -6,6 +6,7 @@ namespace oneknock {
 
 void KeyLoading::file(const PassedKeyFile& passed, Descriptor descriptor) {
     ++count_;
+    if (expected == 0) return fail(Exit::no_input, "a key file cannot be opened; the daemon's log says which");
     if (error_) return;
     const auto result = read(passed, descriptor.get());
     if (!result) error_ = result.error();

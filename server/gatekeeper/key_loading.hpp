@@ -14,7 +14,7 @@ public:
     // Reads and closes the file's descriptor. After the first error the rest is only counted.
     void file(const PassedKeyFile& passed, Descriptor descriptor);
 
-    // The keyring, when `expected` files were passed and all are right.
+    // The keyring, when `expected` files were passed and all are right. 0: they could not all be opened.
     [[nodiscard]] Result<Keyring> finish(std::uint32_t expected);
 
 private:

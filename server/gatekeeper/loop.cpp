@@ -427,7 +427,10 @@ Result<Keyring> receive_keys(Channel& firewall) {
         if (received == Channel::Received::nothing) continue;
         if (received == Channel::Received::closed) return fail(Exit::ok, "");  // the parent has said why
         if (const auto file = datagram.as<PassedKeyFile>()) loading.file(*file, std::move(datagram.descriptor));
-        else if (const auto end = datagram.as<KeyFilesEnd>()) return loading.finish(end->count);
+        else if (const auto end = datagram.as<KeyFilesEnd>()) {
+            if (end->count == 0) return fail(Exit::no_input, "");  // likewise
+            return loading.finish(end->count);
+        }
         else return fail(Exit::software, "something unexpected came instead of the key files");
     }
 }

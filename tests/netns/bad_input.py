@@ -1,0 +1,207 @@
+"""Bad input gets a sentence a user can act on, the right exit code, and loses nothing.
+
+Each row of a table: what is wrong, the exit code, and what the sentence must name (file, line, field or cause).
+"""
+
+import json
+import os
+import stat
+
+from door import Daemon, Door, change_json
+from harness import NetworkTest, main, program, run
+
+USAGE, DATA, NO_INPUT, UNAVAILABLE, CANNOT_CREATE, PERMISSION, CONFIG = 64, 65, 66, 69, 73, 77, 78
+
+
+class BadInput(NetworkTest):
+    def build(self):
+        self.server = self.net.namespace("server")
+        self.door = Door(self.net, "203.0.113.5")
+        self.key = self.door.add("alice")
+        self.door_file = os.path.join(self.door.folder, "door.json")
+        self.client_file = os.path.join(self.door.folder, "clients.d", "alice.json")
+
+    def refused(self, code, names, *argv, namespace=None):
+        done = (namespace or self.server).run(*argv, check=False)
+        said = done.stderr
+        self.assertEqual(done.returncode, code, said)
+        for name in names:
+            self.assertIn(name, said)
+        self.assertEqual(said.count("error: "), 1, said)
+        self.assertNotIn(self.secret(), said)
+        return said
+
+    def secret(self):
+        with open(self.original if hasattr(self, "original") else self.key) as file:
+            return json.load(file)["client"]["secret"]
+
+    def open_with(self, key, *options):
+        return program("oneknock"), "open", key, "ssh", "--dry-run", "--source", "198.51.100.7", *options
+
+    def check_config(self):
+        return program("oneknockd"), "--config", self.door.config, "--check-config"
+
+    def changed(self, path, change):
+        """A copy with the text changed; mode 0600."""
+        with open(path) as file:
+            text = change(file.read())
+        copy = self.net.path("changed.json")
+        if os.path.exists(copy):
+            os.remove(copy)
+        with open(os.open(copy, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
+            file.write(text)
+        self.original = self.key
+        return copy
+
+    def test_a_clients_damaged_key_file_names_file_line_and_field(self):
+        rows = [
+            ("cut short", lambda t: t[:len(t) // 2], DATA, ["changed.json:"]),
+            ("empty", lambda t: "", DATA, ["changed.json:1: not valid JSON"]),
+            ("another kind", lambda t: t.replace('"client-key"', '"door"'), DATA, ['field "oneknock"', '"client-key" is wanted']),
+            ("too new", lambda t: t.replace('"version": 1', '"version": 2'), DATA, ['field "version"', "newer", "update"]),
+            ("unknown field", lambda t: t.replace('"created"', '"surprise": 1, "created"'), DATA, ['field "surprise"', "unknown"]),
+            ("duplicate field", lambda t: t.replace('"created"', '"expires": null, "created"'), DATA, ['"expires" appears twice']),
+            ("damaged secret", lambda t: t.replace('"secret": "', '"secret": "*'), DATA, ['field "secret"', "44 characters"]),
+            ("small span", lambda t: t.replace("1024-65535", "1024-9999"), DATA, ['"door.span"', "16384"]),
+            ("wrong type", lambda t: t.replace('"generation": 1', '"generation": "1"', 1), DATA, ["generation", "whole number"]),
+        ]
+        for what, change, code, names in rows:
+            with self.subTest(what):
+                self.refused(code, names, *self.open_with(self.changed(self.key, change)))
+
+    def test_own_fields_and_comments_are_allowed(self):
+        copy = self.changed(self.key, lambda t: "// mine\n" + t.replace('"created"', '"x-note": [1, {"a": null}], "created"'))
+        self.server.run(*self.open_with(copy))
+
+    def test_a_key_file_that_others_may_read_is_refused_and_the_command_that_mends_it_told(self):
+        os.chmod(self.key, 0o640)
+        self.refused(PERMISSION, [self.key, "mode 0640", "chmod 600"], *self.open_with(self.key))
+        os.chmod(self.key, 0o600)
+        os.chmod(self.client_file, 0o604)
+        self.refused(PERMISSION, [self.client_file, "chmod 600"], *self.check_config())
+        self.refused(PERMISSION, ["alice.json", "chmod 600"], program("oneknockd"), "--config", self.door.config)
+
+    def test_the_clients_words_are_checked(self):
+        rows = [
+            ((program("oneknock"), "open", self.net.path("none.json"), "ssh"), NO_INPUT, ["none.json"]),
+            ((program("oneknock"), "open", "nosuchdoor", "ssh"), NO_INPUT, ["nosuchdoor"]),
+            ((program("oneknock"), "open", self.key, "nosuch"), USAGE, ["nosuch", "ssh (tcp/22)"]),
+            ((program("oneknock"), "open", self.key, "tcp/70000"), USAGE, ["tcp/70000"]),
+            (self.open_with(self.key, "--knocks", "35"), USAGE, ["36", "64"]),
+            (self.open_with(self.key, "--knocks", "65"), USAGE, ["36", "64"]),
+            (self.open_with(self.key, "--via", "icmp"), USAGE, ["via"]),
+            (self.open_with(self.key, "--for", "soon"), USAGE, ["soon"]),
+            (self.open_with(self.key, "--pace", "1s"), USAGE, ["31ms", "2s"]),
+            (self.open_with(self.key, "--nonsense"), USAGE, ["--nonsense"]),
+            ((program("oneknock"), "open", self.key, "ssh", "--source", "observed", "--dry-run"), USAGE, ["same"]),
+            ((program("oneknock"),), USAGE, []),
+        ]
+        for argv, code, names in rows:
+            with self.subTest(argv[1:]):
+                self.refused(code, names, *argv)
+
+    def test_the_servers_files_are_checked_before_anything_is_touched(self):
+        files = [self.door.config, self.door_file, self.client_file]
+        rows = [
+            (self.door.config, lambda c: c.update(surprise=1), CONFIG, ['field "surprise"']),
+            (self.door.config, lambda c: c.update(version=2), CONFIG, ['field "version"', "newer"]),
+            (self.door.config, lambda c: c.update(interfaces=["a/b"]), CONFIG, ["interfaces", "a/b"]),
+            (self.door.config, lambda c: c.update(interfaces=["sixteen-letters-"]), CONFIG, ["interfaces", "15"]),
+            (self.door.config, lambda c: c.update(tolerance="soon"), CONFIG, ['field "tolerance"']),
+            (self.door.config, lambda c: c["firewall"].update(mode="open"), CONFIG, ["firewall.mode"]),
+            (self.door.config, lambda c: c["firewall"].update(trusted=["10.0.0.1/8"]), CONFIG, ["firewall.trusted"]),
+            (self.door.config, lambda c: c.update(door="nowhere.json"), NO_INPUT, ["nowhere.json"]),
+            (self.door_file, lambda c: c.update(span="1024-2000"), DATA, ["door.json:", 'field "span"', "16384"]),
+            (self.door_file, lambda c: c["services"].update(ssh="tcp/0"), DATA, ["door.json:", "services"]),
+            (self.client_file, lambda c: c.update(allow=["nosuch"]), DATA, ["alice.json", "nosuch", "ssh"]),
+            (self.client_file, lambda c: c.update(name="bob"), DATA, ["alice.json", "bob"]),
+            (self.client_file, lambda c: c.update(source="everywhere"), DATA, ["alice.json:", 'field "source"']),
+        ]
+        for path, change, code, names in rows:
+            with open(path) as file:
+                before = file.read()
+            with self.subTest(names):
+                change_json(path, change)
+                self.refused(code, names, *self.check_config())
+                self.refused(code, names, program("oneknockd"), "--config", self.door.config)
+                self.assertNotIn("oneknock", self.server.run("nft", "list", "ruleset").stdout)
+            with open(path, "w") as file:
+                file.write(before)
+        self.server.run(*self.check_config())
+        self.assertEqual([os.path.exists(path) for path in files], [True] * 3)
+
+    def test_duplicate_fields_of_the_servers_files_are_refused(self):
+        for path, code in ((self.door.config, CONFIG), (self.door_file, DATA), (self.client_file, DATA)):
+            with open(path) as file:
+                before = file.read()
+            with open(path, "w") as file:
+                file.write(before.replace('"version": 1', '"version": 1, "version": 1', 1))
+            self.refused(code, [os.path.basename(path) + ":", '"version" appears twice'], *self.check_config())
+            with open(path, "w") as file:
+                file.write(before)
+
+    def test_keygen_refuses_what_cannot_be_and_leaves_nothing(self):
+        keygen = program("oneknock-keygen")
+        new = self.net.path("new")
+        base = (keygen, "init", "--dir", new, "--name", "n", "--address", "h", "--state", self.net.path("new-state"))
+        rows = [
+            ((*base, "--service", "ssh=tcp/22", "--span", "1-16383"), ["16384"]),
+            ((*base, "--service", "ssh=tcp/22", "--interface", "no such"), ["no such"]),
+            ((*base, "--service", "ssh=icmp/22"), ["icmp/22"]),
+            ((*base, "--service", "ssh"), ["ssh"]),
+            (base, ["--service"]),
+        ]
+        for argv, names in rows:
+            with self.subTest(names):
+                done = run(*argv, check=False)
+                self.assertIn(done.returncode, (USAGE, DATA), done.stderr)
+                for name in names:
+                    self.assertIn(name, done.stderr)
+                self.assertFalse(os.path.exists(new))
+        out = self.net.path("out.json")
+        add = (keygen, "add", "--dir", self.door.folder, "bob", "-o", out)
+        self.refused(DATA, ["nosuch", "door.json", "ssh"], *add, "--allow", "nosuch")
+        self.assertFalse(os.path.exists(out))
+        self.assertEqual(os.listdir(os.path.dirname(self.client_file)), ["alice.json"])
+
+    def test_keygen_never_overwrites(self):
+        keygen = program("oneknock-keygen")
+        with open(self.key) as file:
+            before = file.read()
+        self.refused(CANNOT_CREATE, [self.key], keygen, "add", "--dir", self.door.folder, "bob", "--allow", "ssh", "-o", self.key)
+        self.refused(CANNOT_CREATE, ["alice"], keygen, "add", "--dir", self.door.folder, "alice", "--allow", "ssh", "-o",
+                     self.net.path("again.json"))
+        self.refused(CANNOT_CREATE, ["exists"], keygen, "init", "--dir", self.door.folder, "--name", "n", "--address", "h",
+                     "--service", "ssh=tcp/22", "--state", self.net.path("s2"))
+        with open(self.key) as file:
+            self.assertEqual(file.read(), before)
+        self.assertFalse(os.path.exists(self.net.path("again.json")))
+        self.assertEqual(os.listdir(os.path.dirname(self.client_file)), ["alice.json"])
+        self.assertEqual(stat.S_IMODE(os.stat(self.key).st_mode), 0o600)
+
+    def test_a_second_daemon_on_the_same_table_or_state_folder_is_refused(self):
+        Daemon(self.net, self.server, self.door)
+        other = Door(self.net, "203.0.113.6", name="other")
+        self.refused(UNAVAILABLE, ["another oneknockd"], program("oneknockd"), "--config", other.config)
+        other.configure(state=self.door.state)
+        elsewhere = self.net.namespace("elsewhere")
+        self.refused(UNAVAILABLE, ["another oneknockd", "state folder", self.door.state], program("oneknockd"), "--config",
+                     other.config, namespace=elsewhere)
+
+    def test_without_privilege_the_daemon_says_what_it_needs(self):
+        as_nobody = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--")
+        folder = self.net.path("nobody")
+        os.mkdir(folder, 0o700)
+        os.chown(folder, 65534, 65534)
+        os.chmod(self.net.folder, 0o711)
+        run(*as_nobody, program("oneknock-keygen"), "init", "--dir", folder + "/door", "--name", "n", "--address", "h", "--service",
+            "ssh=tcp/22", "--state", folder + "/state", "--socket", folder + "/socket")
+        self.refused(PERMISSION, [], *as_nobody, program("oneknockd"), "--config", folder + "/door/oneknockd.json")
+
+    def test_ctl_says_when_no_daemon_answers(self):
+        self.refused(UNAVAILABLE, ["nowhere.sock", "oneknockd"], program("oneknockctl"), "--socket", self.net.path("nowhere.sock"), "status")
+        self.refused(USAGE, [], program("oneknockctl"), "revoke")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,137 @@
+"""The rooms of the running daemon: what each may do, and what becomes of the house when one falls.
+
+      client 10.77.0.2  c0 ---- s0  10.77.0.1  server (oneknockd; service on tcp 22)
+"""
+
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+from door import Daemon, Door, elements, knock
+from harness import NetworkTest, eventually, main, program, run
+from traffic import CLOSED, OPEN, Service, attempt
+
+CAP_NET_ADMIN = 1 << 12
+
+
+def status_of(pid):
+    with open(f"/proc/{pid}/status") as file:
+        return dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
+
+
+class Rooms(NetworkTest):
+    def build(self):
+        net = self.net
+        self.server, self.client = map(net.namespace, ("server", "client"))
+        net.link(self.server, "s0", ["10.77.0.1/24"], self.client, "c0", ["10.77.0.2/24"])
+        net.keep(Service(self.server, 22), Service.stop)
+        self.door = Door(net, "10.77.0.1")
+        self.key = self.door.add("alice")
+        self.daemon = Daemon(net, self.server, self.door)
+
+    def test_each_room_has_the_one_privilege_it_needs_and_no_way_to_more(self):
+        rooms = self.daemon.rooms()
+        self.assertEqual(set(rooms), {"firewall", "listener", "gatekeeper"})
+        for name, pid in rooms.items():
+            status = status_of(pid)
+            wanted = CAP_NET_ADMIN if name == "firewall" else 0
+            self.assertEqual({int(status[field], 16) for field in ("CapEff", "CapPrm")}, {wanted}, name)
+            self.assertEqual((int(status["CapBnd"], 16), int(status["CapAmb"], 16)), (0, 0), name)
+            self.assertEqual(status["NoNewPrivs"], "1", name)
+            self.assertEqual(status["Seccomp"], "0" if name == "firewall" else "2", name)
+            if name != "firewall":
+                self.assertNotIn("0", status["Uid"].split(), name)
+                self.assertEqual(status["Groups"].strip(), "", name)
+
+    def test_the_gatekeeper_sees_its_state_folder_and_nothing_else(self):
+        pid = self.daemon.rooms()["gatekeeper"]
+        inside, outside = os.stat(f"/proc/{pid}/root/"), os.stat(self.door.state)
+        self.assertEqual((inside.st_dev, inside.st_ino), (outside.st_dev, outside.st_ino))
+
+    def test_no_room_keeps_a_descriptor_of_a_key_file_and_the_listener_none_of_any_file(self):
+        for name, pid in self.daemon.rooms().items():
+            open_files = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
+            self.assertFalse([path for path in open_files if path.startswith(self.door.folder + "/")], name)
+            if name == "listener":
+                files = [path for path in open_files if path.startswith("/") and not path.startswith(("/dev/", "/proc/"))]
+                self.assertEqual(files, [])
+
+    def test_the_end_of_any_room_ends_all_and_leaves_the_ports_as_they_are(self):
+        for name in ("listener", "gatekeeper", "firewall"):
+            knock(self.client, self.key, "ssh", "--wait")
+            rooms = self.daemon.rooms()
+            os.kill(rooms[name], signal.SIGKILL)
+            code = self.daemon.process.wait(2)
+            eventually(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in rooms.values()), "the other rooms to end", 2)
+            if name != "firewall":
+                self.assertEqual(code, 70)
+                self.assertRegex(self.daemon.log, r"error: .*(has ended|was ended)")
+            self.assertEqual(attempt(self.client, "10.77.0.1", 22), OPEN, "the grant lives on")
+            self.assertEqual(len(elements(self.server)), 1)
+            self.daemon = Daemon(self.net, self.server, self.door)
+            self.daemon.ctl("revoke", "--all")
+            eventually(lambda: attempt(self.client, "10.77.0.1", 22) == CLOSED, "the port to close")
+
+    def test_an_idle_daemon_makes_no_system_call(self):
+        strace = shutil.which("strace")
+        if not strace:
+            self.skipTest("strace is not installed")
+        knock(self.client, self.key, "ssh", "--wait")
+        self.daemon.status()
+        time.sleep(0.5)
+        pids = self.daemon.rooms().values()
+        trace = self.net.path("trace")
+        tracer = subprocess.Popen([strace, "-o", trace, *(word for pid in pids for word in ("-p", str(pid)))],
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        time.sleep(3)
+        tracer.send_signal(signal.SIGINT)
+        tracer.communicate(timeout=5)
+        with open(trace) as file:
+            calls = [line for line in file if "detached" not in line]
+        # The waiting that was under way when the tracer came, once for each room, and nothing else.
+        waiting = [line for line in calls if "ppoll(" in line or "restart_syscall(" in line]
+        self.assertLessEqual(len(waiting), 3, calls)
+        self.assertEqual([line for line in calls if line not in waiting], [])
+
+    def test_hostile_packets_neither_stop_nor_open_anything(self):
+        maker = random.Random(1)
+        with self.client:
+            out = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+            out.bind(("c0", 0))
+            self.addCleanup(out.close)
+        link = self.server.run("ip", "-o", "link", "show", "dev", "s0").stdout
+        mac = bytes.fromhex(link.split("link/ether ")[1].split()[0].replace(":", ""))
+        head = mac + b"\2\0\0\0\0\1"
+        ip = bytes.fromhex("4500001c00000000401100000a4d00020a4d0001")
+        for number in range(60_000):
+            kind = number % 3
+            if kind == 0:    # anything at all
+                frame = head + maker.randbytes(2) + maker.randbytes(maker.randrange(80))
+            elif kind == 1:  # datagrams to random ports, from the client's own address
+                frame = head + b"\x08\0" + ip + maker.randbytes(4) + b"\0\x08\0\0"
+            else:            # mutilated IPv4 and IPv6
+                body = bytearray(ip + maker.randbytes(20))
+                body[maker.randrange(20)] = maker.randrange(256)
+                frame = head + (b"\x08\0" if number % 2 else b"\x86\xdd") + bytes(body[:maker.randrange(1, len(body))])
+            try:
+                out.send(frame)
+            except OSError:
+                pass  # the sender's queue is full
+        self.assertEqual((self.daemon.accepted(), self.daemon.refused()), (0, {}))
+        self.assertEqual(attempt(self.client, "10.77.0.1", 22), CLOSED)
+        knock(self.client, self.key, "ssh", "--wait")
+        self.assertEqual(attempt(self.client, "10.77.0.1", 22), OPEN)
+
+    def test_the_client_links_neither_libnftnl_nor_libmnl(self):
+        libraries = run("ldd", program("oneknock")).stdout
+        self.assertNotIn("libnftnl", libraries)
+        self.assertNotIn("libmnl", libraries)
+        self.assertIn("libnftnl", run("ldd", program("oneknockd")).stdout)
+
+
+if __name__ == "__main__":
+    main()
