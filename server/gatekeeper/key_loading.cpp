@@ -6,7 +6,6 @@ namespace oneknock {
 
 void KeyLoading::file(const PassedKeyFile& passed, Descriptor descriptor) {
     ++count_;
-    if (expected == 0) return fail(Exit::no_input, "a key file cannot be opened; the daemon's log says which");
     if (error_) return;
     const auto result = read(passed, descriptor.get());
     if (!result) error_ = result.error();
@@ -29,6 +28,7 @@ Result<void> KeyLoading::read(const PassedKeyFile& passed, int descriptor) {
 }
 
 Result<Keyring> KeyLoading::finish(std::uint32_t expected) {
+    if (expected == 0) return fail(Exit::no_input, "a key file cannot be opened; the daemon's log says which");
     if (error_) return tl::unexpected(*error_);
     if (!door_ || count_ != expected) return fail(Exit::software, "not all key files arrived");
     Keyring keyring{std::move(*door_), {}};
