@@ -1,0 +1,183 @@
+"""The guard among other rules: what it closes, what it leaves alone, and that it stays.
+
+      inside 10.78.0.2  i0 ---- s1  10.78.0.1
+                                    server (oneknockd; services on tcp 22 and 80)
+      client 10.77.0.2  c0 ---- s0  10.77.0.1
+"""
+
+from door import Daemon, Door, elements, knock
+from harness import NetworkTest, eventually, main, program
+from traffic import CLOSED, OPEN, SILENT, Service, attempt, connect, is_alive
+
+
+class Guard(NetworkTest):
+    def build(self):
+        net = self.net
+        self.server, self.client, self.inside = net.router("server"), net.namespace("client"), net.namespace("inside")
+        net.link(self.server, "s0", ["10.77.0.1/24"], self.client, "c0", ["10.77.0.2/24"])
+        net.link(self.server, "s1", ["10.78.0.1/24"], self.inside, "i0", ["10.78.0.2/24"])
+        self.inside.ip("route add default via 10.78.0.1")
+        net.keep(Service(self.server, 22, 80, 8080), Service.stop)
+        self.door = Door(net, "10.77.0.1", services=("ssh=tcp/22", "web=tcp/80", "published=tcp/2222"))
+        self.key = self.door.add("alice", allow=("ssh", "web", "published"))
+
+    def guard(self, *options, **configuration):
+        if configuration:
+            self.door.configure(**configuration)
+        self.daemon = Daemon(self.net, self.server, self.door, *options)
+        return self.daemon
+
+    def ssh(self, host=None):
+        return attempt(host or self.client, "10.77.0.1", 22)
+
+    def has_table(self):
+        return "table inet oneknock" in self.server.run("nft", "list", "ruleset").stdout
+
+    def daemon_once(self, option):
+        return self.server.run(program("oneknockd"), "--config", self.door.config, option, check=False)
+
+    def test_other_ports_are_left_alone(self):
+        self.guard()
+        self.assertEqual([attempt(self.client, "10.77.0.1", port) for port in (22, 80, 8080)], [CLOSED, CLOSED, OPEN])
+
+    def test_a_service_published_by_DNAT_is_closed_and_opens_at_the_port_that_the_client_names(self):
+        net = self.net
+        net.keep(Service(self.inside, 22), Service.stop)
+        self.server.nft("table ip published { chain in { type nat hook prerouting priority dstnat; tcp dport 2222 dnat to 10.78.0.2:22; }; }")
+        self.assertEqual(attempt(self.client, "10.77.0.1", 2222), OPEN)
+        self.guard()
+        self.assertEqual(attempt(self.client, "10.77.0.1", 2222), CLOSED)
+        knock(self.client, self.key, "published", "--wait")
+        self.assertEqual(attempt(self.client, "10.77.0.1", 2222), OPEN)
+        self.assertEqual(self.ssh(), CLOSED, "the port behind it is another service")
+
+    def test_a_session_older_than_the_guard_goes_on_across_start_stop_and_restart(self):
+        with connect(self.client, "10.77.0.1", 22) as session:
+            self.guard()
+            self.assertEqual(self.ssh(), CLOSED)
+            self.assertTrue(is_alive(session))
+            self.assertEqual(self.daemon.stop(), 0)
+            self.assertTrue(is_alive(session))
+            self.guard()
+            self.assertTrue(is_alive(session))
+
+    def test_a_reload_of_foreign_rules_beside_ours_changes_nothing(self):
+        self.guard()
+        knock(self.client, self.key, "ssh", "--wait")
+        for _ in range(3):
+            self.server.nft("table inet filter\ndelete table inet filter\n"
+                            "table inet filter { chain input { type filter hook input priority 0; policy accept; }; }")
+        self.assertEqual([self.ssh(), attempt(self.client, "10.77.0.1", 80)], [OPEN, CLOSED])
+        self.assertNotIn("rebuilt", self.daemon.log)
+
+    def test_a_flush_of_all_rules_is_mended_with_the_live_grants(self):
+        self.guard()
+        knock(self.client, self.key, "ssh", "--wait", "--for", "30s")
+        for command in ("flush ruleset", "delete table inet oneknock", "flush table inet oneknock",
+                        "flush set inet oneknock granted4"):
+            before = self.daemon.process.count("rebuilt")
+            self.server.nft(command)
+            self.daemon.wait_for("rebuilt", times=before + 1, timeout=1)
+            self.assertEqual([self.ssh(), attempt(self.client, "10.77.0.1", 80)], [OPEN, CLOSED], command)
+            (_, _, _, remaining), = elements(self.server)
+            self.assertLessEqual(remaining, 30)
+
+    def test_the_guard_is_set_up_and_taken_away_on_request(self):
+        self.assertEqual(self.daemon_once("--guard").returncode, 0)
+        self.assertEqual(self.ssh(), CLOSED)
+        self.guard()
+        self.assertEqual(self.daemon_once("--remove").returncode, 69, "not beside a running daemon")
+        self.daemon.stop()
+        self.assertEqual(self.ssh(), CLOSED)
+        self.assertEqual(self.daemon_once("--remove").returncode, 0)
+        self.assertEqual(self.ssh(), OPEN)
+        self.assertFalse(self.has_table())
+        self.assertEqual(self.daemon_once("--remove").returncode, 0, "nothing to remove is no failure")
+
+    def test_a_trial_that_is_not_confirmed_removes_the_guard(self):
+        self.guard("--try", "1")
+        self.assertEqual(self.ssh(), CLOSED)
+        self.assertEqual(self.daemon.process.wait(3), 75)
+        self.assertEqual(self.ssh(), OPEN)
+
+    def test_a_trial_that_is_stopped_removes_the_guard(self):
+        self.guard("--try", "60")
+        self.assertEqual(self.daemon.stop(), 75)
+        self.assertFalse(self.has_table())
+
+    def test_a_confirmed_trial_stays(self):
+        self.guard("--try", "1")
+        self.assertEqual(self.daemon.ctl("confirm").stdout, "confirmed: the guard stays\n")
+        self.assertRegex(self.daemon.ctl("confirm", check=False).stderr, "nothing to confirm")
+        with self.assertRaises(Exception):
+            self.daemon.process.wait(1.5)
+        self.assertEqual(self.ssh(), CLOSED)
+
+    def test_closed_may_mean_silence_and_trusted_networks_need_no_knock(self):
+        self.guard(firewall={"mode": "guard", "closed": "drop", "trusted": ["10.78.0.0/24"]})
+        self.assertEqual(self.ssh(), SILENT)
+        self.assertEqual(self.ssh(self.inside), OPEN)
+        knock(self.client, self.key, "ssh", "--wait")
+        self.assertEqual(self.ssh(), OPEN)
+
+    def test_a_dry_run_decides_and_leaves_the_firewall_alone(self):
+        self.guard("--dry-run")
+        knock(self.client, self.key, "ssh")
+        self.daemon.wait_for("^dry run: would open tcp/22 for 10.77.0.2$")
+        self.assertFalse(self.has_table())
+
+    def test_in_set_mode_grants_are_elements_of_the_administrators_sets(self):
+        self.door.configure(firewall={"mode": "set", "table": "inet filter", "set4": "knocked4", "set6": "knocked6"})
+        refused = self.daemon_once("--guard")
+        self.assertEqual(refused.returncode, 78)
+        self.assertIn("add set inet filter knocked4", refused.stderr)
+        self.server.nft("""table inet filter {
+            set knocked4 { type ipv4_addr . inet_proto . inet_service; flags timeout; }
+            set knocked6 { type ipv6_addr . inet_proto . inet_service; flags timeout; }
+            chain input {
+                type filter hook input priority 0;
+                ct state established,related accept
+                iif lo accept
+                ip saddr . meta l4proto . th dport @knocked4 accept
+                tcp dport { 22, 80 } reject with tcp reset
+            }
+        }""")
+        self.guard()
+        self.assertEqual(self.ssh(), CLOSED)
+        knock(self.client, self.key, "ssh", "--wait")
+        self.assertEqual([self.ssh(), attempt(self.client, "10.77.0.1", 80)], [OPEN, CLOSED])
+        self.assertFalse(self.has_table())
+        self.daemon.ctl("revoke", "alice")
+        eventually(lambda: self.ssh() == CLOSED, "the grant to be gone")
+
+    def test_in_mark_mode_the_administrators_rules_accept_the_mark(self):
+        self.server.nft("""table inet filter { chain input { type filter hook input priority 0;
+            ct state established,related accept
+            meta mark 7 accept
+            tcp dport { 22, 80 } reject with tcp reset
+        }
+        }""")
+        self.guard(firewall={"mode": "mark", "mark": 7})
+        self.assertEqual(self.ssh(), CLOSED)
+        knock(self.client, self.key, "ssh", "--wait")
+        self.assertEqual([self.ssh(), attempt(self.client, "10.77.0.1", 80)], [OPEN, CLOSED])
+        self.daemon.stop()
+        self.server.nft("delete table inet oneknock")
+        self.assertEqual(self.ssh(), CLOSED, "losing our table leaves the port closed")
+
+    def test_revoking_closes_all_grants_of_one_client(self):
+        bob = self.door.add("bob", allow=("web",))
+        self.guard()
+        knock(self.client, self.key, "ssh", "--wait")
+        knock(self.client, bob, "web", "--wait")
+        self.daemon.ctl("revoke", "alice")
+        eventually(lambda: self.ssh() == CLOSED, "alice's grant to be gone")
+        self.assertEqual(attempt(self.client, "10.77.0.1", 80), OPEN)
+        refused = self.daemon.ctl("revoke", "nobody", check=False)
+        self.assertEqual(refused.returncode, 65)
+        self.daemon.ctl("revoke", "--all")
+        eventually(lambda: self.daemon.grants() == [], "all grants to be gone")
+
+
+if __name__ == "__main__":
+    main()
