@@ -5,7 +5,6 @@
 #include <set>
 #include <unordered_map>
 
-#include <nlohmann/json.hpp>
 #include <poll.h>
 #include <sys/stat.h>
 #include <sys/timerfd.h>
@@ -13,11 +12,13 @@
 
 #include "common/key_schedule.hpp"
 #include "common/log.hpp"
+#include "server/gatekeeper/answers.hpp"
 #include "server/gatekeeper/books_plan.hpp"
 #include "server/gatekeeper/control.hpp"
 #include "server/gatekeeper/doorkeeper.hpp"
 #include "server/gatekeeper/grant_book.hpp"
 #include "server/gatekeeper/key_loading.hpp"
+#include "server/gatekeeper/opening.hpp"
 #include "server/gatekeeper/tally.hpp"
 
 namespace oneknock {
@@ -280,7 +281,7 @@ private:
             request.ticket = connection;
             if (!listener_.send(request)) reply_error(connection, "the listener is busy; try again");
         } else if (word == "grants") {
-            control_.answer(connection, grants_json());
+            control_.answer(connection, grants_json(grants_.live("", now_.steady), now_.steady));
         } else if (word == "revoke" && !argument.empty()) {
             revoke(connection, argument == "--all" ? "" : argument);
         } else if (word == "reload") {
@@ -295,38 +296,16 @@ private:
         }
     }
 
-    void reply_done(ControlSocket::Connection connection) { control_.answer(connection, "{\"schema\":1,\"done\":true}\n"); }
+    void reply_done(ControlSocket::Connection connection) { control_.answer(connection, done_json()); }
     void reply_error(ControlSocket::Connection connection, const std::string& what) {
-        control_.answer(connection, nlohmann::ordered_json{{"schema", 1}, {"error", what}}.dump() + "\n");
+        control_.answer(connection, error_json(what));
     }
 
     void answer_status(const CaptureReport& report) {
-        nlohmann::ordered_json refused = nlohmann::ordered_json::object();
-        for (std::size_t i = 0; i < reason_count; ++i) refused[std::string(reason_names[i])] = tally_.refused_count(i);
-        nlohmann::ordered_json status{
-            {"schema", 1},
-            {"version", ONEKNOCK_VERSION},
-            {"door", door().name},
-            {"uptime_s", std::chrono::duration_cast<Seconds>(now_.steady - started_).count()},
-            {"clients", doorkeeper_.verifier().keyring().clients.size()},
-            {"capture", {{"packets", report.packets}, {"symbols", report.symbols}, {"dropped", report.dropped}}},
-            {"assembly", {{"decodes", report.decodes}, {"candidates", report.candidates}}},
-            {"accepted", tally_.accepted_count()},
-            {"refused", refused},
-            {"grants", grants_.live("", now_.steady).size()}};
-        control_.answer(report.ticket, status.dump() + "\n");
+        const StatusFigures figures{door().name, std::chrono::duration_cast<Seconds>(now_.steady - started_),
+                                    doorkeeper_.verifier().keyring().clients.size(), grants_.live("", now_.steady).size()};
+        control_.answer(report.ticket, status_json(figures, report, tally_));
         control_.serve(now_.steady, [this](auto connection, std::string_view line) { asked(connection, line); });
-    }
-
-    std::string grants_json() {
-        nlohmann::ordered_json list = nlohmann::ordered_json::array();
-        for (const auto& grant : grants_.live("", now_.steady))
-            list.push_back({{"client", grant.client},
-                            {"address", grant.address.text()},
-                            {"protocol", protocol_name(grant.service.protocol)},
-                            {"port", grant.service.port},
-                            {"remaining_s", std::chrono::ceil<Seconds>(grant.deadline - now_.steady).count()}});
-        return nlohmann::ordered_json{{"schema", 1}, {"grants", list}}.dump() + "\n";
     }
 
     // Closes the grants of one client, or all of them, and answers once they are closed. The keys are not touched.
@@ -356,7 +335,7 @@ private:
     }
 
     void reply_closed(ControlSocket::Connection connection, std::size_t count) {
-        control_.answer(connection, nlohmann::ordered_json{{"schema", 1}, {"done", true}, {"closed", count}}.dump() + "\n");
+        control_.answer(connection, closed_json(count));
     }
 
     Ticket close(const GrantBook::Entry& grant) {
@@ -415,45 +394,6 @@ private:
     std::vector<Ticket> tickets_;
     std::vector<pollfd> polled_;
 };
-
-// The first load: blocks until every file has come.
-Result<Keyring> receive_keys(Channel& firewall) {
-    KeyLoading loading;
-    Datagram datagram;
-    for (;;) {
-        pollfd wait{firewall.descriptor(), POLLIN, 0};
-        poll(&wait, 1, -1);
-        const auto received = firewall.receive(datagram);
-        if (received == Channel::Received::nothing) continue;
-        if (received == Channel::Received::closed) return fail(Exit::ok, "");  // the parent has said why
-        if (const auto file = datagram.as<PassedKeyFile>()) loading.file(*file, std::move(datagram.descriptor));
-        else if (const auto end = datagram.as<KeyFilesEnd>()) {
-            if (end->count == 0) return fail(Exit::no_input, "");  // likewise
-            return loading.finish(end->count);
-        }
-        else return fail(Exit::software, "something unexpected came instead of the key files");
-    }
-}
-
-void say_what_was_lost(const Record& record, UnixTime now) {
-    if (record.lost() == Record::Loss::none) return;
-    const std::string what = record.lost() == Record::Loss::missing
-                                 ? "there is no replay record in the state folder"
-                                 : "the replay record was damaged and has been put aside in the state folder";
-    log::warning(what + ": for " + std::to_string((record.floor() - now).count()) + " s every knock made before " +
-                 time_text(record.floor()) + " is refused, so that none can be played back; then all is normal");
-}
-
-Result<Doorkeeper> open_doorkeeper(const DaemonConfig& config, const std::string& folder, Channel& firewall) {
-    auto keyring = receive_keys(firewall);
-    if (!keyring) return tl::unexpected(keyring.error());
-    const UnixTime now = read_clocks().wall;
-    auto record = Record::open(folder, keyring->door.id, now, config.tolerance);
-    if (!record) return tl::unexpected(record.error());
-    say_what_was_lost(*record, now);
-    return Doorkeeper(Verifier(std::move(*keyring)), std::move(*record),
-                      {config.tolerance, config.grant_default, config.grant_maximum});
-}
 
 }  // namespace
 

@@ -1,0 +1,52 @@
+#include "server/gatekeeper/opening.hpp"
+
+#include <poll.h>
+
+#include "common/log.hpp"
+#include "server/gatekeeper/key_loading.hpp"
+
+namespace oneknock {
+namespace {
+
+// The first load: blocks until every file has come.
+Result<Keyring> receive_keys(Channel& firewall) {
+    KeyLoading loading;
+    Datagram datagram;
+    for (;;) {
+        pollfd wait{firewall.descriptor(), POLLIN, 0};
+        poll(&wait, 1, -1);
+        const auto received = firewall.receive(datagram);
+        if (received == Channel::Received::nothing) continue;
+        if (received == Channel::Received::closed) return fail(Exit::ok, "");  // the parent has said why
+        if (const auto file = datagram.as<PassedKeyFile>()) loading.file(*file, std::move(datagram.descriptor));
+        else if (const auto end = datagram.as<KeyFilesEnd>()) {
+            if (end->count == 0) return fail(Exit::no_input, "");  // likewise
+            return loading.finish(end->count);
+        }
+        else return fail(Exit::software, "something unexpected came instead of the key files");
+    }
+}
+
+void say_what_was_lost(const Record& record, UnixTime now) {
+    if (record.lost() == Record::Loss::none) return;
+    const std::string what = record.lost() == Record::Loss::missing
+                                 ? "there is no replay record in the state folder"
+                                 : "the replay record was damaged and has been put aside in the state folder";
+    log::warning(what + ": for " + std::to_string((record.floor() - now).count()) + " s every knock made before " +
+                 time_text(record.floor()) + " is refused, so that none can be played back; then all is normal");
+}
+
+}  // namespace
+
+Result<Doorkeeper> open_doorkeeper(const DaemonConfig& config, const std::string& folder, Channel& firewall) {
+    auto keyring = receive_keys(firewall);
+    if (!keyring) return tl::unexpected(keyring.error());
+    const UnixTime now = read_clocks().wall;
+    auto record = Record::open(folder, keyring->door.id, now, config.tolerance);
+    if (!record) return tl::unexpected(record.error());
+    say_what_was_lost(*record, now);
+    return Doorkeeper(Verifier(std::move(*keyring)), std::move(*record),
+                      {config.tolerance, config.grant_default, config.grant_maximum});
+}
+
+}  // namespace oneknock
