@@ -53,7 +53,7 @@ std::optional<Seconds> parse_seconds(std::string_view text, bool allow_negative)
 
 std::string duration_text(Seconds seconds) {
     for (const auto& [name, length] : {std::pair{"d", 86400}, {"h", 3600}, {"m", 60}})
-        if (seconds.count() != 0 && seconds.count() % length == 0) return std::to_string(seconds.count() / length) + name;
+        if (seconds > Seconds{60} && seconds.count() % length == 0) return std::to_string(seconds.count() / length) + name;
     return std::to_string(seconds.count()) + "s";
 }
 
