@@ -49,9 +49,8 @@ void enter_room(const char* name, bool is_child) {
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     if (!is_child) return;
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-    signal(SIGINT, SIG_IGN);  // Ctrl-C reaches the whole group: the parent decides
-    signal(SIGHUP, SIG_IGN);
-    signal(SIGTERM, SIG_DFL);
+    // Ctrl-C and a service manager's stop reach the whole group; the parent decides, and the rooms end with it.
+    for (const int number : {SIGINT, SIGHUP, SIGTERM}) signal(number, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
 }
 

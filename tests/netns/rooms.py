@@ -76,6 +76,12 @@ class Rooms(NetworkTest):
             self.daemon.ctl("revoke", "--all")
             eventually(lambda: attempt(self.client, "10.77.0.1", 22) == CLOSED, "the port to close")
 
+    def test_a_stop_that_reaches_all_processes_at_once_is_a_clean_stop(self):
+        for pid in sorted(self.daemon.rooms().values(), reverse=True):
+            os.kill(pid, signal.SIGTERM)
+        self.assertEqual(self.daemon.process.wait(3), 0)
+        self.assertNotIn("error", self.daemon.log)
+
     def test_an_idle_daemon_makes_no_system_call(self):
         strace = shutil.which("strace")
         if not strace:
