@@ -6,6 +6,7 @@
 """
 
 from door import Daemon, Door, elements, knock
+from frames import Injector, syn_packet
 from harness import NetworkTest, eventually, main, program
 from traffic import CLOSED, OPEN, SILENT, Service, attempt, connect, is_alive
 
@@ -164,6 +165,21 @@ class Guard(NetworkTest):
         self.daemon.stop()
         self.server.nft("delete table inet oneknock")
         self.assertEqual(self.ssh(), CLOSED, "losing our table leaves the port closed")
+
+    def test_a_flood_at_closed_ports_leaves_no_trace_in_connection_tracking(self):
+        self.guard(firewall={"mode": "guard", "closed": "drop"})
+        knock(self.client, self.key, "ssh", "--wait")  # so that there is something to track, were anything tracked
+        with Injector(self.client, "c0", self.server, "s0") as injector:
+            injector.send(syn_packet("10.77.0.2", "10.77.0.1", 20_000 + number, 80) for number in range(5_000))
+        self.assertEqual(attempt(self.client, "10.77.0.1", 22), OPEN)
+        self.assertEqual(self.tracked(), 0)
+        self.server.nft("table inet other { chain c { type filter hook input priority 0; ct state invalid accept; }; }")
+        with connect(self.client, "10.77.0.1", 22):
+            self.assertGreater(self.tracked(), 0, "the count counts")
+
+    def tracked(self):
+        with self.server, open("/proc/sys/net/netfilter/nf_conntrack_count") as file:
+            return int(file.read())
 
     def test_revoking_closes_all_grants_of_one_client(self):
         bob = self.door.add("bob", allow=("web",))
