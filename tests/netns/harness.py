@@ -293,13 +293,18 @@ class NetworkTest(unittest.TestCase):
 
 def main(limit=150):
     """Runs the tests of the calling file: skipped without root, given up after `limit` seconds."""
-    def end(number, _):
-        raise SystemExit(f"ended by {signal.Signals(number).name}")
+    signals = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGALRM)
 
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGALRM):
+    def end(number, _):
+        for each in signals:  # once is enough: what follows takes the network away
+            signal.signal(each, signal.SIG_IGN)
+        raise KeyboardInterrupt(f"ended by {signal.Signals(number).name}")  # the one unittest does not take for a failure
+
+    for number in signals:
         signal.signal(number, end)
-    if os.geteuid() != 0:
-        print("skipped: network namespaces need root")
+    missing = [name for name in ("ip", "nft", "tcpdump", "setpriv") if not shutil.which(name)]
+    if os.geteuid() != 0 or missing:
+        print(f"skipped: network namespaces need {' and '.join(missing) or 'root'}")
         sys.exit(SKIPPED)
     signal.alarm(limit)
     unittest.main(verbosity=2)
