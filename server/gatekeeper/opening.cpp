@@ -1,5 +1,6 @@
 #include "server/gatekeeper/opening.hpp"
 
+#include <algorithm>
 #include <poll.h>
 
 #include "common/log.hpp"
@@ -36,6 +37,16 @@ void say_what_was_lost(const Record& record, UnixTime now) {
                  time_text(record.floor()) + " is refused, so that none can be played back; then all is normal");
 }
 
+// A clock that was reset to some year in the past makes the daemon deaf: that shall not be found out by knocking.
+void say_if_deaf(const Door& door, UnixTime now, Seconds tolerance) {
+    const auto in_force = [&](const Generation& generation) {
+        return now + tolerance >= generation.not_before && (!generation.not_after || now <= *generation.not_after);
+    };
+    if (std::ranges::any_of(door.generations, in_force)) return;
+    log::warning("no secret of the door is in force at " + time_text(now) + ", so no knock is heard; is this machine's clock " +
+                 "right? door.json says from when to when they are (not_before, not_after)");
+}
+
 }  // namespace
 
 Result<Doorkeeper> open_doorkeeper(const DaemonConfig& config, const std::string& folder, Channel& firewall) {
@@ -45,6 +56,7 @@ Result<Doorkeeper> open_doorkeeper(const DaemonConfig& config, const std::string
     auto record = Record::open(folder, keyring->door.id, now, config.tolerance);
     if (!record) return tl::unexpected(record.error());
     say_what_was_lost(*record, now);
+    say_if_deaf(keyring->door, now, config.tolerance);
     return Doorkeeper(Verifier(std::move(*keyring)), std::move(*record),
                       {config.tolerance, config.grant_default, config.grant_maximum});
 }

@@ -151,6 +151,14 @@ class Jumps(ShiftedClock):
         self.knock("--wait")
         self.assertEqual(self.daemon.accepted(), 1)
 
+    def test_a_clock_from_before_the_door_was_made_is_said_aloud(self):
+        self.start()
+        self.assertNotIn("warning", self.daemon.log)
+        self.daemon.stop()
+        self.set_clock(-20 * 366 * 24 * HOUR)
+        self.start()
+        self.daemon.wait_for(r"^warning: no secret of the door is in force at \d{4}-.*Z, so no knock is heard; is this machine's clock")
+
     def test_a_clock_that_was_ahead_for_a_while_locks_nobody_out_for_good(self):
         self.record_a_knock()
         self.daemon.stop()
