@@ -28,6 +28,7 @@ Assembler::Assembler(CandidateSink& sink) : sink_(sink), outstanding_(most_outst
 void Assembler::add_book(Book book) {
     const auto slot = books_.add(std::move(book));
     if (!slot) return;
+    strangers_.clear();
     table_.erase_book(*slot);
     std::erase_if(known_, [&](const auto& entry) { return entry.first.first == *slot; });
 }
@@ -43,26 +44,37 @@ void Assembler::packet(const Packet& packet, const Now& now) {
     serve(now.steady);
 }
 
-// While a source uses one port, one window serves as its port's and as the merged one; with the second port it is
-// split, so that strangers' packets under the same address do not meet the knock's own.
+// A source without a window is a stranger, until it has said more than strangers do.
 void Assembler::feed(Books::Slot book, Symbol symbol, const Packet& packet, Instant now) {
     const WindowKey merged_key{packet.source, 0, book, true};
+    const std::uint64_t hash = table_.hash(merged_key);
+    if (table_.find(merged_key, hash) == no_index) {
+        for (const auto& pair : strangers_.add(packet.source, hash, {symbol, packet.source_port, tick_of(now)}))
+            feed_windows(merged_key, pair.symbol, pair.port, instant_of(pair.seen, now));
+        return;
+    }
+    feed_windows(merged_key, symbol, packet.source_port, now);
+}
+
+// While a source uses one port, one window serves as its port's and as the merged one; with the second port it is
+// split, so that strangers' packets under the same address do not meet the knock's own.
+void Assembler::feed_windows(const WindowKey& merged_key, Symbol symbol, std::uint16_t port, Instant now) {
     Index merged = table_.find(merged_key);
     if (merged == no_index) {
         merged = table_.insert(merged_key, now);
-        table_[merged].only_port = packet.source_port;
+        table_[merged].only_port = port;
     } else if (now - table_[merged].last_new > pair_lifetime) {
         table_.empty(merged);
         table_[merged].first_packet = now;
-        table_[merged].only_port = packet.source_port;
+        table_[merged].only_port = port;
     }
-    if (!table_[merged].split && table_[merged].only_port != packet.source_port) split(merged, now);
+    if (!table_[merged].split && table_[merged].only_port != port) split(merged, now);
 
     if (!table_[merged].split) {
         if (add_pair(merged, symbol, now)) look(merged, symbol, now);
         return;
     }
-    const WindowKey own_key{packet.source, packet.source_port, book, false};
+    const WindowKey own_key{merged_key.source, port, merged_key.book, false};
     table_.touch(merged, now);  // the newest: making room for its port's window cannot take it
     Index own = table_.find(own_key);
     if (own == no_index) own = table_.insert(own_key, now);

@@ -15,6 +15,7 @@
 #include "server/listener/books.hpp"
 #include "server/listener/budget.hpp"
 #include "server/listener/packet.hpp"
+#include "server/listener/stranger_table.hpp"
 #include "server/listener/window_table.hpp"
 
 namespace oneknock {
@@ -70,6 +71,7 @@ private:
     };
 
     void feed(Books::Slot book, Symbol symbol, const Packet& packet, Instant now);
+    void feed_windows(const WindowKey& merged_key, Symbol symbol, std::uint16_t port, Instant now);
     void split(Index merged, Instant now);
     bool add_pair(Index index, Symbol symbol, Instant now);
     void look(Index index, Symbol symbol, Instant now);
@@ -92,6 +94,7 @@ private:
 
     CandidateSink& sink_;
     Books books_;
+    StrangerTable strangers_;           // sources that have no window yet
     WindowTable table_;
     Code code_ipv4_{Family::ipv4};
     Code code_ipv6_{Family::ipv6};

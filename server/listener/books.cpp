@@ -16,6 +16,7 @@ std::optional<Books::Slot> Books::add(Book book) {
     const auto ends_first = std::ranges::min_element(slots_, {}, [](const auto& slot) {
         return slot ? slot->live_until : UnixTime::min();
     });
+    if (!*ends_first) ++used_;
     *ends_first = std::move(book);
     return static_cast<Slot>(ends_first - slots_.begin());
 }

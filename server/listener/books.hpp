@@ -35,15 +35,16 @@ public:
     // Calls `found(slot, symbol)` for every live book that knows the port.
     template <class Function>
     void look_up(std::uint16_t port, UnixTime now, Function found) const {
-        for (std::size_t i = 0; i < slots_.size(); ++i)
-            if (slots_[i] && slots_[i]->is_live(now))
+        for (std::size_t i = 0; i < used_; ++i)
+            if (slots_[i]->is_live(now))
                 if (const auto symbol = slots_[i]->codes.symbol(port)) found(static_cast<Slot>(i), *symbol);
     }
 
     [[nodiscard]] const Book& at(Slot slot) const { return *slots_[slot]; }
 
 private:
-    std::array<std::optional<Book>, most_books> slots_;
+    std::array<std::optional<Book>, most_books> slots_;  // the first `used_` hold a book
+    std::size_t used_ = 0;
 };
 
 }  // namespace oneknock

@@ -55,8 +55,17 @@ public:
     [[nodiscard]] Entry& operator[](Index index) { return entries_[index]; }
 
     template <class Key>
+    [[nodiscard]] std::uint64_t hash(const Key& key) const {
+        return hash_(key.bytes());
+    }
+
+    template <class Key>
     [[nodiscard]] Index find(const Key& key) const {
-        Index at = heads_[bucket_of(key)];
+        return find(key, hash(key));
+    }
+    template <class Key>
+    [[nodiscard]] Index find(const Key& key, std::uint64_t hash_of_key) const {
+        Index at = heads_[hash_of_key & (heads_.size() - 1)];
         while (at != no_index && !(entries_[at].key == key)) at = next_[at];
         return at;
     }
@@ -107,7 +116,7 @@ private:
     }
     template <class Key>
     [[nodiscard]] std::size_t bucket_of(const Key& key) const {
-        return hash_(key.bytes()) & (heads_.size() - 1);
+        return hash(key) & (heads_.size() - 1);
     }
 
     KeyedHash hash_;

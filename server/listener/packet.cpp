@@ -1,5 +1,7 @@
 #include "server/listener/packet.hpp"
 
+#include <algorithm>
+
 #include "common/protocol.hpp"
 
 namespace oneknock {
@@ -33,7 +35,7 @@ private:
     ByteSpan rest_;
 };
 
-std::optional<Packet> parse_transport(std::uint8_t protocol, ByteSpan bytes, const Address& source) {
+std::optional<Packet> parse_transport(std::uint8_t protocol, ByteSpan bytes, Family family, ByteSpan source) {
     if (protocol == protocol_tcp) {
         if (bytes.size() < 14) return std::nullopt;
         constexpr std::uint8_t looked_at = tcp_syn | tcp_ack | tcp_rst | tcp_fin;
@@ -46,7 +48,9 @@ std::optional<Packet> parse_transport(std::uint8_t protocol, ByteSpan bytes, con
     } else {
         return std::nullopt;
     }
-    return Packet{source, load_u16be(&bytes[0]), load_u16be(&bytes[2])};
+    Packet packet{Address::any(family), load_u16be(&bytes[0]), load_u16be(&bytes[2])};
+    std::ranges::copy(source, packet.source.bytes.begin());
+    return packet;
 }
 
 std::optional<Packet> parse_ipv4(ByteSpan bytes) {
@@ -56,10 +60,9 @@ std::optional<Packet> parse_ipv4(ByteSpan bytes) {
     const std::size_t header_length = ((*header)[0] & 0x0fU) * 4U;
     if ((*header)[0] >> 4 != 4 || header_length < 20 || !reader.take(header_length - 20)) return std::nullopt;
     if ((load_u16be(&(*header)[6]) & 0x1fff) != 0) return std::nullopt;  // a later fragment
-    const auto source = Address::from_bytes(Family::ipv4, header->subspan(12, 4));
-    const auto destination = Address::from_bytes(Family::ipv4, header->subspan(16, 4));
-    if (destination->is_multicast()) return std::nullopt;
-    return parse_transport((*header)[9], reader.rest(), *source);
+    const bool to_many = (*header)[16] >> 4 == 0xe || load_u32be(&(*header)[16]) == 0xffffffff;  // 224.0.0.0/4, broadcast
+    if (to_many) return std::nullopt;
+    return parse_transport((*header)[9], reader.rest(), Family::ipv4, header->subspan(12, 4));
 }
 
 std::optional<Packet> parse_ipv6(ByteSpan bytes) {
@@ -73,10 +76,8 @@ std::optional<Packet> parse_ipv6(ByteSpan bytes) {
         if (!fragment || (load_u16be(&(*fragment)[2]) & offset_and_more) != 0) return std::nullopt;  // not atomic
         next = (*fragment)[0];
     }
-    const auto source = Address::from_bytes(Family::ipv6, header->subspan(8, 16));
-    const auto destination = Address::from_bytes(Family::ipv6, header->subspan(24, 16));
-    if (destination->is_multicast()) return std::nullopt;
-    return parse_transport(next, reader.rest(), *source);
+    if ((*header)[24] == 0xff) return std::nullopt;  // ff00::/8
+    return parse_transport(next, reader.rest(), Family::ipv6, header->subspan(8, 16));
 }
 
 std::optional<Packet> parse_ethertype(std::uint16_t type, Reader reader) {

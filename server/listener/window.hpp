@@ -18,6 +18,8 @@ namespace oneknock {
 using Tick = std::uint32_t;
 constexpr Tick tick_of(Instant now) { return static_cast<Tick>(now.count() >> 14); }
 constexpr Tick ticks_in(Instant duration) { return static_cast<Tick>(duration.count() >> 14); }
+// The moment of a recent tick, at most `now`.
+constexpr Instant instant_of(Tick tick, Instant now) { return now - Instant{std::int64_t{tick_of(now) - tick} << 14}; }
 inline constexpr Tick pair_lifetime_ticks = ticks_in(pair_lifetime);
 
 // How the bytes of conflicted positions are chosen. Positions with one pair are always taken as they are.

@@ -1,7 +1,6 @@
 // All windows, capped in all and per source (docs/protocol.md, "Receiving", step 3).
 //
-// A window starts small, with room for a few pairs: most strangers never get further. With more pairs it is promoted
-// to a Window from a pool. When room is short the window whose last new pair is oldest goes: small before full, and
+// A window starts small, with room for a few pairs. With more pairs it is promoted to a Window from a pool. When room is short the window whose last new pair is oldest goes: small before full, and
 // the source that has more than its share before anyone else.
 #pragma once
 
@@ -17,8 +16,8 @@
 
 namespace oneknock {
 
-// The caps. In all: 65,536 small windows of about 150 bytes, 8,192 full ones of about 2.3 KiB.
-inline constexpr std::uint32_t most_small = 65'536, most_full = 8'192;
+// The caps. In all: 16,384 small windows of about 150 bytes, 8,192 full ones of about 2.3 KiB.
+inline constexpr std::uint32_t most_small = 16'384, most_full = 8'192;
 inline constexpr std::uint32_t most_small_per_source = 4'096, most_full_per_source = 1'024;
 inline constexpr std::size_t small_pairs = 8;
 
@@ -76,7 +75,9 @@ public:
     [[nodiscard]] WindowEntry& operator[](Index index) { return windows_[index]; }
     [[nodiscard]] SourceEntry& source(Index window) { return sources_[windows_[window].source]; }
     [[nodiscard]] Window& full(Index window) { return pool_[windows_[window].full]; }
+    [[nodiscard]] std::uint64_t hash(const WindowKey& key) const { return windows_.hash(key); }
     [[nodiscard]] Index find(const WindowKey& key) const { return windows_.find(key); }
+    [[nodiscard]] Index find(const WindowKey& key, std::uint64_t hash_of_key) const { return windows_.find(key, hash_of_key); }
 
     // A new small window; others may be evicted for it.
     Index insert(const WindowKey& key, Instant now);

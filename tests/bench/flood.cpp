@@ -1,0 +1,227 @@
+// flood: sends junk at a steady rate out of one interface, as whole Ethernet frames, so that it can claim any source.
+// Empty UDP datagrams over IPv4: what a symbol looks like. Ends after --seconds or on SIGTERM, and prints as one JSON
+// object what it really sent. For namespaces a benchmark made; it refuses addresses that are not private.
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+#include <arpa/inet.h>
+#include <linux/if_packet.h>
+#include <net/ethernet.h>
+#include <net/if.h>
+#include <netinet/ether.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/address.hpp"
+#include "common/bytes.hpp"
+
+namespace {
+
+using namespace oneknock;
+
+constexpr std::size_t batch = 64;                // frames per system call
+constexpr double step = 0.00025;                 // seconds between two looks at the clock
+constexpr double longest_catch_up = 0.005;       // what a stall may leave behind to be sent at once, in seconds
+constexpr std::size_t ip_at = 14, udp_at = ip_at + 20, frame_length = udp_at + 8;
+using Frame = std::array<std::uint8_t, frame_length>;
+
+volatile std::sig_atomic_t stopped = 0;
+
+struct Options {
+    std::string interface, to_mac, to, source = "random", destination_ports = "0-65535", ports_file;
+    unsigned source_port = 0;  // 0: random
+    double rate = 0;           // packets a second; 0: as many as go
+    double seconds = 0;
+};
+
+// Where the fields of the next packet come from.
+class Junk {
+public:
+    explicit Junk(const Options& options) : source_port_(static_cast<std::uint16_t>(options.source_port)) {
+        if (options.source != "random") source_ = ntohl(inet_addr(options.source.c_str()));
+        if (options.ports_file.empty()) {
+            unsigned low = 0, high = 0;
+            if (std::sscanf(options.destination_ports.c_str(), "%u-%u", &low, &high) != 2 || low > high || high > 65535)
+                throw CLI::ValidationError("--destination-ports", "write LOW-HIGH");
+            for (unsigned port = low; port <= high; ++port) ports_.push_back(static_cast<std::uint16_t>(port));
+        } else {
+            std::ifstream file(options.ports_file);
+            for (unsigned port = 0; file >> port;) ports_.push_back(static_cast<std::uint16_t>(port));
+        }
+        if (ports_.empty()) throw CLI::ValidationError("--ports-file", "there are no ports in it");
+    }
+
+    void fill(Frame& frame) {
+        store_u32be(&frame[ip_at + 12], source_ != 0 ? source_ : random_source());
+        store_u16be(&frame[ip_at + 10], 0);
+        store_u16be(&frame[ip_at + 10], header_checksum(frame));
+        const std::uint64_t drawn = next();
+        store_u16be(&frame[udp_at], source_port_ != 0 ? source_port_ : static_cast<std::uint16_t>(1024 + (drawn & 0xffff) % 64512));
+        store_u16be(&frame[udp_at + 2], ports_[static_cast<std::size_t>((drawn >> 32) * ports_.size() >> 32)]);
+    }
+
+private:
+    // xorshift64*: quick, and good enough for junk.
+    std::uint64_t next() {
+        state_ ^= state_ >> 12;
+        state_ ^= state_ << 25;
+        state_ ^= state_ >> 27;
+        return state_ * 0x2545f4914f6cdd1dULL;
+    }
+
+    // A unicast address the kernel does not drop for what it is: not in 0/8, 127/8 or from 224/4 on.
+    std::uint32_t random_source() {
+        for (;;) {
+            const auto address = static_cast<std::uint32_t>(next() >> 32);
+            if (const std::uint32_t first = address >> 24; first != 0 && first != 127 && first < 224) return address;
+        }
+    }
+
+    static std::uint16_t header_checksum(const Frame& frame) {
+        std::uint32_t sum = 0;
+        for (std::size_t at = ip_at; at < udp_at; at += 2) sum += load_u16be(&frame[at]);
+        sum = (sum & 0xffff) + (sum >> 16);
+        return static_cast<std::uint16_t>(~((sum & 0xffff) + (sum >> 16)));
+    }
+
+    std::uint32_t source_ = 0;
+    std::uint16_t source_port_;
+    std::vector<std::uint16_t> ports_;
+    std::uint64_t state_ = 0x9e3779b97f4a7c15ULL ^ static_cast<std::uint64_t>(getpid());
+};
+
+Frame template_frame(const Options& options, const std::string& own_mac) {
+    Frame frame{};
+    ether_addr to{}, from{};
+    if (ether_aton_r(options.to_mac.c_str(), &to) == nullptr) throw CLI::ValidationError("--to-mac", "is none");
+    ether_aton_r(own_mac.c_str(), &from);
+    std::memcpy(&frame[0], &to, sizeof to);
+    std::memcpy(&frame[6], &from, sizeof from);
+    store_u16be(&frame[12], ETHERTYPE_IP);
+    frame[ip_at] = 0x45;
+    store_u16be(&frame[ip_at + 2], frame_length - ip_at);
+    frame[ip_at + 8] = 64;  // hops
+    frame[ip_at + 9] = IPPROTO_UDP;
+    store_u32be(&frame[ip_at + 16], ntohl(inet_addr(options.to.c_str())));
+    store_u16be(&frame[udp_at + 4], 8);  // length; a checksum of 0 means "none"
+    return frame;
+}
+
+class Sender {
+public:
+    explicit Sender(const Options& options) : fd_(socket(AF_PACKET, SOCK_RAW, 0)) {
+        sockaddr_ll address{};
+        address.sll_family = AF_PACKET;
+        address.sll_ifindex = static_cast<int>(if_nametoindex(options.interface.c_str()));
+        if (fd_ < 0 || address.sll_ifindex == 0 || bind(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
+            throw CLI::ValidationError("--interface", std::string("cannot send on it: ") + std::strerror(errno));
+        const int on = 1;
+        setsockopt(fd_, SOL_PACKET, PACKET_QDISC_BYPASS, &on, sizeof on);
+        frames_.fill(template_frame(options, "02:00:00:00:0f:0f"));
+        for (std::size_t i = 0; i < batch; ++i) {
+            vectors_[i] = {frames_[i].data(), frame_length};
+            headers_[i].msg_hdr.msg_iov = &vectors_[i];
+            headers_[i].msg_hdr.msg_iovlen = 1;
+        }
+    }
+
+    // Sends at most `count` and a batch; returns how many went. None: the queue is full.
+    std::size_t send(Junk& junk, std::size_t count) {
+        count = std::min(count, batch);
+        for (std::size_t i = 0; i < count; ++i) junk.fill(frames_[i]);
+        const int sent = sendmmsg(fd_, headers_.data(), static_cast<unsigned>(count), 0);
+        return sent > 0 ? static_cast<std::size_t>(sent) : 0;
+    }
+
+private:
+    int fd_;
+    std::array<Frame, batch> frames_{};
+    std::array<iovec, batch> vectors_{};
+    std::array<mmsghdr, batch> headers_{};
+};
+
+double seconds_now() {
+    timespec now{};
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
+}
+
+// Packets are due evenly; a quarter of a millisecond's worth goes together. What a stall of the machine left behind is
+// made good as far as longest_catch_up, so that it does not turn into a burst of its own.
+std::uint64_t flood(Sender& sender, Junk& junk, const Options& options, double start) {
+    std::uint64_t sent = 0;
+    double last = start, due = 0;
+    while (stopped == 0) {
+        const double now = seconds_now();
+        if (now - start >= options.seconds) break;
+        if (options.rate == 0) {
+            sent += sender.send(junk, batch);
+            continue;
+        }
+        due = std::min(due + (now - last) * options.rate, std::max(1.0, longest_catch_up * options.rate));
+        last = now;
+        while (due >= 1) {
+            const std::size_t went = sender.send(junk, static_cast<std::size_t>(due));
+            if (went == 0) break;
+            sent += went;
+            due -= static_cast<double>(went);
+        }
+        const timespec pause{0, static_cast<long>(step * 1e9)};
+        nanosleep(&pause, nullptr);
+    }
+    return sent;
+}
+
+void describe(CLI::App& app, Options& options) {
+    app.add_option("--interface", options.interface, "to send on")->required();
+    app.add_option("--to-mac", options.to_mac, "the next hop's Ethernet address")->required();
+    app.add_option("--to", options.to, "the victim's IPv4 address")->required();
+    app.add_option("--source", options.source, "an IPv4 address, or random")->capture_default_str();
+    app.add_option("--source-port", options.source_port, "0: a random one for every packet")->check(CLI::Range(0, 65535));
+    app.add_option("--destination-ports", options.destination_ports, "LOW-HIGH, drawn at random")->capture_default_str();
+    app.add_option("--ports-file", options.ports_file, "draw destination ports from this list instead");
+    app.add_option("--rate", options.rate, "packets a second; 0: as many as go")->check(CLI::NonNegativeNumber);
+    app.add_option("--seconds", options.seconds, "how long, at most")->required()->check(CLI::Range(0.0, 3600.0));
+}
+
+void run(const Options& options) {
+    const auto to = Address::parse(options.to);
+    if (!to || !to->is_private()) throw CLI::ValidationError("--to", "only private IPv4 addresses are flooded");
+    Junk junk(options);
+    Sender sender(options);
+    prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);  // nanoseconds; the default would stretch every step by a fifth
+    const double start = seconds_now();
+    const std::uint64_t sent = flood(sender, junk, options, start);
+    const double took = seconds_now() - start;
+    std::printf("{\"sent\":%llu,\"seconds\":%.3f,\"rate\":%.0f}\n", static_cast<unsigned long long>(sent), took,
+                static_cast<double>(sent) / took);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    Options options;
+    CLI::App app("flood: junk at a steady rate, inside namespaces");
+    struct sigaction stop {};
+    stop.sa_handler = [](int) { stopped = 1; };
+    sigaction(SIGTERM, &stop, nullptr);
+    sigaction(SIGINT, &stop, nullptr);
+    describe(app, options);
+    try {
+        app.parse(argc, argv);
+        run(options);
+    } catch (const CLI::Error& error) {
+        return app.exit(error);
+    }
+    return 0;
+}
