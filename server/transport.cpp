@@ -68,7 +68,8 @@ Channel::Received Channel::receive(Datagram& datagram) {
     message.msg_iov = &data;
     message.msg_iovlen = 1;
     message.msg_control = control;
-    message.msg_controllen = sizeof control;
+    // Exactly one descriptor: in CMSG_SPACE there is room for a second one, which a hostile sender could leave with us.
+    message.msg_controllen = CMSG_LEN(sizeof(int));
     ssize_t got = 0;
     do got = recvmsg(fd_.get(), &message, MSG_CMSG_CLOEXEC);
     while (got < 0 && errno == EINTR);
