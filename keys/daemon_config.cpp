@@ -9,6 +9,7 @@
 #include "keys/firewall_config.hpp"
 #include "keys/json_writer.hpp"
 #include "keys/names.hpp"
+#include "keys/rotation.hpp"
 
 namespace oneknock {
 namespace {
@@ -16,6 +17,7 @@ namespace {
 constexpr fields::DurationRule tolerance_rule{Seconds{1}, Seconds{3600}, Seconds{60}};
 constexpr fields::DurationRule grant_maximum_rule{Seconds{1}, fields::longest_duration, Seconds{3600}};
 constexpr Seconds usual_grant{30};
+constexpr fields::DurationRule grace_rule{Seconds{0}, longest_overlap, Seconds{86400}};
 constexpr std::size_t longest_user = 32;  // LOGIN_NAME_MAX of useradd
 
 // A path as the file has it, or behind the file's folder if it is relative.
@@ -75,6 +77,15 @@ void read_grant(json::Context& context, const json::Value& value, DaemonConfig& 
     object.finish();
 }
 
+void read_rotation(json::Context& context, const json::Value& value, DaemonConfig& config) {
+    json::Object object(context, value, "rotation");
+    if (!object.has("grace") || object.optional_string("grace"))
+        config.rotation_grace = fields::duration(object, "grace", grace_rule);
+    else
+        config.rotation_grace.reset();
+    object.finish();
+}
+
 DaemonConfig read_members(json::Context& context, json::Object& object, const std::string& path) {
     DaemonConfig config;
     config.path = path;
@@ -84,6 +95,7 @@ DaemonConfig read_members(json::Context& context, json::Object& object, const st
     config.interfaces = read_interfaces(context, object);
     config.tolerance = fields::duration(object, "tolerance", tolerance_rule);
     if (const auto* grant = object.optional_object("grant")) read_grant(context, *grant, config);
+    if (const auto* rotation = object.optional_object("rotation")) read_rotation(context, *rotation, config);
     if (const auto* firewall = object.optional_object("firewall")) config.firewall = read_firewall(context, *firewall);
     config.state = read_path(object, "state", path, default_state);
     config.socket = read_socket(object, path);
@@ -127,6 +139,12 @@ std::string daemon_config_text(const DaemonConfig& config) {
     writer.begin_object("grant");
     writer.duration("default", config.grant_default);
     writer.duration("maximum", config.grant_maximum);
+    writer.end();
+    writer.begin_object("rotation");
+    if (config.rotation_grace)
+        writer.duration("grace", *config.rotation_grace);
+    else
+        writer.null("grace");
     writer.end();
     write_firewall(writer, config.firewall);
     writer.string("state", config.state);

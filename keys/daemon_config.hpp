@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -44,6 +45,8 @@ struct DaemonConfig {
     Seconds tolerance{60};                // 1s..1h
     Seconds grant_default{30};
     Seconds grant_maximum{3600};          // at most 65535 s
+    // How long after the first use of a new generation the old one stays (keys/rotation); nothing: until its own end.
+    std::optional<Seconds> rotation_grace{Seconds{86400}};  // 0s..366d
     FirewallConfig firewall;
     std::string state = default_state;
     std::string socket = default_socket;

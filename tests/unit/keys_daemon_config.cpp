@@ -22,6 +22,9 @@ const std::string full = R"({
     "default": "10s",
     "maximum": "2h"
   },
+  "rotation": {
+    "grace": "3h"
+  },
   "firewall": {
     "mode": "guard",
     "closed": "drop",
@@ -57,6 +60,7 @@ TEST_CASE("the daemon's configuration is read as it is written, field by field")
     CHECK(config->tolerance == Seconds{90});
     CHECK(config->grant_default == Seconds{10});
     CHECK(config->grant_maximum == Seconds{7200});
+    CHECK(config->rotation_grace == Seconds{10800});
     CHECK(config->firewall.mode == FirewallMode::guard);
     CHECK(config->firewall.closed == ClosedAnswer::drop);
     REQUIRE(config->firewall.trusted.size() == 2);
@@ -74,6 +78,7 @@ TEST_CASE("all but four fields of the configuration have defaults") {
     CHECK(config->tolerance == Seconds{60});
     CHECK(config->grant_default == Seconds{30});
     CHECK(config->grant_maximum == Seconds{3600});
+    CHECK(config->rotation_grace == Seconds{86400});
     CHECK(config->firewall.mode == FirewallMode::guard);
     CHECK(config->firewall.closed == ClosedAnswer::reset);
     CHECK(config->firewall.trusted.empty());
@@ -126,15 +131,18 @@ TEST_CASE("a configuration with a wrong field is refused with the field's place"
         {R"("10s")", R"("3h")", R"(o.json:9: field "grant.default": is longer than the maximum of 2h)"},
         {R"("2h")", R"("65536s")", R"(o.json:10: field "grant.maximum": must be a duration)"},
         {R"("2h")", R"("2h", "minimum": "1s")", R"(o.json:10: field "grant.minimum": is unknown)"},
-        {R"("guard")", R"("moat")", R"(o.json:13: field "firewall.mode": must be "guard", "mark" or "set")"},
-        {R"("drop")", R"("reject")", R"(o.json:14: field "firewall.closed": must be "reset" or "drop")"},
+        {R"("3h")", R"("367d")", R"(o.json:13: field "rotation.grace": must be a duration)"},
+        {R"("3h")", "3", R"(o.json:13: field "rotation.grace": must be a string or null)"},
+        {R"("3h")", R"("3h", "overlap": "7d")", R"(o.json:13: field "rotation.overlap": is unknown)"},
+        {R"("guard")", R"("moat")", R"(o.json:16: field "firewall.mode": must be "guard", "mark" or "set")"},
+        {R"("drop")", R"("reject")", R"(o.json:17: field "firewall.closed": must be "reset" or "drop")"},
         {R"("192.0.2.0/24")", R"("192.0.2.1/24")",
-         R"(o.json:15: field "firewall.trusted": "192.0.2.1/24" is not a network)"},
-        {R"("192.0.2.0/24")", "7", R"(o.json:15: field "firewall.trusted": )"},
-        {R"("/var/lib/x")", "null", R"(o.json:17: field "state": must be a string)"},
-        {R"("/run/x/control.sock")", long_socket.c_str(), R"(o.json:18: field "socket": is too long for a socket)"},
-        {R"("nobody")", R"("no body")", R"(o.json:19: field "user": must be the name of a user)"},
-        {R"("nobody")", R"("nobody", "users": [])", R"(o.json:19: field "users": is unknown)"},
+         R"(o.json:18: field "firewall.trusted": "192.0.2.1/24" is not a network)"},
+        {R"("192.0.2.0/24")", "7", R"(o.json:18: field "firewall.trusted": )"},
+        {R"("/var/lib/x")", "null", R"(o.json:20: field "state": must be a string)"},
+        {R"("/run/x/control.sock")", long_socket.c_str(), R"(o.json:21: field "socket": is too long for a socket)"},
+        {R"("nobody")", R"("no body")", R"(o.json:22: field "user": must be the name of a user)"},
+        {R"("nobody")", R"("nobody", "users": [])", R"(o.json:22: field "users": is unknown)"},
     };
     require_refusals(full, edits, parse_and_check_exit);
 }
@@ -144,6 +152,14 @@ TEST_CASE("the limits of the configuration's durations are allowed") {
     CHECK(parse(edited(full, "\"90s\"", "\"1h\"")));
     CHECK(parse(edited(full, "\"2h\"", "\"65535s\"")));
     CHECK(parse(edited(full, "\"10s\"", "\"2h\"")));
+    CHECK(parse(edited(full, "\"3h\"", "\"0s\""))->rotation_grace == Seconds{0});
+}
+
+TEST_CASE("without a grace period old generations stay until their own end") {
+    const auto config = parse(edited(full, "\"3h\"", "null"));
+    REQUIRE(config);
+    CHECK_FALSE(config->rotation_grace);
+    CHECK_FALSE(parse(daemon_config_text(*config))->rotation_grace);
 }
 
 TEST_CASE("a firewall that marks has a mark and nothing else") {
