@@ -35,96 +35,108 @@ private:
     ByteSpan rest_;
 };
 
-std::optional<Packet> parse_transport(std::uint8_t protocol, ByteSpan bytes, Family family, ByteSpan source) {
+// The parsers below fill `packet` in place and tell whether it is one that counts.
+
+bool parse_transport(std::uint8_t protocol, ByteSpan bytes, Packet& packet) {
     if (protocol == protocol_tcp) {
-        if (bytes.size() < 14) return std::nullopt;
+        if (bytes.size() < 14) return false;
         constexpr std::uint8_t looked_at = tcp_syn | tcp_ack | tcp_rst | tcp_fin;
-        if ((bytes[13] & looked_at) != tcp_syn) return std::nullopt;
+        if ((bytes[13] & looked_at) != tcp_syn) return false;
     } else if (protocol == protocol_udp) {
         constexpr std::size_t header = 8;
-        if (bytes.size() < header) return std::nullopt;
+        if (bytes.size() < header) return false;
         const std::size_t length = load_u16be(&bytes[4]);
-        if (length < header || length > header + longest_udp_payload) return std::nullopt;
+        if (length < header || length > header + longest_udp_payload) return false;
     } else {
-        return std::nullopt;
+        return false;
     }
-    Packet packet{Address::any(family), load_u16be(&bytes[0]), load_u16be(&bytes[2])};
-    std::ranges::copy(source, packet.source.bytes.begin());
-    return packet;
+    packet.source_port = load_u16be(&bytes[0]);
+    packet.destination_port = load_u16be(&bytes[2]);
+    return true;
 }
 
-std::optional<Packet> parse_ipv4(ByteSpan bytes) {
+bool parse_ipv4(ByteSpan bytes, Packet& packet) {
     Reader reader(bytes);
     const auto header = reader.take(20);
-    if (!header) return std::nullopt;
+    if (!header) return false;
     const std::size_t header_length = ((*header)[0] & 0x0fU) * 4U;
-    if ((*header)[0] >> 4 != 4 || header_length < 20 || !reader.take(header_length - 20)) return std::nullopt;
-    if ((load_u16be(&(*header)[6]) & 0x1fff) != 0) return std::nullopt;  // a later fragment
+    if ((*header)[0] >> 4 != 4 || header_length < 20 || !reader.take(header_length - 20)) return false;
+    if ((load_u16be(&(*header)[6]) & 0x1fff) != 0) return false;  // a later fragment
     const bool to_many = (*header)[16] >> 4 == 0xe || load_u32be(&(*header)[16]) == 0xffffffff;  // 224.0.0.0/4, broadcast
-    if (to_many) return std::nullopt;
-    return parse_transport((*header)[9], reader.rest(), Family::ipv4, header->subspan(12, 4));
+    if (to_many) return false;
+    packet.source.family = Family::ipv4;
+    std::copy_n(&(*header)[12], 4, packet.source.bytes.begin());
+    return parse_transport((*header)[9], reader.rest(), packet);
 }
 
-std::optional<Packet> parse_ipv6(ByteSpan bytes) {
+bool parse_ipv6(ByteSpan bytes, Packet& packet) {
     Reader reader(bytes);
     const auto header = reader.take(40);
-    if (!header || (*header)[0] >> 4 != 6) return std::nullopt;
+    if (!header || (*header)[0] >> 4 != 6) return false;
     std::uint8_t next = (*header)[6];
     if (next == header_fragment) {
         const auto fragment = reader.take(8);
         constexpr std::uint16_t offset_and_more = 0xfff9;
-        if (!fragment || (load_u16be(&(*fragment)[2]) & offset_and_more) != 0) return std::nullopt;  // not atomic
+        if (!fragment || (load_u16be(&(*fragment)[2]) & offset_and_more) != 0) return false;  // not atomic
         next = (*fragment)[0];
     }
-    if ((*header)[24] == 0xff) return std::nullopt;  // ff00::/8
-    return parse_transport(next, reader.rest(), Family::ipv6, header->subspan(8, 16));
+    if ((*header)[24] == 0xff) return false;  // ff00::/8
+    packet.source.family = Family::ipv6;
+    std::copy_n(&(*header)[8], 16, packet.source.bytes.begin());
+    return parse_transport(next, reader.rest(), packet);
 }
 
-std::optional<Packet> parse_ethertype(std::uint16_t type, Reader reader) {
+bool parse_ethertype(std::uint16_t type, Reader reader, Packet& packet) {
     for (int tags = 0; type == ethertype_vlan || type == ethertype_service; ++tags) {
         const auto tag = reader.take(4);
-        if (!tag || tags == most_vlan_tags) return std::nullopt;
+        if (!tag || tags == most_vlan_tags) return false;
         type = load_u16be(&(*tag)[2]);
     }
-    if (type == ethertype_ipv4) return parse_ipv4(reader.rest());
-    if (type == ethertype_ipv6) return parse_ipv6(reader.rest());
-    return std::nullopt;
+    if (type == ethertype_ipv4) return parse_ipv4(reader.rest(), packet);
+    if (type == ethertype_ipv6) return parse_ipv6(reader.rest(), packet);
+    return false;
 }
 
-std::optional<Packet> parse_ethernet(Reader reader) {
+bool parse_ethernet(Reader reader, Packet& packet) {
     const auto header = reader.take(14);
-    if (!header || ((*header)[0] & 1) != 0) return std::nullopt;  // group address
-    return parse_ethertype(load_u16be(&(*header)[12]), reader);
+    if (!header || ((*header)[0] & 1) != 0) return false;  // group address
+    return parse_ethertype(load_u16be(&(*header)[12]), reader, packet);
 }
 
-std::optional<Packet> parse_cooked(Reader reader) {
+bool parse_cooked(Reader reader, Packet& packet) {
     const auto header = reader.take(16);
-    if (!header || load_u16be(&(*header)[0]) != packet_host) return std::nullopt;
-    return parse_ethertype(load_u16be(&(*header)[14]), reader);
+    if (!header || load_u16be(&(*header)[0]) != packet_host) return false;
+    return parse_ethertype(load_u16be(&(*header)[14]), reader, packet);
 }
 
-std::optional<Packet> parse_cooked_v2(Reader reader) {
+bool parse_cooked_v2(Reader reader, Packet& packet) {
     const auto header = reader.take(20);
-    if (!header || (*header)[10] != packet_host) return std::nullopt;
-    return parse_ethertype(load_u16be(&(*header)[0]), reader);
+    if (!header || (*header)[10] != packet_host) return false;
+    return parse_ethertype(load_u16be(&(*header)[0]), reader, packet);
 }
 
-std::optional<Packet> parse_raw(ByteSpan bytes) {
-    if (bytes.empty()) return std::nullopt;
-    return bytes[0] >> 4 == 6 ? parse_ipv6(bytes) : parse_ipv4(bytes);
+bool parse_raw(ByteSpan bytes, Packet& packet) {
+    if (bytes.empty()) return false;
+    return bytes[0] >> 4 == 6 ? parse_ipv6(bytes, packet) : parse_ipv4(bytes, packet);
+}
+
+bool parse(LinkLayer link, ByteSpan captured, Packet& packet) {
+    switch (link) {
+        case LinkLayer::ethernet: return parse_ethernet(Reader(captured), packet);
+        case LinkLayer::cooked: return parse_cooked(Reader(captured), packet);
+        case LinkLayer::cooked_v2: return parse_cooked_v2(Reader(captured), packet);
+        case LinkLayer::raw: return parse_raw(captured, packet);
+        case LinkLayer::null_family: return captured.size() >= 4 && parse_raw(captured.subspan(4), packet);
+    }
+    return false;
 }
 
 }  // namespace
 
 std::optional<Packet> parse_packet(LinkLayer link, ByteSpan captured) {
-    switch (link) {
-        case LinkLayer::ethernet: return parse_ethernet(Reader(captured));
-        case LinkLayer::cooked: return parse_cooked(Reader(captured));
-        case LinkLayer::cooked_v2: return parse_cooked_v2(Reader(captured));
-        case LinkLayer::raw: return parse_raw(captured);
-        case LinkLayer::null_family: return captured.size() < 4 ? std::nullopt : parse_raw(captured.subspan(4));
-    }
-    return std::nullopt;
+    std::optional<Packet> packet(std::in_place);
+    if (!parse(link, captured, *packet)) packet.reset();
+    return packet;
 }
 
 std::uint32_t interface_of(LinkLayer link, ByteSpan captured) {

@@ -12,7 +12,7 @@ std::span<const StrangerTable::Pair> StrangerTable::add(const Address& source, s
     Set& set = set_of(source, hash);
     const Mark mark = static_cast<Mark>(hash >> 32) | 1;
     std::size_t said = 0;
-    std::array<std::size_t, places> where{};
+    std::array<std::size_t, places> where;
     for (std::size_t i = 0, at = set.oldest; i < places; ++i, at = at + 1 == places ? 0 : at + 1) {
         if (set.marks[at] != mark) continue;
         Pair& known = set.pairs[at];

@@ -4,20 +4,18 @@
 
 namespace oneknock {
 
-Bytes<21> WindowKey::bytes() const {
-    Bytes<21> all{};
-    std::ranges::copy(source.bytes, all.begin());
-    all[16] = static_cast<std::uint8_t>(source.family);
-    store_u16be(&all[17], port);
-    all[19] = book;
-    all[20] = merged ? 1 : 0;
+// The families differ in length.
+KeyBytes WindowKey::bytes() const {
+    KeyBytes all{{}, 3 + source.length()};
+    store_u16be(all.bytes.data(), port);
+    all.bytes[2] = static_cast<std::uint8_t>(book << 1 | (merged ? 1 : 0));
+    std::copy_n(source.bytes.begin(), 16, all.bytes.begin() + 3);
     return all;
 }
 
-Bytes<9> SourceKey::bytes() const {
-    Bytes<9> all{};
-    std::copy_n(network.bytes.begin(), 8, all.begin());
-    all[8] = static_cast<std::uint8_t>(network.family);
+KeyBytes SourceKey::bytes() const {
+    KeyBytes all{{}, network.family == Family::ipv4 ? 4U : 8U};
+    std::copy_n(network.bytes.begin(), 8, all.bytes.begin());
     return all;
 }
 

@@ -21,6 +21,13 @@ inline constexpr std::uint32_t most_small = 16'384, most_full = 8'192;
 inline constexpr std::uint32_t most_small_per_source = 4'096, most_full_per_source = 1'024;
 inline constexpr std::size_t small_pairs = 8;
 
+// What is hashed of a key: no longer than it must be, since a hash takes its time by the eight bytes.
+struct KeyBytes {
+    Bytes<19> bytes;
+    std::size_t length;
+    operator ByteSpan() const { return ByteSpan(bytes).first(length); }
+};
+
 struct WindowKey {
     Address source;
     std::uint16_t port = 0;     // 0 in a merged window
@@ -28,14 +35,14 @@ struct WindowKey {
     bool merged = false;        // over all source ports
 
     friend bool operator==(const WindowKey&, const WindowKey&) = default;
-    [[nodiscard]] Bytes<21> bytes() const;
+    [[nodiscard]] KeyBytes bytes() const;
 };
 
 // What shares a budget and a cap: an IPv4 address or an IPv6 /64.
 struct SourceKey {
     Address network;
     friend bool operator==(const SourceKey&, const SourceKey&) = default;
-    [[nodiscard]] Bytes<9> bytes() const;
+    [[nodiscard]] KeyBytes bytes() const;
 };
 [[nodiscard]] SourceKey source_key(const Address& source);
 
