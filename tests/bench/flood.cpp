@@ -1,6 +1,6 @@
 // flood: sends junk at a steady rate out of one interface, as whole Ethernet frames, so that it can claim any source.
-// Empty UDP datagrams over IPv4: what a symbol looks like. Ends after --seconds or on SIGTERM, and prints as one JSON
-// object what it really sent. For namespaces a benchmark made; it refuses addresses that are not private.
+// Empty UDP datagrams or, with --tcp, SYNs over IPv4: what knocks are made of. Ends after --seconds or on SIGTERM, and
+// prints as one JSON object what it really sent. For namespaces a benchmark made: only private addresses are flooded.
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -32,23 +32,32 @@ using namespace oneknock;
 constexpr std::size_t batch = 64;                // frames per system call
 constexpr double step = 0.00025;                 // seconds between two looks at the clock
 constexpr double longest_catch_up = 0.005;       // what a stall may leave behind to be sent at once, in seconds
-constexpr std::size_t ip_at = 14, udp_at = ip_at + 20, frame_length = udp_at + 8;
-using Frame = std::array<std::uint8_t, frame_length>;
+constexpr std::size_t ip_at = 14, transport_at = ip_at + 20, udp_header = 8, tcp_header = 20;
+using Frame = std::array<std::uint8_t, transport_at + tcp_header>;
 
 volatile std::sig_atomic_t stopped = 0;
 
 struct Options {
     std::string interface, to_mac, to, source = "random", destination_ports = "0-65535", ports_file;
     unsigned source_port = 0;  // 0: random
-    double rate = 0;           // packets a second; 0: as many as go
+    bool tcp = false;
+    double rate = 0;  // packets a second; 0: as many as go
     double seconds = 0;
+
+    [[nodiscard]] std::size_t frame_length() const { return transport_at + (tcp ? tcp_header : udp_header); }
 };
 
 // Where the fields of the next packet come from.
 class Junk {
 public:
-    explicit Junk(const Options& options) : source_port_(static_cast<std::uint16_t>(options.source_port)) {
-        if (options.source != "random") source_ = ntohl(inet_addr(options.source.c_str()));
+    explicit Junk(const Options& options)
+        : source_port_(static_cast<std::uint16_t>(options.source_port)), tcp_(options.tcp) {
+        if (options.source != "random") {
+            const auto network = Network::parse(options.source);
+            if (!network || network->base.family != Family::ipv4) throw CLI::ValidationError("--source", "is none");
+            source_ = load_u32be(network->base.bytes.data());
+            varied_ = network->prefix_length == 32 ? 0 : ~std::uint32_t{0} >> network->prefix_length;
+        }
         if (options.ports_file.empty()) {
             unsigned low = 0, high = 0;
             if (std::sscanf(options.destination_ports.c_str(), "%u-%u", &low, &high) != 2 || low > high || high > 65535)
@@ -62,12 +71,17 @@ public:
     }
 
     void fill(Frame& frame) {
-        store_u32be(&frame[ip_at + 12], source_ != 0 ? source_ : random_source());
-        store_u16be(&frame[ip_at + 10], 0);
-        store_u16be(&frame[ip_at + 10], header_checksum(frame));
         const std::uint64_t drawn = next();
-        store_u16be(&frame[udp_at], source_port_ != 0 ? source_port_ : static_cast<std::uint16_t>(1024 + (drawn & 0xffff) % 64512));
-        store_u16be(&frame[udp_at + 2], ports_[static_cast<std::size_t>((drawn >> 32) * ports_.size() >> 32)]);
+        store_u32be(&frame[ip_at + 12], source_ != 0 ? source_ | (draw_32() & varied_) : random_source());
+        store_u16be(&frame[ip_at + 10], 0);
+        store_u16be(&frame[ip_at + 10], checksum(frame, ip_at, transport_at, 0));
+        const std::uint64_t any_port = 1024 + (drawn & 0xffff) % 64512;
+        store_u16be(&frame[transport_at], source_port_ != 0 ? source_port_ : static_cast<std::uint16_t>(any_port));
+        store_u16be(&frame[transport_at + 2], ports_[static_cast<std::size_t>((drawn >> 32) * ports_.size() >> 32)]);
+        if (!tcp_) return;
+        store_u32be(&frame[transport_at + 4], static_cast<std::uint32_t>(drawn));  // the sequence number
+        store_u16be(&frame[transport_at + 16], 0);
+        store_u16be(&frame[transport_at + 16], checksum(frame, ip_at + 12, frame.size(), IPPROTO_TCP + tcp_header));
     }
 
 private:
@@ -79,23 +93,26 @@ private:
         return state_ * 0x2545f4914f6cdd1dULL;
     }
 
+    std::uint32_t draw_32() { return static_cast<std::uint32_t>(next() >> 32); }
+
     // A unicast address the kernel does not drop for what it is: not in 0/8, 127/8 or from 224/4 on.
     std::uint32_t random_source() {
         for (;;) {
-            const auto address = static_cast<std::uint32_t>(next() >> 32);
+            const std::uint32_t address = draw_32();
             if (const std::uint32_t first = address >> 24; first != 0 && first != 127 && first < 224) return address;
         }
     }
 
-    static std::uint16_t header_checksum(const Frame& frame) {
-        std::uint32_t sum = 0;
-        for (std::size_t at = ip_at; at < udp_at; at += 2) sum += load_u16be(&frame[at]);
+    static std::uint16_t checksum(const Frame& frame, std::size_t from, std::size_t to, std::uint32_t sum) {
+        for (std::size_t at = from; at < to; at += 2) sum += load_u16be(&frame[at]);
         sum = (sum & 0xffff) + (sum >> 16);
         return static_cast<std::uint16_t>(~((sum & 0xffff) + (sum >> 16)));
     }
 
-    std::uint32_t source_ = 0;
+    std::uint32_t source_ = 0;  // 0: any
+    std::uint32_t varied_ = 0;  // its bits that are drawn
     std::uint16_t source_port_;
+    bool tcp_;
     std::vector<std::uint16_t> ports_;
     std::uint64_t state_ = 0x9e3779b97f4a7c15ULL ^ static_cast<std::uint64_t>(getpid());
 };
@@ -109,11 +126,17 @@ Frame template_frame(const Options& options, const std::string& own_mac) {
     std::memcpy(&frame[6], &from, sizeof from);
     store_u16be(&frame[12], ETHERTYPE_IP);
     frame[ip_at] = 0x45;
-    store_u16be(&frame[ip_at + 2], frame_length - ip_at);
+    store_u16be(&frame[ip_at + 2], static_cast<std::uint16_t>(options.frame_length() - ip_at));
     frame[ip_at + 8] = 64;  // hops
-    frame[ip_at + 9] = IPPROTO_UDP;
+    frame[ip_at + 9] = options.tcp ? IPPROTO_TCP : IPPROTO_UDP;
     store_u32be(&frame[ip_at + 16], ntohl(inet_addr(options.to.c_str())));
-    store_u16be(&frame[udp_at + 4], 8);  // length; a checksum of 0 means "none"
+    if (options.tcp) {
+        frame[transport_at + 12] = 5 << 4;  // words
+        frame[transport_at + 13] = 0x02;    // SYN
+        store_u16be(&frame[transport_at + 14], 64240);
+    } else {
+        store_u16be(&frame[transport_at + 4], udp_header);  // a checksum of 0 means "none"
+    }
     return frame;
 }
 
@@ -129,7 +152,7 @@ public:
         setsockopt(fd_, SOL_PACKET, PACKET_QDISC_BYPASS, &on, sizeof on);
         frames_.fill(template_frame(options, "02:00:00:00:0f:0f"));
         for (std::size_t i = 0; i < batch; ++i) {
-            vectors_[i] = {frames_[i].data(), frame_length};
+            vectors_[i] = {frames_[i].data(), options.frame_length()};
             headers_[i].msg_hdr.msg_iov = &vectors_[i];
             headers_[i].msg_hdr.msg_iovlen = 1;
         }
@@ -186,10 +209,11 @@ void describe(CLI::App& app, Options& options) {
     app.add_option("--interface", options.interface, "to send on")->required();
     app.add_option("--to-mac", options.to_mac, "the next hop's Ethernet address")->required();
     app.add_option("--to", options.to, "the victim's IPv4 address")->required();
-    app.add_option("--source", options.source, "an IPv4 address, or random")->capture_default_str();
-    app.add_option("--source-port", options.source_port, "0: a random one for every packet")->check(CLI::Range(0, 65535));
-    app.add_option("--destination-ports", options.destination_ports, "LOW-HIGH, drawn at random")->capture_default_str();
+    app.add_option("--source", options.source, "an IPv4 address, a network to draw from, or random");
+    app.add_option("--source-port", options.source_port, "0: a random one for each packet")->check(CLI::Range(0, 65535));
+    app.add_option("--destination-ports", options.destination_ports, "LOW-HIGH, drawn at random");
     app.add_option("--ports-file", options.ports_file, "draw destination ports from this list instead");
+    app.add_flag("--tcp", options.tcp, "SYNs instead of UDP datagrams");
     app.add_option("--rate", options.rate, "packets a second; 0: as many as go")->check(CLI::NonNegativeNumber);
     app.add_option("--seconds", options.seconds, "how long, at most")->required()->check(CLI::Range(0.0, 3600.0));
 }
