@@ -146,10 +146,14 @@ Result<std::vector<std::string>> client_paths(const std::string& folder) {
     return paths;
 }
 
-Result<Keyring> load_keyring(const std::string& door_path, const std::string& clients_folder) {
-    const auto text = read_private_file(door_path);
+Result<Door> load_door(const std::string& path) {
+    const auto text = read_private_file(path);
     if (!text) return tl::unexpected(text.error());
-    auto door = parse_door(text->text(), door_path);
+    return parse_door(text->text(), path);
+}
+
+Result<Keyring> load_keyring(const std::string& door_path, const std::string& clients_folder) {
+    auto door = load_door(door_path);
     if (!door) return tl::unexpected(door.error());
     const auto paths = client_paths(clients_folder);
     if (!paths) return tl::unexpected(paths.error());

@@ -67,6 +67,8 @@ struct Keyring {
 // The paths of a clients.d folder that are client files: they end in ".json" and do not start with a dot; sorted.
 [[nodiscard]] Result<std::vector<std::string>> client_paths(const std::string& folder);
 
+[[nodiscard]] Result<Door> load_door(const std::string& path);
+
 // Everything of a door's folder, with the checks of read_private_file; the first error stops it.
 [[nodiscard]] Result<Keyring> load_keyring(const std::string& door_path, const std::string& clients_folder);
 

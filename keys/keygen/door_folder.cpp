@@ -14,9 +14,7 @@ Error with_hint(Error error, const std::string& hint) {
 }  // namespace
 
 Result<Door> DoorFolder::read_door() const {
-    const auto text = read_private_file(door());
-    if (!text) return tl::unexpected(with_hint(text.error(), "`oneknock-keygen init` makes a door"));
-    return parse_door(text->text(), door());
+    return load_door(door()).map_error([](Error error) { return with_hint(std::move(error), "`oneknock-keygen init` makes a door"); });
 }
 
 Result<Client> DoorFolder::read_client(const std::string& name) const {
