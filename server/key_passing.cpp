@@ -1,8 +1,11 @@
 #include "server/key_passing.hpp"
 
 #include <algorithm>
+#include <cstdint>
+#include <filesystem>
 
 #include <sys/inotify.h>
+#include <unistd.h>
 
 #include "keys/keyring.hpp"
 
@@ -17,34 +20,62 @@ Result<void> pass_one(const std::string& path, bool is_door, Channel& gatekeeper
     // The end of a long path is what tells files apart.
     const std::string_view name = std::string_view(path).substr(path.size() - std::min(path.size(), PassedKeyFile::longest_name));
     std::ranges::copy(name, passed.name);
-    if (!gatekeeper.send_with(datagram_of(passed), file->get()))
-        return fail(Exit::software, "the gatekeeper does not take the key files");
+    gatekeeper.send_with(datagram_of(passed), file->get());
     return {};
+}
+
+Result<void> pass_all(const DaemonConfig& config, Channel& gatekeeper, std::uint32_t& count) {
+    const auto clients = client_paths(config.clients);
+    if (!clients) return tl::unexpected(clients.error());
+    Result<void> result = pass_one(config.door, true, gatekeeper);
+    for (const std::string& path : *clients)
+        if (result) result = pass_one(path, false, gatekeeper);
+    count = static_cast<std::uint32_t>(clients->size() + 1);
+    return result;
 }
 
 }  // namespace
 
 Result<void> pass_keys(const DaemonConfig& config, Channel& gatekeeper) {
-    const auto clients = client_paths(config.clients);
-    if (!clients) return tl::unexpected(clients.error());
     KeyFilesEnd end;
-    Result<void> result = pass_one(config.door, true, gatekeeper);
-    if (result) ++end.count;
-    for (const std::string& path : *clients) {
-        if (result) result = pass_one(path, false, gatekeeper);
-        if (result) ++end.count;
-    }
+    const auto result = pass_all(config, gatekeeper, end.count);
     if (!result) end.count = 0;  // never the number that arrived: the gatekeeper forgets this load
-    gatekeeper.send(end);
+    gatekeeper.send(end, SIZE_MAX);  // one a load: never dropped for lack of room
     return result;
 }
 
-Result<Descriptor> watch_keys(const DaemonConfig& config) {
-    Descriptor watch(inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
-    constexpr std::uint32_t changes = IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE;
-    if (!watch || inotify_add_watch(watch.get(), config.clients.c_str(), changes | IN_ONLYDIR) < 0)
-        return tl::unexpected(system_error("watch", config.clients));
+Result<KeyWatch> KeyWatch::open(const DaemonConfig& config) {
+    auto folder = std::filesystem::path(config.clients).lexically_normal();
+    if (!folder.has_filename()) folder = folder.parent_path();  // written with a slash at its end
+    KeyWatch watch(Descriptor(inotify_init1(IN_NONBLOCK | IN_CLOEXEC)), folder.string());
+    if (!watch.fd_ || !watch.follow()) return tl::unexpected(system_error("watch", config.clients));
     return watch;
+}
+
+bool KeyWatch::follow() {
+    // A mode that was mended counts as well: the daemon asked for it.
+    constexpr std::uint32_t changes = IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ATTRIB;
+    if (in_folder_ >= 0) inotify_rm_watch(fd_.get(), in_folder_);
+    in_folder_ = inotify_add_watch(fd_.get(), folder_.c_str(), changes | IN_ONLYDIR);
+    const auto parent = std::filesystem::path(folder_).parent_path();
+    beside_it_ = inotify_add_watch(fd_.get(), parent.empty() ? "." : parent.c_str(), IN_CREATE | IN_MOVED_TO | IN_ONLYDIR);
+    return in_folder_ >= 0;
+}
+
+bool KeyWatch::changed() {
+    alignas(inotify_event) char buffer[4096];
+    const std::string name = std::filesystem::path(folder_).filename();
+    bool any = false, replaced = false;
+    for (ssize_t got = 0; (got = read(fd_.get(), buffer, sizeof buffer)) > 0;) {
+        const inotify_event* event = nullptr;
+        for (ssize_t at = 0; at < got; at += static_cast<ssize_t>(sizeof *event + event->len)) {
+            event = reinterpret_cast<const inotify_event*>(buffer + at);
+            if (event->wd == beside_it_) replaced = replaced || (event->len > 0 && name == event->name);
+            else any = true;  // in the folder, or the kernel lost count
+        }
+    }
+    if (replaced) static_cast<void>(follow());  // where that fails, the load that follows says why
+    return any || replaced;
 }
 
 }  // namespace oneknock

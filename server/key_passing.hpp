@@ -8,9 +8,26 @@
 
 namespace oneknock {
 
+// Ends with KeyFilesEnd whatever happens, so that whoever waits for the load gets an answer. That the gatekeeper is gone is
+// no error here: its channel tells.
 [[nodiscard]] Result<void> pass_keys(const DaemonConfig& config, Channel& gatekeeper);
 
-// An inotify descriptor, non-blocking, readable when a file of the clients' folder changes.
-[[nodiscard]] Result<Descriptor> watch_keys(const DaemonConfig& config);
+// Notices when a file of the clients' folder changes, or the folder is replaced by another one of its name.
+class KeyWatch {
+public:
+    [[nodiscard]] static Result<KeyWatch> open(const DaemonConfig& config);
+
+    [[nodiscard]] int descriptor() const { return fd_.get(); }  // readable when there is news; non-blocking
+    [[nodiscard]] bool changed();                               // reads the news
+
+private:
+    KeyWatch(Descriptor fd, std::string folder) : fd_(std::move(fd)), folder_(std::move(folder)) {}
+    [[nodiscard]] bool follow();  // the folder that has the name now
+
+    Descriptor fd_;
+    std::string folder_;
+    int in_folder_ = -1;  // inotify's numbers of the two watches
+    int beside_it_ = -1;
+};
 
 }  // namespace oneknock

@@ -28,8 +28,6 @@
 namespace oneknock {
 namespace {
 
-
-
 std::vector<Service> services_of(const Door& door) {
     std::vector<Service> services;
     for (const auto& [name, service] : door.services) services.push_back(service);
@@ -169,19 +167,19 @@ Result<Exit> start_and_run(const DaemonConfig& config, const DaemonOptions& opti
     if (const auto forked = fork_rooms(config, *identity, *places, rooms); !forked) return tl::unexpected(forked.error());
     const Descriptor signals = take_signals();
     if (const auto ready = await_listener(rooms); !ready) return tl::unexpected(ready.error());
-    auto watch = watch_keys(config);
-    if (!watch) return tl::unexpected(watch.error());
+    auto keys = KeyWatch::open(config);
+    if (!keys) return tl::unexpected(keys.error());
     if (const auto passed = pass_keys(config, rooms.to_gatekeeper); !passed) return tl::unexpected(passed.error());
     const auto services = await_gatekeeper(rooms);
     if (!services) return tl::unexpected(services.error());
+    if (const auto kept = keep_net_admin_only(); !kept) return tl::unexpected(kept.error());
     auto firewall = set_up_firewall(config, options, *services, rooms.to_gatekeeper);
     if (!firewall) return tl::unexpected(firewall.error());
-    if (const auto kept = keep_net_admin_only(); !kept) return tl::unexpected(kept.error());
     warn_of_lock_out(config, *services);
     log::info("ready: " + std::string(options.dry_run ? "dry run, the firewall is left alone" : "the services are closed and knocks are heard") +
               (options.trial ? "; confirm within " + std::to_string(options.trial->count()) + " s with: oneknockctl confirm" : ""));
     notify_ready();
-    return run_firewall({config, rooms.to_gatekeeper, *firewall, signals.get(), watch->get(), options.trial});
+    return run_firewall({config, rooms.to_gatekeeper, *firewall, signals.get(), *keys, options.trial});
 }
 
 }  // namespace
@@ -194,11 +192,11 @@ Exit run_daemon(const DaemonConfig& config, const DaemonOptions& options) {
 }
 
 Result<void> set_guard_up(const DaemonConfig& config) {
-    const auto keyring = load_keyring(config.door, config.clients);
-    if (!keyring) return tl::unexpected(keyring.error());
+    const auto door = load_door(config.door);  // no client's file can keep the ports from being closed
+    if (!door) return tl::unexpected(door.error());
     const auto lock = lock_table(config.firewall);
     if (!lock) return tl::unexpected(lock.error());
-    auto firewall = Firewall::open(config.firewall, services_of(keyring->door));
+    auto firewall = Firewall::open(config.firewall, services_of(*door));
     if (!firewall) return tl::unexpected(firewall.error());
     const auto installed = firewall->install(read_clocks().steady);
     if (!installed) return tl::unexpected(installed.error());
@@ -208,7 +206,13 @@ Result<void> set_guard_up(const DaemonConfig& config) {
 Result<void> remove_guard(const DaemonConfig& config) {
     const auto lock = lock_table(config.firewall);
     if (!lock) return tl::unexpected(lock.error());
-    auto firewall = Firewall::open(config.firewall, {});
+    std::vector<Service> services;
+    if (config.firewall.mode == FirewallMode::set) {  // grants among the administrator's elements: those of our services
+        const auto door = load_door(config.door);
+        if (!door) return tl::unexpected(door.error());
+        services = services_of(*door);
+    }
+    auto firewall = Firewall::open(config.firewall, std::move(services));
     if (!firewall) return tl::unexpected(firewall.error());
     return firewall->remove();
 }

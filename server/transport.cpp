@@ -52,8 +52,9 @@ bool Channel::send_with(ByteSpan bytes, int descriptor) {
     header->cmsg_type = SCM_RIGHTS;
     header->cmsg_len = CMSG_LEN(sizeof(int));
     std::memcpy(CMSG_DATA(header), &descriptor, sizeof descriptor);
+    pollfd wait{fd_.get(), POLLOUT, 0};
+    for (flush(); wants_write(); flush()) poll(&wait, 1, -1);  // what was sent before arrives before
     while (sendmsg(fd_.get(), &message, MSG_NOSIGNAL) < 0) {
-        pollfd wait{fd_.get(), POLLOUT, 0};
         if (errno == ETOOMANYREFS) poll(nullptr, 0, 1);  // too many descriptors in flight: let the reader catch up
         else if (errno == EAGAIN || errno == EINTR) poll(&wait, 1, -1);
         else return false;

@@ -21,8 +21,6 @@ constexpr Instant repair_delay = milliseconds{20};     // to take one foreign tr
 constexpr Instant repair_interval = milliseconds{150};  // between repairs, should two programs fight over the table
 constexpr Instant reload_delay = milliseconds{200};     // to take one command's files together
 
-
-
 class Loop {
 public:
     explicit Loop(FirewallLoop parts) : p_(parts) {
@@ -30,27 +28,38 @@ public:
         if (p_.trial) trial_ends_ = now_ + *p_.trial;
     }
 
+    // The trial ends with the daemon, whatever ended it: whoever tries the guard out must not be locked out by a fault.
     Exit run() {
+        const Exit exit = serve();
+        if (trial_ends_) remove_guard();
+        else if (exit != Exit::ok) log::error("stopping; the ports stay as they are");
+        return exit;
+    }
+
+private:
+    Exit serve() {
         for (;;) {
             wait();
             now_ = read_clocks().steady;
             if (const auto end = hear_gatekeeper()) return *end;
             if (const auto end = hear_signals()) return *end;
             if (p_.firewall && p_.firewall->on_watch_readable()) plan(repair_at_, repair_delay);
-            if (drained(p_.keys_watch)) plan(reload_at_, reload_delay);
+            if (p_.keys.changed()) plan(reload_at_, reload_delay);
             if (is_due(repair_at_)) repair();
             if (is_due(reload_at_)) reload();
-            if (is_due(trial_ends_)) return end_trial("not confirmed within " + duration_text(*p_.trial));
+            if (is_due(trial_ends_)) {
+                log::warning("not confirmed within " + duration_text(*p_.trial));
+                return Exit::try_later;
+            }
             p_.gatekeeper.flush();
         }
     }
 
-private:
     void wait() {
         pollfd polled[] = {
             {p_.gatekeeper.descriptor(), static_cast<short>(p_.gatekeeper.wants_write() ? POLLIN | POLLOUT : POLLIN), 0},
             {p_.signals, POLLIN, 0},
-            {p_.keys_watch, POLLIN, 0},
+            {p_.keys.descriptor(), POLLIN, 0},
             {p_.firewall ? p_.firewall->watch_descriptor() : -1, POLLIN, 0}};
         std::optional<Instant> due;
         for (const auto& timer : {repair_at_, reload_at_, trial_ends_})
@@ -68,19 +77,12 @@ private:
     }
     bool is_due(std::optional<Instant>& timer) const { return timer && *timer <= now_; }
 
-    static bool drained(int fd) {
-        char buffer[4096];
-        bool any = false;
-        while (::read(fd, buffer, sizeof buffer) > 0) any = true;
-        return any;
-    }
-
     std::optional<Exit> hear_gatekeeper() {
         Datagram datagram;
         for (;;) {
             switch (p_.gatekeeper.receive(datagram)) {
                 case Channel::Received::nothing: return std::nullopt;
-                case Channel::Received::closed: return why_a_room_ended();
+                case Channel::Received::closed: return the_gatekeeper_ended();
                 case Channel::Received::datagram: break;
             }
             if (const auto request = datagram.as<GrantRequest>()) grant(*request);
@@ -105,7 +107,7 @@ private:
         const Seconds duration{request.duration_s};
         const bool opens = request.operation == Operation::open;
         if (!opens && request.operation != Operation::close) return EINVAL;
-        if (request.address.family != Family::ipv4 && request.address.family != Family::ipv6) return EINVAL;
+        if (!is_whole(request.address)) return EINVAL;
         if (opens && (duration < Seconds{1} || duration > p_.config.grant_maximum)) return EINVAL;
         if (!p_.firewall) {
             log::info("dry run: would " + std::string(opens ? "open " : "close ") + request.service.text() + " for " + request.address.text());
@@ -113,6 +115,12 @@ private:
         }
         return opens ? p_.firewall->open_grant(request.service, request.address, duration, now_)
                      : p_.firewall->close_grant(request.service, request.address, now_);
+    }
+
+    // An address that differs from another one in bytes that do not count would be two grants here and one in the kernel.
+    static bool is_whole(const Address& address) {
+        const bool known = address.family == Family::ipv4 || address.family == Family::ipv6;
+        return known && Address::from_bytes(address.family, address.span()) == address;
     }
 
     void confirm(Ticket ticket) {
@@ -124,11 +132,10 @@ private:
         p_.gatekeeper.send(reply);
     }
 
-    Exit end_trial(const std::string& why) {
-        log::warning(why + ": the guard is removed (oneknockctl confirm keeps it)");
+    void remove_guard() {
+        log::warning("the guard on trial is removed (oneknockctl confirm keeps it)");
         if (p_.firewall)
             if (const auto removed = p_.firewall->remove(); !removed) log::error(removed.error().message);
-        return Exit::try_later;
     }
 
     void repair() {
@@ -153,23 +160,31 @@ private:
         signalfd_siginfo info{};
         while (::read(p_.signals, &info, sizeof info) == sizeof info) {
             if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT) {
-                if (trial_ends_) return end_trial("stopped before it was confirmed");
+                if (trial_ends_) return Exit::try_later;
                 log::info("stopping; the firewall's table and its grants stay (oneknockd --remove takes them away)");
                 return Exit::ok;
             }
             if (info.ssi_signo == SIGHUP) reload_at_ = now_;
-            if (info.ssi_signo == SIGCHLD) return why_a_room_ended();
+            if (info.ssi_signo == SIGCHLD)
+                if (const auto end = a_room_that_ended()) return end;
         }
         return std::nullopt;
     }
 
-    static Exit why_a_room_ended() {
+    // Nothing if none did: a room that was stopped or goes on (Ctrl-Z and fg reach all of us) also makes SIGCHLD.
+    static std::optional<Exit> a_room_that_ended() {
         int status = 0;
+        if (waitpid(-1, &status, WNOHANG) <= 0) return std::nullopt;
+        if (WIFSIGNALED(status))
+            log::error("a room was ended by signal " + std::to_string(WTERMSIG(status)) + " (" + strsignal(WTERMSIG(status)) + ")");
+        else log::error("a room has ended");
+        return Exit::software;
+    }
+
+    static Exit the_gatekeeper_ended() {
         poll(nullptr, 0, 50);  // the end of its channel is seen before the end of the process
-        if (waitpid(-1, &status, WNOHANG) > 0 && WIFSIGNALED(status))
-            log::error("a room was ended by signal " + std::to_string(WTERMSIG(status)) + " (" + strsignal(WTERMSIG(status)) +
-                       "); stopping, the ports stay as they are");
-        else log::error("a room has ended; stopping, the ports stay as they are");
+        if (const auto end = a_room_that_ended()) return *end;
+        log::error("the gatekeeper does not listen any more");
         return Exit::software;
     }
 

@@ -17,7 +17,7 @@ struct FirewallLoop {
     Channel& gatekeeper;
     std::optional<Firewall>& firewall;  // nothing: --dry-run, requests are only logged
     int signals;                        // a signalfd
-    int keys_watch;                     // an inotify descriptor on the clients' folder
+    KeyWatch& keys;
     std::optional<Seconds> trial;       // --try
 };
 

@@ -5,6 +5,9 @@
       client 10.77.0.2  c0 ---- s0  10.77.0.1
 """
 
+import os
+import signal
+
 from door import Daemon, Door, elements, knock
 from frames import Injector, syn_packet
 from harness import NetworkTest, eventually, main, program
@@ -95,6 +98,12 @@ class Guard(NetworkTest):
         self.assertFalse(self.has_table())
         self.assertEqual(self.daemon_once("--remove").returncode, 0, "nothing to remove is no failure")
 
+    def test_a_clients_broken_file_does_not_keep_the_ports_from_being_closed(self):
+        with open(os.path.join(self.door.folder, "clients.d", "alice.json"), "w") as file:
+            file.write("{")
+        self.assertEqual(self.daemon_once("--guard").returncode, 0)
+        self.assertEqual(self.ssh(), CLOSED)
+
     def test_a_trial_that_is_not_confirmed_removes_the_guard(self):
         self.guard("--try", "1")
         self.assertEqual(self.ssh(), CLOSED)
@@ -105,6 +114,14 @@ class Guard(NetworkTest):
         self.guard("--try", "60")
         self.assertEqual(self.daemon.stop(), 75)
         self.assertFalse(self.has_table())
+
+    def test_a_trial_in_which_a_room_falls_removes_the_guard(self):
+        for room in ("listener", "gatekeeper"):
+            self.guard("--try", "60")
+            self.assertEqual(self.ssh(), CLOSED)
+            os.kill(self.daemon.rooms()[room], signal.SIGKILL)
+            self.assertEqual(self.daemon.process.wait(3), 70)
+            self.assertEqual(self.ssh(), OPEN)
 
     def test_a_confirmed_trial_stays(self):
         self.guard("--try", "1")
@@ -150,6 +167,12 @@ class Guard(NetworkTest):
         self.assertFalse(self.has_table())
         self.daemon.ctl("revoke", "alice")
         eventually(lambda: self.ssh() == CLOSED, "the grant to be gone")
+        knock(self.client, self.key, "ssh", "--wait")
+        self.daemon.stop()
+        self.server.run("nft", "add element inet filter knocked4 { 10.77.0.9 . tcp . 443 timeout 1h }")
+        self.assertEqual(self.daemon_once("--remove").returncode, 0)
+        left = elements(self.server, ("knocked4",), ("inet", "filter"))
+        self.assertEqual([grant[:3] for grant in left], [("10.77.0.9", "tcp", 443)], "the administrator's own stays")
 
     def test_in_mark_mode_the_administrators_rules_accept_the_mark(self):
         self.server.nft("""table inet filter { chain input { type filter hook input priority 0;

@@ -9,6 +9,7 @@ Captured packets are sent again with the sender's or another port and address, o
 
 import base64
 import os
+import shutil
 import time
 
 from door import Daemon, Door, change_json, close, key_for, knock
@@ -158,6 +159,32 @@ class Refusals(Guarded):
         knock(self.client, self.key, "ssh")
         self.await_refusals(key_revoked=1)
         self.check_refused("key-revoked", "^warning: refused: key-revoked: alice")
+
+    def test_revoking_acts_in_a_folder_that_was_put_in_the_place_of_the_first_one(self):
+        self.start()
+        clients, old = self.door.folder + "/clients.d", self.door.folder + "/clients.old"
+        os.rename(clients, old)
+        missing = self.daemon.ctl("reload", check=False)
+        self.assertEqual((missing.returncode, "keys in force stay in force" in missing.stderr), (65, True), missing.stderr)
+        shutil.copytree(old, clients)
+        self.daemon.wait_for("^reloaded: 1 clients$")
+        knock(self.client, self.key, "ssh", "--wait")
+        self.door.revoke("alice")
+        eventually(lambda: self.ssh(self.client) == CLOSED, "the grant to be closed", 1)
+        other = self.door.folder + "/clients.new"  # by a symbolic link, as some tools do it
+        shutil.copytree(old, other)
+        os.rename(clients, self.door.folder + "/clients.revoked")
+        os.symlink(other, clients)
+        knock(self.client, self.key, "ssh", "--wait")
+
+    def test_a_file_whose_mode_was_mended_is_read_at_once(self):
+        self.start()
+        path = self.door.add("bob") and self.door.folder + "/clients.d/bob.json"
+        self.daemon.wait_for("^reloaded: 2 clients$")
+        os.chmod(path, 0o644)
+        self.daemon.wait_for("chmod 600")
+        os.chmod(path, 0o600)
+        self.daemon.wait_for("^reloaded: 2 clients$", times=2)
 
     def test_a_client_that_is_added_while_the_daemon_runs_may_knock_at_once(self):
         self.start()

@@ -70,11 +70,29 @@ class Rooms(NetworkTest):
             if name != "firewall":
                 self.assertEqual(code, 70)
                 self.assertRegex(self.daemon.log, r"error: .*(has ended|was ended)")
+            if name == "gatekeeper":
+                self.assertNotIn("Bad system call", self.daemon.log, "the listener's own end is within its sandbox")
             self.assertEqual(attempt(self.client, "10.77.0.1", 22), OPEN, "the grant lives on")
             self.assertEqual(len(elements(self.server)), 1)
             self.daemon = Daemon(self.net, self.server, self.door)
             self.daemon.ctl("revoke", "--all")
             eventually(lambda: attempt(self.client, "10.77.0.1", 22) == CLOSED, "the port to close")
+
+    def test_a_room_that_is_stopped_and_goes_on_is_no_end(self):
+        for pid in self.daemon.rooms().values():
+            for number in (signal.SIGSTOP, signal.SIGCONT):
+                os.kill(pid, number)
+                time.sleep(0.05)  # for the parent to hear of it
+        knock(self.client, self.key, "ssh", "--wait")
+        self.assertEqual(self.daemon.accepted(), 1)
+
+    def test_a_room_that_cannot_begin_gives_the_daemons_exit_code(self):
+        self.daemon.stop()
+        ended = self.server.run("setpriv", "--bounding-set", "-sys_chroot", program("oneknockd"), "--config",
+                                self.door.config, check=False)
+        self.assertEqual(ended.returncode, 77)
+        self.assertEqual(len(ended.stderr.splitlines()), 1, ended.stderr)
+        self.assertIn("chroot", ended.stderr)
 
     def test_a_stop_that_reaches_all_processes_at_once_is_a_clean_stop(self):
         for pid in sorted(self.daemon.rooms().values(), reverse=True):
