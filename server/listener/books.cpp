@@ -13,12 +13,14 @@ std::optional<Books::Slot> Books::add(Book book) {
         (*same)->live_until = book.live_until;
         return std::nullopt;
     }
-    const auto ends_first = std::ranges::min_element(slots_, {}, [](const auto& slot) {
-        return slot ? slot->live_until : UnixTime::min();
-    });
-    if (!*ends_first) ++used_;
-    *ends_first = std::move(book);
-    return static_cast<Slot>(ends_first - slots_.begin());
+    // Not the one that ends first: a clock that was ahead for a while leaves books behind that end in years.
+    const auto distance = [&](const std::optional<Book>& slot) {
+        return slot->epoch.value > book.epoch.value ? slot->epoch.value - book.epoch.value : book.epoch.value - slot->epoch.value;
+    };
+    const auto slot = used_ < slots_.size() ? slots_.begin() + static_cast<std::ptrdiff_t>(used_++)
+                                            : std::ranges::max_element(slots_, {}, distance);
+    *slot = std::move(book);
+    return static_cast<Slot>(slot - slots_.begin());
 }
 
 }  // namespace oneknock

@@ -129,7 +129,8 @@ Exit run_listener(const DaemonConfig& config, const Identity& identity, Channel 
         log::error("listener: " + dropped.error().message);
         return dropped.error().exit;
     }
-    return listener.run();
+    // Closing the captures would take system calls that are forbidden by now: the kernel closes them.
+    _exit(static_cast<int>(listener.run()));
 }
 
 }  // namespace oneknock
