@@ -144,6 +144,12 @@ public:
         note(seccomp_rule_add(context_, action, call, 2, scmp_arg_cmp{a, SCMP_CMP_EQ, value_a, 0},
                               scmp_arg_cmp{b, SCMP_CMP_EQ, value_b, 0}));
     }
+    void add_unless(std::uint32_t action, int call, unsigned argument, std::uint64_t value) {
+        note(seccomp_rule_add(context_, action, call, 1, scmp_arg_cmp{argument, SCMP_CMP_NE, value, 0}));
+    }
+    void add_low_half(std::uint32_t action, int call, unsigned argument, std::uint64_t value) {
+        note(seccomp_rule_add(context_, action, call, 1, scmp_arg_cmp{argument, SCMP_CMP_MASKED_EQ, 0xffffffff, value}));
+    }
     [[nodiscard]] Result<void> load(const char* room) {
         if (!failed_) note(seccomp_load(context_));
         if (!failed_) return {};
@@ -191,13 +197,23 @@ Result<void> allow_listener_calls_only() {
 
 Result<void> deny_network_and_programs() {
     Filter filter(SCMP_ACT_ALLOW);
-    for (const int call : {SCMP_SYS(socket), SCMP_SYS(connect), SCMP_SYS(bind), SCMP_SYS(listen), SCMP_SYS(execve),
-                           SCMP_SYS(execveat), SCMP_SYS(ptrace), SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev),
-                           SCMP_SYS(kill), SCMP_SYS(tkill), SCMP_SYS(fork), SCMP_SYS(vfork), SCMP_SYS(clone3),
-                           SCMP_SYS(chroot), SCMP_SYS(mount), SCMP_SYS(umount2), SCMP_SYS(unshare), SCMP_SYS(setns),
-                           SCMP_SYS(bpf), SCMP_SYS(keyctl), SCMP_SYS(add_key), SCMP_SYS(request_key),
-                           SCMP_SYS(perf_event_open), SCMP_SYS(userfaultfd), SCMP_SYS(io_uring_setup)})
-        filter.add(SCMP_ACT_ERRNO(EPERM), call);
+    constexpr std::uint32_t deny = SCMP_ACT_ERRNO(EPERM);
+    for (const int call : {
+             SCMP_SYS(socket), SCMP_SYS(socketpair), SCMP_SYS(connect), SCMP_SYS(bind), SCMP_SYS(listen),  // network
+             SCMP_SYS(execve), SCMP_SYS(execveat), SCMP_SYS(fork), SCMP_SYS(vfork), SCMP_SYS(clone), SCMP_SYS(clone3),
+             SCMP_SYS(ptrace), SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev), SCMP_SYS(kcmp),  // other processes
+             SCMP_SYS(kill), SCMP_SYS(tkill), SCMP_SYS(rt_sigqueueinfo), SCMP_SYS(rt_tgsigqueueinfo),
+             SCMP_SYS(pidfd_open), SCMP_SYS(pidfd_getfd), SCMP_SYS(pidfd_send_signal),
+             SCMP_SYS(chroot), SCMP_SYS(pivot_root), SCMP_SYS(mount), SCMP_SYS(umount2), SCMP_SYS(open_tree),  // ways out
+             SCMP_SYS(move_mount), SCMP_SYS(fsopen), SCMP_SYS(fsconfig), SCMP_SYS(fsmount), SCMP_SYS(fspick),
+             SCMP_SYS(mount_setattr), SCMP_SYS(open_by_handle_at), SCMP_SYS(unshare), SCMP_SYS(setns),
+             SCMP_SYS(mknod), SCMP_SYS(mknodat),
+             SCMP_SYS(bpf), SCMP_SYS(keyctl), SCMP_SYS(add_key), SCMP_SYS(request_key), SCMP_SYS(perf_event_open),  // the kernel
+             SCMP_SYS(userfaultfd), SCMP_SYS(io_uring_setup), SCMP_SYS(io_uring_enter), SCMP_SYS(io_uring_register)})
+        filter.add(deny, call);
+    filter.add_unless(deny, SCMP_SYS(tgkill), 0, static_cast<std::uint64_t>(getpid()));  // abort() of its own is fine
+    // Words put into the terminal of whoever started the daemon. The kernel looks at 32 bits of the request alone.
+    for (const unsigned request : {TIOCSTI, TIOCLINUX}) filter.add_low_half(deny, SCMP_SYS(ioctl), 1, request);
     return filter.load("gatekeeper");
 }
 
