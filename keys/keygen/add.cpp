@@ -1,20 +1,16 @@
-#include <filesystem>
-
-#include <unistd.h>
+#include <cstdio>
 
 #include "common/files.hpp"
 #include "common/json.hpp"
 #include "common/log.hpp"
-#include "keys/key_file.hpp"
 #include "keys/keygen/commands.hpp"
 #include "keys/keygen/door_folder.hpp"
+#include "keys/keygen/door_lock.hpp"
+#include "keys/keygen/hand_out.hpp"
 #include "keys/keygen/output.hpp"
 
 namespace oneknock::keygen {
 namespace {
-
-namespace fs = std::filesystem;
-constexpr std::string_view standard_output = "-";
 
 Result<void> check_services(const Add& command, const DoorFolder& folder, const Door& door) {
     for (const std::string& service : command.allow)
@@ -25,18 +21,10 @@ Result<void> check_services(const Add& command, const DoorFolder& folder, const 
 }
 
 // Before anything is written; create_private_file makes sure again.
-Result<void> check_targets(const Add& command, const DoorFolder& folder) {
-    if (is_taken(folder.client(command.client)))
-        return fail(Exit::cannot_create, folder.client(command.client) + ": the door has this client already; choose " +
-                                             "another name, or remove the file first to give the name a new key");
-    if (command.output == standard_output) return {};
-    if (is_taken(command.output))
-        return fail(Exit::cannot_create, command.output + ": exists already and is left as it is; choose another name");
-    std::error_code error;
-    if (fs::equivalent(folder_of(command.output), folder.clients(), error))
-        return fail(Exit::usage, command.output + ": the key file goes to the client; " + folder.clients() +
-                                     " holds the server's files, so choose another folder");
-    return {};
+Result<void> check_client_is_new(const Add& command, const DoorFolder& folder) {
+    if (!is_taken(folder.client(command.client))) return {};
+    return fail(Exit::cannot_create, folder.client(command.client) + ": the door has this client already; `rotate` " +
+                                         "gives it a new key, or choose another name");
 }
 
 Client make_client(const Add& command, UnixTime now) {
@@ -50,24 +38,23 @@ Client make_client(const Add& command, UnixTime now) {
     return client;
 }
 
-// Takes the door's newest secret and the client's.
-KeyFile make_key_file(const Door& door, const Client& client, UnixTime now) {
-    const Generation& newest = door.generations.back();
-    const Generation& own = client.generations.back();
-    KeyFile key;
-    key.door = {door.name, door.address, door.id, door.span, newest.secret.copy(), newest.number};
-    key.client = {client.name, own.secret.copy(), own.number, client.source, client.max_duration};
-    for (const std::string& service : client.allow) key.services.emplace(service, door.services.at(service));
-    key.created = now;
-    key.expires = client.expires;
-    return key;
+Result<void> write_client_and_key(const Add& command, const DoorFolder& folder, const Client& client,
+                                  const KeyFile& key) {
+    const std::string path = folder.client(client.name);
+    const auto make = [&] { return create_private_file(path, client_text(client).bytes()); };
+    const auto take_back = [&]() -> Result<void> {
+        if (std::remove(path.c_str()) == 0) return {};
+        return tl::unexpected(system_error("remove", path));
+    };
+    return hand_out(command.output, key_file_text(key), {make, take_back});
 }
 
-Result<void> write_key(const std::string& output, const SecretBytes& text, Undo& undo) {
-    if (output != standard_output)
-        return create_private_file(output, text.bytes()).map([&] { undo.made(output); });
-    if (isatty(STDOUT_FILENO) != 0) log::warning("the lines that follow hold a secret; clear the screen when done");
-    return write_standard_output(text.bytes());
+// Of an earlier run that was killed.
+std::optional<Client> half_added(const Add& command, const DoorFolder& folder, const Door& door) {
+    auto client = folder.read_client(command.client);
+    if (!client || !check_client(*client, door, folder.client(command.client))) return std::nullopt;
+    if (!is_half_handed_out(command.output, door, *client)) return std::nullopt;
+    return std::move(*client);
 }
 
 void report(const Add& command) {
@@ -89,24 +76,20 @@ Result<void> run(const Add& command) {
     const UnixTime now = read_clocks().wall;
     if (command.expires && *command.expires <= now)
         return fail(Exit::usage, "--expires: " + time_text(*command.expires) + " has passed already");
+    const auto lock = lock_door(folder);
+    if (!lock) return tl::unexpected(lock.error());
     const auto door = folder.read_door();
     if (!door) return tl::unexpected(door.error());
     if (const auto paths = client_paths(folder.clients()); !paths) return tl::unexpected(paths.error());
-    if (auto checked = check_services(command, folder, *door); !checked) return checked;
-    if (auto checked = check_targets(command, folder); !checked) return checked;
-
-    const Client client = make_client(command, now);
-    Undo undo;
-    if (auto written = write_key(command.output, key_file_text(make_key_file(*door, client, now)), undo); !written)
-        return written;
-    auto committed = create_private_file(folder.client(client.name), client_text(client).bytes());
-    if (!committed) {
-        if (command.output == standard_output) committed.error().message += "; the key printed is void";
-        return committed;
+    if (const auto client = half_added(command, folder, *door)) {
+        log::info("an earlier run has added " + command.client + ", but was stopped before it named the key file");
+        return finish_handing_out(command.output, make_key_file(*door, *client, now));
     }
-    undo.keep();
-    report(command);
-    return {};
+    if (auto checked = check_services(command, folder, *door); !checked) return checked;
+    if (auto checked = check_client_is_new(command, folder); !checked) return checked;
+    if (auto checked = check_output(command.output, folder); !checked) return checked;
+    const Client client = make_client(command, now);
+    return write_client_and_key(command, folder, client, make_key_file(*door, client, now)).map([&] { report(command); });
 }
 
 }  // namespace oneknock::keygen

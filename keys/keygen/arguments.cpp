@@ -8,6 +8,7 @@
 #include "keys/fields.hpp"
 #include "keys/keyring.hpp"
 #include "keys/names.hpp"
+#include "keys/rotation.hpp"
 
 namespace oneknock::keygen {
 namespace {
@@ -112,6 +113,13 @@ Result<Seconds> max_duration_argument(const std::string& text) {
         return refuse(text, "is not a duration like 90s, 5m or 2h, from 1s to " +
                                 duration_text(fields::longest_duration));
     return *duration;
+}
+
+Result<Seconds> overlap_argument(const std::string& text) {
+    const auto overlap = parse_seconds(text);
+    if (!overlap || *overlap > longest_overlap)
+        return refuse(text, "is not a duration like 7d, 12h or 0s, at most " + duration_text(longest_overlap));
+    return *overlap;
 }
 
 Result<std::optional<UnixTime>> date_argument(const std::string& text) {

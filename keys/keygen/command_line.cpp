@@ -61,6 +61,20 @@ void declare(CLI::App& app, Add& add) {
         ->required();
 }
 
+void declare(CLI::App& app, Rotate& rotate) {
+    add_folder(app, rotate.folder);
+    CLI::App& either = *app.add_option_group("either");
+    add_value(either, "CLIENT", rotate.client, name_argument, "", "The client's name");
+    either.add_flag("--door", rotate.door, "The door's secret instead, with new key files for all clients");
+    either.require_option(1);
+    add_value(app, "--overlap", rotate.overlap, overlap_argument, "TIME",
+              "How long the old key works on at most (default: 7d)");
+    add_value(app, "-o,--output", rotate.output, path_argument, "FILE",
+              "The new key file, - is standard output; with --door a new folder for the key files")
+        ->required();
+    app.add_flag("--force", rotate.force, "With --door, in the middle of a rotation: end the oldest secret at once");
+}
+
 void declare(CLI::App& app, List& list) {
     add_folder(app, list.folder);
     app.add_flag("--json", list.json, "Print JSON instead of a table");
@@ -84,7 +98,7 @@ Exit refuse(const CLI::App& app, const CLI::ParseError& error) {
     const auto chosen = app.get_subcommands();
     const std::string word = chosen.empty() ? "" : chosen.front()->get_name() + " ";
     log::error(error.what());
-    if (word.empty()) log::info("the commands are init, add, list and revoke; their options come behind them");
+    if (word.empty()) log::info("the commands are init, add, rotate, list and revoke; their options come behind them");
     log::info("see: oneknock-keygen " + word + "--help");
     return Exit::usage;
 }
@@ -98,10 +112,12 @@ CommandLine parse_command_line(int argc, char** argv) {
     CommandLine result;
     Init init;
     Add add;
+    Rotate rotate;
     List list;
     Revoke revoke;
     add_command(app, result.command, init, "init", "Make a new door");
     add_command(app, result.command, add, "add", "Add a client and write its key file");
+    add_command(app, result.command, rotate, "rotate", "Give a client, or the door, a new key");
     add_command(app, result.command, list, "list", "List the clients; never shows a secret");
     add_command(app, result.command, revoke, "revoke", "Close the door to a client for good");
     try {

@@ -12,6 +12,7 @@
 #include "common/port_span.hpp"
 #include "common/result.hpp"
 #include "keys/daemon_config.hpp"
+#include "keys/rotation.hpp"
 #include "keys/source_policy.hpp"
 
 namespace oneknock::keygen {
@@ -39,6 +40,16 @@ struct Add {
     std::string output;  // "-" is standard output
 };
 
+// The next generation of a client's key or, for all clients, of the door's secret.
+struct Rotate {
+    std::string folder;
+    std::string client;
+    bool door = false;  // instead of a client
+    Seconds overlap = default_overlap;
+    bool force = false;  // the door: end old generations at once where there would be more than a daemon reads
+    std::string output;  // a client's key file, "-" is standard output; the door: a new folder of key files
+};
+
 struct List {
     std::string folder;
     bool json = false;
@@ -49,11 +60,12 @@ struct Revoke {
     std::string client;
 };
 
-using Command = std::variant<Init, Add, List, Revoke>;
+using Command = std::variant<Init, Add, Rotate, List, Revoke>;
 
 // Each does all of its work or none of it, and tells on standard error what it did.
 [[nodiscard]] Result<void> run(const Init& command);
 [[nodiscard]] Result<void> run(const Add& command);
+[[nodiscard]] Result<void> run(const Rotate& command);
 [[nodiscard]] Result<void> run(const List& command);
 [[nodiscard]] Result<void> run(const Revoke& command);
 

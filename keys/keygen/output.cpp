@@ -15,10 +15,27 @@
 namespace oneknock::keygen {
 namespace {
 
-Result<void> sync_folder(const std::string& folder) {
-    const Descriptor fd(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!fd || fsync(fd.get()) != 0) return tl::unexpected(system_error("sync", folder, Exit::cannot_create));
-    return {};
+namespace fs = std::filesystem;
+
+bool write_all(int fd, ByteSpan content) {
+    while (!content.empty()) {
+        const auto wrote = write(fd, content.data(), content.size());
+        if (wrote < 0 && errno == EINTR) continue;
+        if (wrote < 0) return false;
+        content = content.subspan(static_cast<std::size_t>(wrote));
+    }
+    return true;
+}
+
+// Not all file systems know how to rename without overwriting.
+bool rename_to_free_name(const std::string& from, const std::string& to) {
+    if (renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return true;
+    if (errno != EINVAL && errno != ENOSYS) return false;
+    if (is_taken(to)) {
+        errno = EEXIST;
+        return false;
+    }
+    return rename(from.c_str(), to.c_str()) == 0;
 }
 
 // A hidden name that does not look like a client's file to the daemon.
@@ -31,7 +48,7 @@ std::string temporary_name(const std::string& folder) {
 }  // namespace
 
 std::string folder_of(const std::string& path) {
-    const auto parent = std::filesystem::path(path).parent_path();
+    const auto parent = fs::path(path).parent_path();
     return parent.empty() ? "." : parent.string();
 }
 
@@ -58,13 +75,35 @@ Result<void> replace_file(const std::string& path, ByteSpan content, mode_t mode
     return sync_folder(folder);
 }
 
+Result<void> write_new_file(const std::string& path, ByteSpan content) {
+    const Descriptor fd(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+    if (!fd || !write_all(fd.get(), content) || fsync(fd.get()) != 0)
+        return tl::unexpected(system_error("write", path, Exit::cannot_create));
+    return {};
+}
+
+Result<void> give_name(const std::string& from, const std::string& to) {
+    if (!rename_to_free_name(from, to)) return tl::unexpected(system_error("create", to, Exit::cannot_create));
+    return sync_folder(folder_of(to));
+}
+
+Result<void> sync_folder(const std::string& folder) {
+    const Descriptor fd(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!fd || fsync(fd.get()) != 0) return tl::unexpected(system_error("sync", folder, Exit::cannot_create));
+    return {};
+}
+
+void remove_leftovers(const std::string& folder) {
+    std::vector<fs::path> leftovers;
+    std::error_code error;
+    for (fs::directory_iterator at(folder, error), end; !error && at != end; at.increment(error))
+        if (at->path().filename().string().starts_with(".oneknock-")) leftovers.push_back(at->path());
+    for (const fs::path& path : leftovers) std::remove(path.c_str());
+}
+
 Result<void> write_standard_output(ByteSpan content) {
-    while (!content.empty()) {
-        const auto wrote = write(STDOUT_FILENO, content.data(), content.size());
-        if (wrote < 0 && errno == EINTR) continue;
-        if (wrote < 0) return tl::unexpected(system_error("write", "standard output", Exit::cannot_create));
-        content = content.subspan(static_cast<std::size_t>(wrote));
-    }
+    if (!write_all(STDOUT_FILENO, content))
+        return tl::unexpected(system_error("write", "standard output", Exit::cannot_create));
     return {};
 }
 

@@ -23,6 +23,19 @@ namespace oneknock::keygen {
 // Puts `content` in the place of `path`, durably and in one step: a reader sees the old file or the new one.
 [[nodiscard]] Result<void> replace_file(const std::string& path, ByteSpan content, mode_t mode);
 
+// Mode 0600, under this very name: whatever stops it leaves a part of a file, but never one of another name. Refuses an
+// existing one. Durable once its folder is synced.
+[[nodiscard]] Result<void> write_new_file(const std::string& path, ByteSpan content);
+
+// Renames a file or a folder, durably and in one step. Refuses an existing `to`.
+[[nodiscard]] Result<void> give_name(const std::string& from, const std::string& to);
+
+// Makes names in the folder durable.
+[[nodiscard]] Result<void> sync_folder(const std::string& folder);
+
+// The hidden files that create_private_file and replace_file leave in a folder when they are killed.
+void remove_leftovers(const std::string& folder);
+
 [[nodiscard]] Result<void> write_standard_output(ByteSpan content);
 
 // What a command has made so far. It goes away again unless the command gets to keep().

@@ -1,12 +1,15 @@
 #include "common/log.hpp"
 #include "keys/keygen/commands.hpp"
 #include "keys/keygen/door_folder.hpp"
+#include "keys/keygen/door_lock.hpp"
 #include "keys/keygen/output.hpp"
 
 namespace oneknock::keygen {
 
 Result<void> run(const Revoke& command) {
     const DoorFolder folder(command.folder);
+    const auto lock = lock_door(folder);
+    if (!lock) return tl::unexpected(lock.error());
     auto client = folder.read_client(command.client);
     if (!client) return tl::unexpected(client.error());
     if (client->revoked) {

@@ -1,0 +1,87 @@
+#include "keys/keygen/hand_out.hpp"
+
+#include <cstdio>
+#include <filesystem>
+
+#include <unistd.h>
+
+#include "common/files.hpp"
+#include "common/log.hpp"
+#include "keys/keygen/output.hpp"
+
+namespace oneknock::keygen {
+namespace {
+
+namespace fs = std::filesystem;
+
+Result<void> print(const SecretBytes& text) {
+    if (isatty(STDOUT_FILENO) != 0) log::warning("the lines that follow hold a secret; clear the screen when done");
+    return write_standard_output(text.bytes());
+}
+
+}  // namespace
+
+std::string partial_path(const std::string& path) { return path + ".oneknock-partial"; }
+
+KeyFile make_key_file(const Door& door, const Client& client, UnixTime now) {
+    const Generation& newest = door.generations.back();
+    const Generation& own = client.generations.back();
+    KeyFile key;
+    key.door = {door.name, door.address, door.id, door.span, newest.secret.copy(), newest.number};
+    key.client = {client.name, own.secret.copy(), own.number, client.source, client.max_duration};
+    for (const std::string& service : client.allow) key.services.emplace(service, door.services.at(service));
+    key.created = now;
+    key.expires = client.expires;
+    return key;
+}
+
+Result<void> check_output(const std::string& path, const DoorFolder& folder) {
+    if (path == standard_output) return {};
+    if (is_taken(path))
+        return fail(Exit::cannot_create, path + ": exists already and is left as it is; choose another name");
+    std::error_code error;
+    if (fs::equivalent(folder_of(path), folder.clients(), error))
+        return fail(Exit::usage, path + ": a key file goes to the client; " + folder.clients() +
+                                     " holds the server's files, so choose another folder");
+    return {};
+}
+
+Result<void> change_and_publish(const Change& change, const std::function<Result<void>()>& publish) {
+    if (auto made = change.make(); !made) return made;
+    auto published = publish();
+    if (published) return published;
+    if (const auto back = change.take_back(); !back)
+        published.error().message += "; and this could not be taken back: " + back.error().message;
+    return published;
+}
+
+Result<void> hand_out(const std::string& output, const SecretBytes& text, const Change& change) {
+    if (output == standard_output) return change_and_publish(change, [&] { return print(text); });
+    const std::string partial = partial_path(output);
+    std::remove(partial.c_str());  // of a command that was killed before its change was made
+    Undo undo;
+    undo.made(partial);
+    if (auto staged = write_new_file(partial, text.bytes()); !staged) return staged;
+    if (auto synced = sync_folder(folder_of(partial)); !synced) return synced;
+    const auto done = change_and_publish(change, [&] { return give_name(partial, output); });
+    if (done) undo.keep();
+    return done;
+}
+
+bool is_half_handed_out(const std::string& path, const Door& door, const Client& client) {
+    if (path == standard_output || is_taken(path)) return false;
+    const auto key = read_key_file(partial_path(path));
+    return key && key->door.id == door.id && key->client.name == client.name &&
+           key->client.secret.equals(client.generations.back().secret);
+}
+
+Result<void> finish_handing_out(const std::string& path, const KeyFile& key) {
+    const std::string partial = partial_path(path);
+    const auto found = read_key_file(partial);
+    if (!found) return tl::unexpected(found.error());
+    if (!found->door.secret.equals(key.door.secret))
+        if (auto written = replace_file(partial, key_file_text(key).bytes(), 0600); !written) return written;
+    return give_name(partial, path);
+}
+
+}  // namespace oneknock::keygen

@@ -1,0 +1,44 @@
+// A new key on its way to the client, in step with the door's own files.
+//
+// Its file lies complete under PATH.oneknock-partial until the door knows the key, and then gets its name in one step. So a file
+// under its own name always holds a key that works. A command that was killed in between is completed by giving it
+// again: it finds the key of that file in the door's.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "common/result.hpp"
+#include "keys/key_file.hpp"
+#include "keys/keygen/door_folder.hpp"
+
+namespace oneknock::keygen {
+
+inline constexpr std::string_view standard_output = "-";
+
+[[nodiscard]] std::string partial_path(const std::string& path);
+
+// The door's newest secret and the client's.
+[[nodiscard]] KeyFile make_key_file(const Door& door, const Client& client, UnixTime now);
+
+// Refuses a name that is taken, and the server's own folder. Creating makes sure again.
+[[nodiscard]] Result<void> check_output(const std::string& path, const DoorFolder& folder);
+
+// How the door's files take the key in, and how that is taken back where the key cannot be handed out.
+struct Change {
+    std::function<Result<void>()> make;
+    std::function<Result<void>()> take_back;
+};
+// All of it or nothing: the change, and the text in the file `output` or on standard output.
+[[nodiscard]] Result<void> hand_out(const std::string& output, const SecretBytes& text, const Change& change);
+
+// Makes the change; where `publish` then fails, takes it back.
+[[nodiscard]] Result<void> change_and_publish(const Change& change, const std::function<Result<void>()>& publish);
+
+// Whether the file under its partial name holds the client's newest key: all but the last step was done.
+[[nodiscard]] bool is_half_handed_out(const std::string& path, const Door& door, const Client& client);
+
+// The last step. The file is written anew where the door's secret has changed since.
+[[nodiscard]] Result<void> finish_handing_out(const std::string& path, const KeyFile& key);
+
+}  // namespace oneknock::keygen

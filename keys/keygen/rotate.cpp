@@ -1,0 +1,75 @@
+#include "common/files.hpp"
+#include "common/log.hpp"
+#include "keys/keygen/commands.hpp"
+#include "keys/keygen/door_folder.hpp"
+#include "keys/keygen/door_lock.hpp"
+#include "keys/keygen/hand_out.hpp"
+#include "keys/keygen/output.hpp"
+#include "keys/keygen/rotate_door.hpp"
+#include "keys/rotation.hpp"
+
+namespace oneknock::keygen {
+namespace {
+
+Result<Client> read_client(const DoorFolder& folder, const Door& door, const std::string& name) {
+    auto client = folder.read_client(name);
+    if (!client) return client;
+    if (auto checked = check_client(*client, door, folder.client(name)); !checked)
+        return tl::unexpected(checked.error());
+    return client;
+}
+
+// A new key for a client who is kept out would be handed out in vain.
+Result<void> check_is_let_in(const Client& client, const std::string& path, UnixTime now) {
+    if (client.revoked)
+        return fail(Exit::data, path + ": " + client.name + " is revoked; to let it in again, set \"revoked\" to false");
+    if (client.expires && *client.expires < now)
+        return fail(Exit::data, path + ": " + client.name + " has expired; set \"expires\" to a later time or to null");
+    return {};
+}
+
+void report(const Rotate& command, const Client& client) {
+    log::info("rotated " + client.name + ": generation " + std::to_string(client.generations.back().number) +
+              " is in force at once");
+    for (const Generation& generation : client.generations)
+        if (generation.not_after)
+            log::info("generation " + std::to_string(generation.number) + " works until " +
+                      time_text(*generation.not_after) + "; the daemon ends it earlier once the new one is in use");
+    if (command.output != standard_output)
+        log::info("next: copy " + command.output + " to the client, where `oneknock import` takes it in; then remove " +
+                  "it here");
+}
+
+Result<void> rotate_client(const Rotate& command, const DoorFolder& folder, const Door& door) {
+    const std::string path = folder.client(command.client);
+    const UnixTime now = read_clocks().wall;
+    auto client = read_client(folder, door, command.client);
+    if (!client) return tl::unexpected(client.error());
+    if (is_half_handed_out(command.output, door, *client)) {
+        log::info("an earlier run has rotated " + client->name + ", but was stopped before it named the key file");
+        return finish_handing_out(command.output, make_key_file(door, *client, now)).map([&] { report(command, *client); });
+    }
+    const auto old_text = read_private_file(path);
+    if (!old_text) return tl::unexpected(old_text.error());
+    if (auto checked = check_is_let_in(*client, path, now); !checked) return checked;
+    if (auto checked = check_output(command.output, folder); !checked) return checked;
+    if (auto added = add_generation(client->generations, Secret32::random(), now, command.overlap); !added) return added;
+    const auto replace = [&path](const SecretBytes& text) { return replace_file(path, text.bytes(), 0600); };
+    const Change change{[&] { return replace(client_text(*client)); }, [&] { return replace(*old_text); }};
+    return hand_out(command.output, key_file_text(make_key_file(door, *client, now)), change)
+        .map([&] { report(command, *client); });
+}
+
+}  // namespace
+
+Result<void> run(const Rotate& command) {
+    const DoorFolder folder(command.folder);
+    const auto lock = lock_door(folder);
+    if (!lock) return tl::unexpected(lock.error());
+    if (command.door) return rotate_door(command, folder);
+    const auto door = folder.read_door();
+    if (!door) return tl::unexpected(door.error());
+    return rotate_client(command, folder, *door);
+}
+
+}  // namespace oneknock::keygen

@@ -1,0 +1,132 @@
+#include "keys/keygen/rotate_door.hpp"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "common/files.hpp"
+#include "common/log.hpp"
+#include "keys/keygen/hand_out.hpp"
+#include "keys/keygen/output.hpp"
+#include "keys/rotation.hpp"
+
+namespace oneknock::keygen {
+namespace {
+
+namespace fs = std::filesystem;
+
+Result<void> check_folder_is_new(const Rotate& command, const DoorFolder& folder) {
+    if (command.output == standard_output)
+        return fail(Exit::usage, "--door makes a key file for every client: give -o a new folder's name");
+    return check_output(command.output, folder);
+}
+
+std::string number_of(const Generation& generation) { return std::to_string(generation.number); }
+
+// A third secret in force would have no place in the daemon.
+Result<void> limit_generations(const Rotate& command, std::vector<Generation>& generations, UnixTime now) {
+    const std::size_t most = most_door_generations;
+    std::erase_if(generations, [now](const Generation& g) { return g.not_after && *g.not_after <= now; });
+    if (generations.size() <= most) return {};
+    if (!command.force)
+        return fail(Exit::data, "the door's secret is being rotated already: generation " + number_of(generations[0]) +
+                                    " is in force until " + time_text(*generations[0].not_after) +
+                                    ". Wait until then; or, if `list` shows that all clients have moved to a newer " +
+                                    "one, end it now with --force");
+    while (generations.size() > most) {
+        log::warning("generation " + number_of(generations[0]) + " of the door's secret ends now: a client that has " +
+                     "none of the newer ones is locked out until it gets its new key file");
+        generations.erase(generations.begin());
+    }
+    return {};
+}
+
+bool is_let_in(const Client& client, UnixTime now) {
+    return !client.revoked && (!client.expires || now <= *client.expires);
+}
+
+std::string name_in(const std::string& folder, const Client& client) { return folder + "/" + client.name + ".json"; }
+
+// A key file of an earlier run that is good as it is.
+bool is_current(const std::string& path, const Door& door, const Client& client) {
+    const auto key = read_key_file(path);
+    return key && key->door.secret.equals(door.generations.back().secret) && key->client.name == client.name &&
+           key->client.secret.equals(client.generations.back().secret);
+}
+
+// Whether the folder holds the door's newest secret: an earlier run has done all but the last step.
+bool is_half_done(const std::string& partial, const Door& door) {
+    const auto paths = client_paths(partial);
+    return paths && std::ranges::any_of(*paths, [&](const std::string& path) {
+        const auto key = read_key_file(path);
+        return key && key->door.id == door.id && key->door.secret.equals(door.generations.back().secret);
+    });
+}
+
+// Fills the folder with a key file for every client and nothing else; those that are current already stay.
+Result<void> fill_folder(const std::string& partial, const Keyring& keyring, UnixTime now) {
+    if (!is_taken(partial))
+        if (auto made = make_private_folder(partial); !made) return made;
+    remove_leftovers(partial);
+    for (const Client& client : keyring.clients) {
+        const std::string path = name_in(partial, client);
+        if (!is_let_in(client, now) || is_current(path, keyring.door, client)) continue;
+        const auto text = key_file_text(make_key_file(keyring.door, client, now));
+        if (auto written = replace_file(path, text.bytes(), 0600); !written) return written;
+    }
+    const auto paths = client_paths(partial);
+    if (!paths) return tl::unexpected(paths.error());
+    for (const std::string& path : *paths) {
+        const auto is_its_name = [&](const Client& client) { return name_in(partial, client) == path; };
+        const auto client = std::ranges::find_if(keyring.clients, is_its_name);
+        if (client == keyring.clients.end() || !is_let_in(*client, now)) std::remove(path.c_str());
+    }
+    return sync_folder(partial);
+}
+
+void report(const Rotate& command, const Keyring& keyring, UnixTime now) {
+    const auto& generations = keyring.door.generations;
+    const auto count = std::ranges::count_if(keyring.clients, [now](const Client& c) { return is_let_in(c, now); });
+    log::info("rotated the door's secret: generation " + number_of(generations.back()) + " is in force at once");
+    for (const Generation& generation : generations)
+        if (generation.not_after)
+            log::info("generation " + number_of(generation) + " works until " + time_text(*generation.not_after) +
+                      "; the daemon ends it earlier once all clients use the new one");
+    log::info("next: bring each of the " + std::to_string(count) + " files in " + command.output +
+              " to its client, where `oneknock import` takes it in; then remove them here");
+}
+
+Result<void> change_door(const Rotate& command, const DoorFolder& folder, const Keyring& keyring, UnixTime now) {
+    const std::string partial = partial_path(command.output);
+    const auto old_text = read_private_file(folder.door());
+    if (!old_text) return tl::unexpected(old_text.error());
+    const auto replace = [&](const SecretBytes& text) { return replace_file(folder.door(), text.bytes(), 0600); };
+    const Change change{[&] { return replace(door_text(keyring.door)); }, [&] { return replace(*old_text); }};
+    auto done = fill_folder(partial, keyring, now).and_then([&] {
+        return change_and_publish(change, [&] { return give_name(partial, command.output); });
+    });
+    std::error_code ignored;
+    if (!done) fs::remove_all(partial, ignored);
+    return done;
+}
+
+}  // namespace
+
+Result<void> rotate_door(const Rotate& command, const DoorFolder& folder) {
+    const UnixTime now = read_clocks().wall;
+    if (auto checked = check_folder_is_new(command, folder); !checked) return checked;
+    auto keyring = load_keyring(folder.door(), folder.clients());
+    if (!keyring) return tl::unexpected(keyring.error());
+    const auto tell = [&] { report(command, *keyring, now); };
+    const std::string partial = partial_path(command.output);
+    if (is_half_done(partial, keyring->door)) {
+        log::info("an earlier run has rotated the door's secret, but was stopped before it named the folder");
+        return fill_folder(partial, *keyring, now).and_then([&] { return give_name(partial, command.output); }).map(tell);
+    }
+    auto& generations = keyring->door.generations;
+    return add_generation(generations, Secret32::random(), now, command.overlap)
+        .and_then([&] { return limit_generations(command, generations, now); })
+        .and_then([&] { return change_door(command, folder, *keyring, now); })
+        .map(tell);
+}
+
+}  // namespace oneknock::keygen
