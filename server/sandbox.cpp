@@ -213,7 +213,8 @@ Result<void> deny_network_and_programs() {
         filter.add(deny, call);
     filter.add_unless(deny, SCMP_SYS(tgkill), 0, static_cast<std::uint64_t>(getpid()));  // abort() of its own is fine
     // Words put into the terminal of whoever started the daemon. The kernel looks at 32 bits of the request alone.
-    for (const unsigned request : {TIOCSTI, TIOCLINUX}) filter.add_low_half(deny, SCMP_SYS(ioctl), 1, request);
+    for (const std::uint64_t request : {std::uint64_t{TIOCSTI}, std::uint64_t{TIOCLINUX}})
+        filter.add_low_half(deny, SCMP_SYS(ioctl), 1, request);
     return filter.load("gatekeeper");
 }
 
