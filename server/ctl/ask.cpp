@@ -13,7 +13,12 @@
 namespace oneknock {
 namespace {
 
+constexpr timeval patience{5, 0};
+
 Error no_daemon(const std::string& socket) {
+    if (errno == EAGAIN)
+        return {Exit::unavailable, "the daemon on " + socket + " did not answer within " + std::to_string(patience.tv_sec) +
+                                       " seconds; it may be busy, see its log"};
     if (errno == EACCES || errno == EPERM)
         return {Exit::permission, "may not ask on " + socket + ": run as root, or as a member of the socket's group"};
     return {Exit::unavailable, "no daemon answers on " + socket + " (" + std::strerror(errno) +
@@ -28,8 +33,8 @@ Result<std::string> ask(const std::string& socket, const std::string& question) 
     if (socket.size() >= sizeof address.sun_path) return fail(Exit::usage, "the socket's path is too long: " + socket);
     std::memcpy(address.sun_path, socket.c_str(), socket.size());
     const Descriptor fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    const timeval patience{5, 0};
-    setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    for (const int limit : {SO_RCVTIMEO, SO_SNDTIMEO})  // connecting counts as sending
+        setsockopt(fd.get(), SOL_SOCKET, limit, &patience, sizeof patience);
     if (connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) return tl::unexpected(no_daemon(socket));
     const std::string line = question + "\n";
     if (send(fd.get(), line.data(), line.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(line.size()))

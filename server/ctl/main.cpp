@@ -1,5 +1,6 @@
 // oneknockctl: asks the running daemon.
 #include <cstdio>
+#include <exception>
 #include <string>
 
 #include <CLI/CLI.hpp>
@@ -54,16 +55,28 @@ std::string shown(const Options& options, const std::string& answer) {
     return options.question == "confirm" ? "confirmed: the guard stays\n" : "done\n";
 }
 
+// What to print, or why not.
+Result<std::string> ask_and_show(const Options& options) {
+    const auto answer = ask(options.socket, options.question);
+    if (!answer) return answer;
+    try {
+        const std::string refusal = refusal_in(*answer);
+        if (!refusal.empty()) return fail(Exit::data, refusal);
+        return shown(options, *answer);
+    } catch (const std::exception&) {
+        return fail(Exit::data, unreadable_answer);
+    }
+}
+
 Exit run(const Options& options) {
     do {
-        const auto answer = ask(options.socket, options.question);
-        const Error problem = answer ? Error{Exit::data, refusal_in(*answer)} : answer.error();
-        if (!problem.message.empty()) {
-            log::error(problem.message);
-            return problem.exit;
+        const auto text = ask_and_show(options);
+        if (!text) {
+            log::error(text.error().message);
+            return text.error().exit;
         }
         if (options.watch && isatty(STDOUT_FILENO) != 0) std::fputs("\033[H\033[2J", stdout);
-        std::fputs(shown(options, *answer).c_str(), stdout);
+        std::fputs(text->c_str(), stdout);
         std::fflush(stdout);
         if (options.watch) sleep(1);
     } while (options.watch);

@@ -25,13 +25,13 @@ long long number(const Json& json, const char* name) { return json.value(name, 0
 
 std::string refusal_in(const std::string& json) {
     const Json answer = Json::parse(json, nullptr, false);
-    if (!answer.is_object()) return "the daemon's answer cannot be read; are oneknockctl and oneknockd of one version?";
+    if (!answer.is_object()) return unreadable_answer;
     return answer.value("error", "");
 }
 
 std::string status_table(const std::string& json) {
     const Json s = Json::parse(json);
-    const Json& capture = s["capture"];
+    const Json& capture = s.at("capture");
     std::string text;
     print(text, "door      %s, up %lld s, %lld clients\n", s.value("door", "").c_str(), number(s, "uptime_s"), number(s, "clients"));
     print(text, "capture   %lld packets, %lld symbols, %lld dropped by the kernel\n", number(capture, "packets"),
@@ -39,9 +39,9 @@ std::string status_table(const std::string& json) {
     print(text, "grants    %lld live\n", number(s, "grants"));
     print(text, "accepted  %lld\n", number(s, "accepted"));
     long long refused = 0;
-    for (const auto& [reason, count] : s["refused"].items()) refused += count.get<long long>();
+    for (const auto& [reason, count] : s.at("refused").items()) refused += count.get<long long>();
     print(text, "refused   %lld\n", refused);
-    for (const auto& [reason, count] : s["refused"].items())
+    for (const auto& [reason, count] : s.at("refused").items())
         if (count != 0) print(text, "  %-20s %lld\n", reason.c_str(), count.get<long long>());
     return text;
 }
@@ -55,12 +55,12 @@ std::string status_prometheus(const std::string& json) {
     metric("oneknock_uptime_seconds", "gauge", "Time since the daemon was ready.", number(s, "uptime_s"));
     metric("oneknock_clients", "gauge", "Clients in force.", number(s, "clients"));
     metric("oneknock_grants", "gauge", "Live grants.", number(s, "grants"));
-    metric("oneknock_capture_packets_total", "counter", "Packets that passed the kernel's filter.", number(s["capture"], "packets"));
-    metric("oneknock_capture_symbols_total", "counter", "Packets on a port of a live codebook.", number(s["capture"], "symbols"));
-    metric("oneknock_capture_dropped_total", "counter", "Packets the kernel had no room for.", number(s["capture"], "dropped"));
+    metric("oneknock_capture_packets_total", "counter", "Packets that passed the kernel's filter.", number(s.at("capture"), "packets"));
+    metric("oneknock_capture_symbols_total", "counter", "Packets on a port of a live codebook.", number(s.at("capture"), "symbols"));
+    metric("oneknock_capture_dropped_total", "counter", "Packets the kernel had no room for.", number(s.at("capture"), "dropped"));
     metric("oneknock_accepted_total", "counter", "Knocks accepted.", number(s, "accepted"));
     print(text, "# HELP oneknock_refused_total Knocks refused, by reason.\n# TYPE oneknock_refused_total counter\n");
-    for (const auto& [reason, count] : s["refused"].items())
+    for (const auto& [reason, count] : s.at("refused").items())
         print(text, "oneknock_refused_total{reason=\"%s\"} %lld\n", reason.c_str(), count.get<long long>());
     return text;
 }
@@ -69,7 +69,7 @@ std::string grants_table(const std::string& json) {
     const Json answer = Json::parse(json);
     std::string text;
     print(text, "%-20s %-40s %-10s %s\n", "CLIENT", "ADDRESS", "SERVICE", "REMAINING");
-    for (const Json& grant : answer["grants"]) {
+    for (const Json& grant : answer.at("grants")) {
         const std::string client = grant.value("client", "");
         const std::string service = grant.value("protocol", "") + "/" + std::to_string(number(grant, "port"));
         print(text, "%-20s %-40s %-10s %llds\n", client.empty() ? "(earlier run)" : client.c_str(),

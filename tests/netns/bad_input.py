@@ -5,7 +5,9 @@ Each row of a table: what is wrong, the exit code, and what the sentence must na
 
 import json
 import os
+import socket
 import stat
+import subprocess
 
 from door import Daemon, Door, change_json
 from harness import NetworkTest, main, program, run
@@ -197,6 +199,39 @@ class BadInput(NetworkTest):
         run(*as_nobody, program("oneknock-keygen"), "init", "--dir", folder + "/door", "--name", "n", "--address", "h", "--service",
             "ssh=tcp/22", "--state", folder + "/state", "--socket", folder + "/socket")
         self.refused(PERMISSION, [], *as_nobody, program("oneknockd"), "--config", folder + "/door/oneknockd.json")
+
+    def test_ctl_takes_no_strange_answer(self):
+        path = self.net.path("strange.sock")
+        listening = socket.socket(socket.AF_UNIX)
+        self.addCleanup(listening.close)
+        listening.bind(path)
+        listening.listen()
+        for words in (("status",), ("status", "--format", "prometheus"), ("grants",), ("confirm",)):
+            for answer in (b"", b"{", b"[]", b"{\"schema\":1,\"error\":5}", b"{\"grants\":[1],\"capture\":[],\"refused\":7}"):
+                if words == ("confirm",) and b"refused" in answer:
+                    continue  # no error: that is all it asks
+                asking = subprocess.Popen([program("oneknockctl"), "--socket", path, *words], stdout=subprocess.PIPE,
+                                          stderr=subprocess.PIPE, text=True)
+                peer, _ = listening.accept()
+                peer.recv(100)
+                peer.sendall(answer)
+                peer.close()
+                out, problem = asking.communicate(timeout=5)
+                self.assertEqual((asking.returncode, out), (65 if answer else 69, ""), (words, answer, problem))
+                self.assertRegex(problem, "^error: the daemon")
+
+    def test_ctl_gives_up_on_a_daemon_that_does_not_answer(self):
+        path = self.net.path("deaf.sock")
+        listening = socket.socket(socket.AF_UNIX)
+        self.addCleanup(listening.close)
+        listening.bind(path)
+        listening.listen(0)
+        waiting = socket.socket(socket.AF_UNIX)  # takes the one place there is
+        self.addCleanup(waiting.close)
+        waiting.connect(path)
+        refused = run(program("oneknockctl"), "--socket", path, "status", check=False, timeout=8)
+        self.assertEqual(refused.returncode, 69)
+        self.assertIn("did not answer within 5 seconds", refused.stderr)
 
     def test_ctl_says_when_no_daemon_answers(self):
         self.refused(UNAVAILABLE, ["nowhere.sock", "oneknockd"], program("oneknockctl"), "--socket", self.net.path("nowhere.sock"), "status")
