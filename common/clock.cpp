@@ -30,7 +30,9 @@ Instant read(clockid_t id) {
 }  // namespace
 
 Now read_clocks() {
-    return {UnixTime{std::chrono::floor<Seconds>(read(CLOCK_REALTIME))}, read(CLOCK_BOOTTIME)};
+    // The kernel's timeouts of set elements stand still while the machine sleeps, so what counts them must as well: else
+    // a grant would be over here, past listing and revoking, that still opens the port there.
+    return {UnixTime{std::chrono::floor<Seconds>(read(CLOCK_REALTIME))}, read(CLOCK_MONOTONIC)};
 }
 
 std::optional<milliseconds> parse_duration(std::string_view text, bool allow_negative) {

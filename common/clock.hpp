@@ -11,7 +11,7 @@ namespace oneknock {
 using Seconds = std::chrono::seconds;
 using UnixTime = std::chrono::sys_seconds;
 
-// A moment on a clock that never jumps; only differences mean anything.
+// A moment on a clock that never jumps and stands still while the machine sleeps; only differences mean anything.
 using Instant = std::chrono::nanoseconds;
 
 struct Now {

@@ -51,7 +51,7 @@ struct Candidate {
     std::uint32_t door_generation = 0;  // likewise
     Address source;
     Message message;
-    std::int64_t first_packet_ns = 0;  // CLOCK_BOOTTIME when the first packet of its window was read
+    std::int64_t first_packet_ns = 0;  // CLOCK_MONOTONIC when the first packet of its window was read
 };
 
 // The gatekeeper's answer, so that the listener can forget the word's packets.
