@@ -46,8 +46,8 @@ void Doorkeeper::replace_keys(Keyring keyring) {
 
 bool Doorkeeper::may_open(const std::string& client, const Service& service) const {
     const Keyring& keyring = verifier_.keyring();
-    const auto found = std::ranges::find(keyring.clients, client, &Client::name);
-    return found != keyring.clients.end() && !found->revoked && is_allowed(*found, keyring.door, service);
+    const auto found = std::ranges::lower_bound(keyring.clients, client, {}, &Client::name);
+    return found != keyring.clients.end() && found->name == client && !found->revoked && is_allowed(*found, keyring.door, service);
 }
 
 void Doorkeeper::begin_turn() {
@@ -74,17 +74,17 @@ Decision Doorkeeper::decide_one(const Candidate& candidate, const Now& now) {
     decision.refused = refusal_before_record(*match, candidate, now, address);
     // From the right address it is filed whatever becomes of it; from a wrong one never, or a racing copy would burn
     // the real one.
-    bool fresh = false;
+    bool audited = false;  // what a client sends beyond its share or its rate is only counted
     if (address) {
         const Tag tag = candidate.message.tag();
         if (was_used(*match, tag)) {
             if (!decision.refused) decision.refused = Reason::replayed;
         } else if (time_of(match->request) + limits_.tolerance >= now.wall) {
-            fresh = true;
             const bool filed = file(*match, tag, now);
             if (!decision.refused) decision.refused = refusal_by_policy(*match);
             const bool calm = within_rate(decision.client, now.steady);
-            if (!decision.refused && (!filed || !calm)) decision.refused = Reason::rate_limited;
+            audited = filed && calm;
+            if (!decision.refused && !audited) decision.refused = Reason::rate_limited;
         }
     }
     if (!decision.refused && is_open(match->request)) {
@@ -93,7 +93,7 @@ Decision Doorkeeper::decide_one(const Candidate& candidate, const Now& now) {
     }
     if (!decision.refused && is_close(match->request))
         record_.set_last_close(decision.client, match->request.service(), time_of(match->request));
-    if (fresh)
+    if (audited)
         record_.audit({now.wall, decision.client, decision.generation, decision.source, decision.address, decision.request,
                        decision.duration, decision.refused ? "refused" : "accepted",
                        decision.refused ? std::string(reason_name(*decision.refused)) : std::string()});
@@ -123,13 +123,17 @@ bool Doorkeeper::was_used(const Verifier::Match& match, const Tag& tag) {
 // False if the client's share of the record is full: then its own floor rises instead, as far as our clock allows, so
 // that a message that was not filed cannot be played back either.
 bool Doorkeeper::file(const Verifier::Match& match, const Tag& tag, const Now& now) {
-    begin_turn();
+    const std::string& client = match.client->name;
     const UnixTime time = time_of(match.request);
-    if (record_.tags_of(match.client->name) < Record::most_tags_per_client) {
-        record_.add_tag(tag, time, match.client->name);
+    if (record_.tags_of(client) < Record::most_tags_per_client) {
+        begin_turn();
+        record_.add_tag(tag, time, client);
         return true;
     }
-    record_.raise_client_floor(match.client->name, std::min(time, now.wall + limits_.tolerance));
+    const UnixTime floor = std::min(time, now.wall + limits_.tolerance);
+    if (record_.client_floor(client).value_or(UnixTime::min()) >= floor) return false;  // nothing to write
+    begin_turn();
+    record_.raise_client_floor(client, floor);
     return false;
 }
 

@@ -126,6 +126,7 @@ bool Record::prepare_all() {
     const std::pair<Prepared*, const char*> all[] = {
         {&find_tag_, "SELECT 1 FROM tag WHERE tag=?"},
         {&count_tags_, "SELECT count(*) FROM tag WHERE client=?"},
+        {&count_audit_, "SELECT count(*) FROM audit WHERE client=?"},
         {&find_client_floor_, "SELECT time FROM client_floor WHERE client=?"},
         {&find_close_, "SELECT time FROM last_close WHERE client=? AND protocol=? AND port=?"},
         {&insert_tag_, "INSERT INTO tag VALUES(?,?,?)"},
@@ -213,10 +214,17 @@ std::int64_t Record::tags_of(std::string_view client) {
     return count.failed() ? most_tags_per_client : count.integer(0);
 }
 
+std::int64_t Record::audited_of(std::string_view client) {
+    Statement count(count_audit_);
+    note(count.bind(client).row());
+    return count.failed() ? 0 : count.integer(0);
+}
+
 std::optional<UnixTime> Record::client_floor(std::string_view client) {
     Statement find(find_client_floor_);
     const bool found = find.bind(client).row();
     note(!find.failed());
+    if (find.failed()) return UnixTime::max();  // what cannot be looked up counts as used
     return found ? std::optional(time_of(find.integer(0))) : std::nullopt;
 }
 
@@ -224,6 +232,7 @@ std::optional<UnixTime> Record::last_close(std::string_view client, const Servic
     Statement find(find_close_);
     const bool found = find.bind(client).bind(service.protocol).bind(service.port).row();
     note(!find.failed());
+    if (find.failed()) return UnixTime::max();  // likewise: as if it were closed for good
     return found ? std::optional(time_of(find.integer(0))) : std::nullopt;
 }
 

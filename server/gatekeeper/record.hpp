@@ -53,11 +53,15 @@ public:
     enum class Loss : std::uint8_t { none, missing, damaged };
     [[nodiscard]] Loss lost() const { return lost_; }
 
+    // What cannot be read, for lack of a working disk, is answered so that it refuses: a tag is there, a floor or a close
+    // lies in the far future.
+
     // Messages made at or before the floor are refused: their tags may have been forgotten.
     [[nodiscard]] UnixTime floor() const { return floor_; }
     [[nodiscard]] std::optional<UnixTime> client_floor(std::string_view client);
     [[nodiscard]] bool holds(const Tag& tag);
     [[nodiscard]] std::int64_t tags_of(std::string_view client);
+    [[nodiscard]] std::int64_t audited_of(std::string_view client);  // lines of the audit
     // The time of the client's last close of the service.
     [[nodiscard]] std::optional<UnixTime> last_close(std::string_view client, const Service& service);
 
@@ -98,7 +102,7 @@ private:
     [[nodiscard]] std::string problem() const;
 
     std::unique_ptr<sqlite3, Close> db_;
-    Prepared find_tag_, count_tags_, find_client_floor_, find_close_, insert_tag_, put_client_floor_, put_close_, insert_audit_,
+    Prepared find_tag_, count_tags_, count_audit_, find_client_floor_, find_close_, insert_tag_, put_client_floor_, put_close_, insert_audit_,
         newest_stale_, delete_stale_, put_floor_, delete_audit_, delete_closes_, any_tag_, find_holder_;
     UnixTime floor_{};
     Loss lost_ = Loss::none;

@@ -265,6 +265,29 @@ TEST_CASE("a client may knock often, but not without end") {
     CHECK(accepted == 1000);
 }
 
+TEST_CASE("a client that knocks beyond its share or its rate fills neither the audit nor the disk") {
+    Door1 door;
+    auto doorkeeper = door.doorkeeper();
+    Record& record = doorkeeper.record();
+    // Of another hour, under the hint of this one: refused, never stale, fresh each time.
+    Request far = door.request(UnixTime{Seconds{4'000'000'000}});
+    const Epoch live = epoch_of(noon);
+    const auto next = [&] {
+        fill_random(far.nonce);
+        Candidate candidate = door.candidate(far);
+        candidate.epoch = live.value;
+        candidate.message = seal(far, derive_message_keys(door.alice), door.id, hint_for(derive_hint_key(door.alice), live));
+        return candidate;
+    };
+    for (int i = 0; i < Record::most_tags_per_client + 1000; ++i) CHECK(outcome(doorkeeper, next()) == "wrong-epoch");
+    CHECK(record.tags_of("alice") == Record::most_tags_per_client);
+    CHECK(record.audited_of("alice") == 1000);  // the burst
+    CHECK(record.client_floor("alice") == noon + Seconds{60});
+    CHECK(outcome(doorkeeper, next(), noon + Seconds{10}) == "wrong-epoch");
+    CHECK(record.client_floor("alice") == noon + Seconds{70});
+    CHECK(record.audited_of("alice") == 1000);
+}
+
 TEST_CASE("tags are forgotten only behind the floor, and a clock that jumped ahead locks nobody out") {
     Door1 door;
     auto doorkeeper = door.doorkeeper();

@@ -5,6 +5,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include <sqlite3.h>
+
 #include "tests/catch.hpp"
 
 using namespace oneknock;
@@ -28,6 +30,13 @@ struct Folder {
     Folder& operator=(const Folder&) = delete;
 
     void mark_new(const DoorId& id) const { std::ofstream(path + "new-door") << to_hex(id.bytes) << "\n"; }
+    // What another program does to the file.
+    void meddle(const char* sql) const {
+        sqlite3* db = nullptr;
+        REQUIRE(sqlite3_open((path + "oneknock.db").c_str(), &db) == SQLITE_OK);
+        CHECK(sqlite3_exec(db, sql, nullptr, nullptr, nullptr) == SQLITE_OK);
+        sqlite3_close(db);
+    }
     [[nodiscard]] Record open(UnixTime at = now) const {
         auto record = Record::open(path, door, at, tolerance);
         REQUIRE(record);
@@ -108,6 +117,16 @@ TEST_CASE("a turn with a failed write is undone as a whole and says so") {
     CHECK_FALSE(record.holds(Tag{{2}}));
     remember(record, 3);
     CHECK(record.holds(Tag{{3}}));
+}
+
+TEST_CASE("what cannot be looked up refuses") {
+    const Folder folder;
+    folder.mark_new(door);
+    Record record = folder.open();
+    folder.meddle("DROP TABLE tag; DROP TABLE client_floor; DROP TABLE last_close;");
+    CHECK(record.holds(Tag{{1}}));
+    CHECK(record.client_floor("alice") == UnixTime::max());
+    CHECK(record.last_close("alice", {protocol_tcp, 22}) == UnixTime::max());
 }
 
 TEST_CASE("the floor is durable, never goes back, and stays behind the tags that are kept") {
