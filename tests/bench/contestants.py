@@ -41,7 +41,7 @@ def address_towards(namespace, destination):
 class Contestant:
     """A daemon in the namespace `server` that guards TCP `port` at `address`, and its client program in `client`."""
 
-    name = "?"
+    name = package = "?"
     patience = 10.0  # seconds a client program may take
 
     def __init__(self, net, server, client, address, port):
@@ -74,6 +74,18 @@ class Contestant:
         if check and done.returncode != 0:
             raise AssertionError(f"{self.name}: the client ended with {done.returncode}: {done.stdout.decode()}")
         return done
+
+    def commands(self):
+        """How daemon and client are started, for those who want to do it themselves."""
+        own = {self.net.folder: "DIR", os.path.dirname(program("oneknock")) + "/": ""}
+        told = {"daemon": " ".join(self.process.argv[4:]), "client": " ".join(self.command())}
+        for path, short in own.items():
+            told = {who: words.replace(path, short) for who, words in told.items()}
+        return told
+
+    def version(self):
+        """As the package database has it."""
+        return run("dpkg-query", "-W", "-f", "${Version}", self.package).stdout
 
     def pids(self):
         """Of all the daemon's processes, the first one first."""
@@ -118,11 +130,19 @@ class Oneknock(Contestant):
     def command(self, namespace=None):
         return [program("oneknock"), "open", self.key, "bench"]
 
+    def version(self):
+        return run(program("oneknock"), "--version").stdout.split()[-1]
+
     def is_open(self, source):
         return any(element[0] == source for element in elements(self.server, sets=("granted4",)))
 
     def close(self):
         self.daemon.ctl("revoke", "--all")
+
+    def stop(self):
+        super().stop()
+        # The guard outlives the daemon, by design; the next contestant needs the port for itself.
+        self.server.run(program("oneknockd"), "--config", self.door.config, "--remove")
 
 
 class _WithIptables(Contestant):
@@ -152,6 +172,7 @@ class Knockd(_WithIptables):
     (start_command, cmd_timeout, stop_command) keeps a process asleep for each knock; this one costs knockd less."""
 
     name = "knockd"
+    package = "knockd"
     sequence = ("7000", "8000", "9000")
 
     def _start(self):
@@ -190,6 +211,7 @@ class Fwknop(_WithIptables):
     comes from (-a in place of -R, which would ask a web server first)."""
 
     name = "fwknop"
+    package = "fwknop-server"
     chain = "FWKNOP_INPUT"  # fwknopd makes it and puts it in front
 
     def _start(self):
