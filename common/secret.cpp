@@ -70,6 +70,33 @@ private:
     std::size_t next_size_ = page_payload;
 };
 
+// Blocks of one page for short contents. The last one given back is kept: making one costs a dozen system calls, and a
+// daemon that reads its clients' key files needs one for each.
+class Page {
+public:
+    std::uint8_t* take() {
+        if (spare_ == nullptr) return locked_allocate(page_payload);
+        if (mlock(spare_, page_payload) != 0) cannot_lock(page_payload);  // again: a fork may have undone it
+        return std::exchange(spare_, nullptr);
+    }
+
+    void give_back(std::uint8_t* page) {
+        sodium_memzero(page, page_payload);
+        if (std::uint8_t* const surplus = std::exchange(spare_, page)) sodium_free(surplus);
+    }
+
+private:
+    std::uint8_t* spare_ = nullptr;
+};
+
+Page& page() {
+    static Page* const instance = new Page;
+    return *instance;
+}
+
+// A content ends where its page does, so that what runs over meets the guard page.
+constexpr std::size_t offset_in_page(std::size_t size) { return page_payload - size; }
+
 // The one arena of the process, alive until its end because destructors of secrets may run late.
 Arena& arena() {
     static Arena* const instance = new Arena;
@@ -115,16 +142,22 @@ Secret32 Secret32::from(std::span<const std::uint8_t, size> bytes) {
 
 bool Secret32::equals(const Secret32& other) const { return sodium_memcmp(slot_, other.slot_, size) == 0; }
 
-SecretBytes::SecretBytes(std::size_t size) : data_(locked_allocate(std::max<std::size_t>(size, 1))), size_(size) {}
+SecretBytes::SecretBytes(std::size_t size)
+    : data_(size <= page_payload ? page().take() + offset_in_page(size) : locked_allocate(size)), size_(size), room_(size) {}
 
-SecretBytes::~SecretBytes() { sodium_free(data_); }  // wipes; null is allowed
+SecretBytes::~SecretBytes() {
+    if (data_ == nullptr) return;
+    if (room_ <= page_payload) page().give_back(data_ - offset_in_page(room_));
+    else sodium_free(data_);  // wipes
+}
 
 SecretBytes::SecretBytes(SecretBytes&& other) noexcept
-    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)), room_(std::exchange(other.room_, 0)) {}
 
 SecretBytes& SecretBytes::operator=(SecretBytes&& other) noexcept {
     std::swap(data_, other.data_);
     std::swap(size_, other.size_);
+    std::swap(room_, other.room_);
     return *this;
 }
 

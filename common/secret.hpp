@@ -73,8 +73,9 @@ public:
     void shrink(std::size_t size);  // at most the present size
 
 private:
-    std::uint8_t* data_;
+    std::uint8_t* data_;  // null only after a move
     std::size_t size_;
+    std::size_t room_;  // the size at first
 };
 
 // Base64 of a secret (RFC 4648 with padding, 44 characters), straight into and out of locked memory.
