@@ -9,7 +9,12 @@ namespace oneknock {
 
 void ControlSocket::add_to(std::vector<pollfd>& polled) const {
     if (peers_.size() < most_connections) polled.push_back({listening_.get(), POLLIN, 0});
-    for (const Peer& peer : peers_) polled.push_back({peer.fd.get(), static_cast<short>(peer.out.empty() ? POLLIN : POLLOUT), 0});
+    for (const Peer& peer : peers_) {
+        // Of one that waits for its answer only the end is awaited, which needs no flag: that it has shut its writing side
+        // would be told again and again.
+        const int events = !peer.out.empty() ? POLLOUT : peer.asked ? 0 : POLLIN;
+        polled.push_back({peer.fd.get(), static_cast<short>(events), 0});
+    }
 }
 
 std::optional<Instant> ControlSocket::next_due() const {
@@ -20,7 +25,8 @@ std::optional<Instant> ControlSocket::next_due() const {
 void ControlSocket::serve(Instant now, const Asked& asked) {
     accept_all(now);
     for (std::size_t i = 0; i < peers_.size(); ++i) {
-        if (peers_[i].out.empty()) read(peers_[i], asked);
+        if (peers_[i].asked) peers_[i].finished = has_gone(peers_[i]);
+        else read(peers_[i], asked);
         if (!peers_[i].out.empty()) write(peers_[i]);
     }
     std::erase_if(peers_, [now](const Peer& peer) { return peer.finished || peer.deadline <= now; });
@@ -34,13 +40,17 @@ void ControlSocket::accept_all(Instant now) {
     }
 }
 
+bool ControlSocket::has_gone(const Peer& peer) {
+    pollfd state{peer.fd.get(), 0, 0};
+    return poll(&state, 1, 0) > 0;  // POLLHUP: both sides are shut
+}
+
 void ControlSocket::read(Peer& peer, const Asked& asked) {
     char buffer[longest_line];
     const auto got = recv(peer.fd.get(), buffer, sizeof buffer, 0);
     if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
-    if (got <= 0 || peer.asked || peer.in.size() + static_cast<std::size_t>(got) > longest_line) {
-        peer.finished = !peer.asked || got < 0;  // one that has asked and shut its side still gets its answer
-        if (got > 0) peer.finished = true;
+    if (got <= 0 || peer.in.size() + static_cast<std::size_t>(got) > longest_line) {
+        peer.finished = true;
         return;
     }
     peer.in.append(buffer, static_cast<std::size_t>(got));

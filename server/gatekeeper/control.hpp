@@ -48,6 +48,7 @@ private:
         bool finished = false;
     };
     void accept_all(Instant now);
+    [[nodiscard]] static bool has_gone(const Peer& peer);
     void read(Peer& peer, const Asked& asked);
     static void write(Peer& peer);
 
