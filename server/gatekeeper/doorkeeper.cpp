@@ -44,10 +44,15 @@ void Doorkeeper::replace_keys(Keyring keyring) {
     verifier_.want(epochs);
 }
 
+const Client* Doorkeeper::find(const std::string& client) const {
+    const auto& clients = verifier_.keyring().clients;  // by name
+    const auto found = std::ranges::lower_bound(clients, client, {}, &Client::name);
+    return found != clients.end() && found->name == client ? &*found : nullptr;
+}
+
 bool Doorkeeper::may_open(const std::string& client, const Service& service) const {
-    const Keyring& keyring = verifier_.keyring();
-    const auto found = std::ranges::lower_bound(keyring.clients, client, {}, &Client::name);
-    return found != keyring.clients.end() && found->name == client && !found->revoked && is_allowed(*found, keyring.door, service);
+    const Client* found = find(client);
+    return found != nullptr && !found->revoked && is_allowed(*found, verifier_.keyring().door, service);
 }
 
 void Doorkeeper::begin_turn() {

@@ -48,9 +48,12 @@ public:
     // Whether the keys in force let a client of this name open the service: what it opened stays open as long.
     [[nodiscard]] bool may_open(const std::string& client, const Service& service) const;
 
+    [[nodiscard]] bool knows(const std::string& client) const { return find(client) != nullptr; }
+
     // Why the record could not be written, the last time it could not.
     [[nodiscard]] const std::string& record_problem() const { return record_problem_; }
 
+    // Throws LockedMemoryError where the new keys do not fit in beside the old ones; then those stay in force.
     void replace_keys(Keyring keyring);
     [[nodiscard]] Verifier& verifier() { return verifier_; }
     [[nodiscard]] Record& record() { return record_; }
@@ -65,6 +68,7 @@ private:
         Instant refilled{};
     };
 
+    [[nodiscard]] const Client* find(const std::string& client) const;
     [[nodiscard]] Decision decide_one(const Candidate& candidate, const Now& now);
     [[nodiscard]] std::optional<Reason> refusal_before_record(const Verifier::Match& match, const Candidate& candidate,
                                                               const Now& now, const std::optional<Address>& address) const;

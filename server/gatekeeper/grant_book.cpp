@@ -3,16 +3,32 @@
 namespace oneknock {
 
 void GrantBook::forget_ended(Instant now) {
-    std::erase_if(entries_, [now](const auto& item) { return item.second.deadline <= now; });
+    while (!deadlines_.empty() && deadlines_.begin()->first <= now) {
+        entries_.erase(deadlines_.begin()->second);
+        deadlines_.erase(deadlines_.begin());
+    }
 }
 
 void GrantBook::open(Entry entry, Instant now) {
-    if (entries_.size() >= most) forget_ended(now);
+    forget_ended(now);
+    close(entry.service, entry.address);
+    if (entries_.size() >= most) return;
     const Key key{entry.address, entry.service};
-    entries_.insert_or_assign(key, std::move(entry));
+    deadlines_.emplace(entry.deadline, key);
+    entries_.emplace(key, std::move(entry));
 }
 
-void GrantBook::close(const Service& service, const Address& address) { entries_.erase({address, service}); }
+void GrantBook::close(const Service& service, const Address& address) {
+    const auto found = entries_.find({address, service});
+    if (found == entries_.end()) return;
+    deadlines_.erase({found->second.deadline, found->first});
+    entries_.erase(found);
+}
+
+std::size_t GrantBook::count(Instant now) {
+    forget_ended(now);
+    return entries_.size();
+}
 
 std::vector<GrantBook::Entry> GrantBook::live(const std::string& client, Instant now) {
     forget_ended(now);

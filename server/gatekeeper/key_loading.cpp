@@ -7,8 +7,11 @@ namespace oneknock {
 void KeyLoading::file(const PassedKeyFile& passed, Descriptor descriptor) {
     ++count_;
     if (error_) return;
-    const auto result = read(passed, descriptor.get());
-    if (!result) error_ = result.error();
+    try {
+        if (const auto result = read(passed, descriptor.get()); !result) error_ = result.error();
+    } catch (const LockedMemoryError& error) {
+        error_ = Error{Exit::permission, error.what()};
+    }
 }
 
 Result<void> KeyLoading::read(const PassedKeyFile& passed, int descriptor) {

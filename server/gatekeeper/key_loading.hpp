@@ -11,7 +11,8 @@ namespace oneknock {
 
 class KeyLoading {
 public:
-    // Reads and closes the file's descriptor. After the first error the rest is only counted.
+    // Reads and closes the file's descriptor. After the first error, which may be a lack of locked memory, the rest is
+    // only counted.
     void file(const PassedKeyFile& passed, Descriptor descriptor);
 
     // The keyring, when `expected` files were passed and all are right. 0: they could not all be opened.

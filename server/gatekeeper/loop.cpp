@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <set>
-#include <unordered_map>
 
 #include <poll.h>
 #include <sys/stat.h>
@@ -16,7 +16,7 @@
 #include "server/gatekeeper/books_plan.hpp"
 #include "server/gatekeeper/control.hpp"
 #include "server/gatekeeper/doorkeeper.hpp"
-#include "server/gatekeeper/grant_book.hpp"
+#include "server/gatekeeper/grant_desk.hpp"
 #include "server/gatekeeper/key_loading.hpp"
 #include "server/gatekeeper/opening.hpp"
 #include "server/gatekeeper/tally.hpp"
@@ -24,7 +24,7 @@
 namespace oneknock {
 namespace {
 
-constexpr std::size_t most_candidates_a_turn = 256;
+constexpr std::size_t most_datagrams_a_turn = 256;  // of the listener: nothing it sends keeps the other rooms waiting
 constexpr std::size_t hints_a_slice = 500;  // about half a millisecond
 
 class Gatekeeper {
@@ -32,7 +32,10 @@ public:
     Gatekeeper(const DaemonConfig& config, Channel listener, Channel firewall, Descriptor control_socket, Descriptor wall_timer,
                Doorkeeper doorkeeper)
         : config_(config), listener_(std::move(listener)), firewall_(std::move(firewall)), control_(std::move(control_socket)),
-          wall_timer_(std::move(wall_timer)), doorkeeper_(std::move(doorkeeper)) {}
+          wall_timer_(std::move(wall_timer)), doorkeeper_(std::move(doorkeeper)),
+          grants_(firewall_, [this](const auto& client, const auto& service) { return doorkeeper_.may_open(client, service); }) {}
+    Gatekeeper(const Gatekeeper&) = delete;
+    Gatekeeper& operator=(const Gatekeeper&) = delete;
 
     Exit run() {
         now_ = read_clocks();
@@ -87,7 +90,8 @@ private:
         doorkeeper_.verifier().want(epochs);
         more_hints_ = true;
         for (const Epoch epoch : epochs) tell_books(epoch);
-        std::erase_if(told_, [&](const auto& told) { return told.first < epochs.front().value; });
+        // The listener may have dropped books of other hours, also those ahead of a clock that was set back.
+        std::erase_if(told_, [&](const auto& told) { return std::ranges::find(epochs, Epoch{told.first}) == epochs.end(); });
         itimerspec when{};
         when.it_value.tv_sec = next_change(now_.wall, config_.tolerance).time_since_epoch().count();
         timerfd_settime(wall_timer_.get(), TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &when, nullptr);
@@ -139,7 +143,7 @@ private:
     std::optional<Exit> hear_listener() {
         candidates_.clear();
         tickets_.clear();
-        while (candidates_.size() < most_candidates_a_turn) {
+        for (std::size_t i = 0; i < most_datagrams_a_turn; ++i) {
             const auto received = listener_.receive(datagram_);
             if (received == Channel::Received::nothing) break;
             if (received == Channel::Received::closed) {
@@ -149,7 +153,7 @@ private:
             if (const auto candidate = datagram_.as<Candidate>(); candidate && is_well_formed(*candidate)) {
                 candidates_.push_back(*candidate);
                 tickets_.push_back(candidate->ticket);
-            } else if (const auto report = datagram_.as<CaptureReport>()) {
+            } else if (const auto report = datagram_.as<CaptureReport>(); report && reports_asked_.erase(report->ticket) > 0) {
                 answer_status(*report);
             } else {
                 log::error("gatekeeper: the listener sent something unexpected");
@@ -176,21 +180,10 @@ private:
             if (decisions[i].refused) {
                 tally_.refused(decisions[i], *decisions[i].refused, now_.steady);
                 if (*decisions[i].refused == Reason::record_failed) log::error(doorkeeper_.record_problem());
-            } else {
-                request_grant(decisions[i]);
+            } else if (!grants_.request(decisions[i])) {
+                tally_.refused(decisions[i], Reason::firewall_failed, now_.steady);
             }
         }
-    }
-
-    void request_grant(const Decision& decision) {
-        GrantRequest request;
-        request.ticket = next_ticket_++;
-        request.operation = static_cast<Operation>(decision.request.operation);
-        request.service = decision.request.service();
-        request.address = decision.address;
-        request.duration_s = static_cast<std::uint32_t>(decision.duration.count());
-        if (firewall_.send(request)) requested_.emplace(request.ticket, decision);
-        else tally_.refused(decision, Reason::firewall_failed, now_.steady);
     }
 
     // --- the firewall -------------------------------------------------------------------------------------------
@@ -202,7 +195,7 @@ private:
                 case Channel::Received::closed: return Exit::ok;
                 case Channel::Received::datagram: break;
             }
-            if (const auto reply = datagram_.as<GrantReply>()) finish_grant(*reply);
+            if (const auto reply = datagram_.as<GrantReply>()) take_reply(*reply);
             else if (const auto adopted = datagram_.as<AdoptedGrant>()) adopt(*adopted);
             else if (const auto file = datagram_.as<PassedKeyFile>()) loading_.file(*file, std::move(datagram_.descriptor));
             else if (const auto end = datagram_.as<KeyFilesEnd>()) answer_reload(reload(*end));
@@ -214,32 +207,19 @@ private:
         }
     }
 
-    void finish_grant(const GrantReply& reply) {
-        const auto found = requested_.find(reply.ticket);
-        if (found == requested_.end()) return finish_close(reply);
-        const Decision decision = std::move(found->second);
-        requested_.erase(found);
-        const Service service = decision.request.service();
-        if (reply.error != 0) {
-            tally_.refused(decision, Reason::firewall_failed, now_.steady);
-            log::error("the firewall refused to change " + service.text() + " for " + decision.address.text() + ": " +
-                       std::strerror(reply.error));
-            return;
-        }
-        tally_.accepted(decision);
-        if (decision.request.operation == static_cast<std::uint8_t>(Operation::close)) grants_.close(service, decision.address);
-        else note_grant({decision.client, service, decision.address, now_.steady + decision.duration});
-    }
-
-    // It may have been asked for, or made by an earlier run, under keys that have changed since.
-    void note_grant(GrantBook::Entry grant) {
-        grants_.open(grant, now_.steady);
-        if (!grant.client.empty() && !doorkeeper_.may_open(grant.client, grant.service)) close(grant);
+    void take_reply(const GrantReply& reply) {
+        const auto knock = grants_.answer_to_knock(reply, now_.steady);
+        if (!knock) return answer_revoke(grants_.answer_to_close(reply));
+        if (reply.error == 0) return tally_.accepted(*knock);
+        tally_.refused(*knock, Reason::firewall_failed, now_.steady);
+        log::error("the firewall refused to change " + knock->request.service().text() + " for " + knock->address.text() + ": " +
+                   std::strerror(reply.error));
     }
 
     void adopt(const AdoptedGrant& adopted) {
         const auto holder = doorkeeper_.record().holder_of(adopted.service, adopted.address, now_.wall);
-        note_grant({holder.value_or(""), adopted.service, adopted.address, now_.steady + Seconds{adopted.remaining_s}});
+        const Instant deadline = now_.steady + Seconds{adopted.remaining_s};
+        grants_.adopt({holder.value_or(""), adopted.service, adopted.address, deadline}, now_.steady);
     }
 
     // All or nothing.
@@ -250,11 +230,16 @@ private:
             keyring = fail(Exit::config, "door.json now has another id, span or other services; restart oneknockd for that");
         if (!keyring) return tl::unexpected(keyring.error());
         const auto count = keyring->clients.size();
-        doorkeeper_.replace_keys(std::move(*keyring));
+        try {
+            doorkeeper_.replace_keys(std::move(*keyring));
+        } catch (const LockedMemoryError& error) {  // the old and the new keys are in memory together
+            return fail(Exit::permission, error.what());
+        }
         told_.clear();
         prepare_hours();
         while (doorkeeper_.verifier().prepare(hints_a_slice)) {}
-        close_what_is_no_longer_allowed();
+        if (const auto closed = grants_.close_what_is_no_longer_allowed(now_.steady); closed > 0)
+            log::info("closed " + std::to_string(closed) + " grants that are no longer allowed");
         log::info("reloaded: " + std::to_string(count) + " clients");
         return {};
     }
@@ -279,9 +264,10 @@ private:
         if (word == "status") {
             ReportRequest request;
             request.ticket = connection;
-            if (!listener_.send(request)) reply_error(connection, "the listener is busy; try again");
+            if (listener_.send(request)) reports_asked_.insert(connection);
+            else reply_error(connection, "the listener is busy; try again");
         } else if (word == "grants") {
-            control_.answer(connection, grants_json(grants_.live("", now_.steady), now_.steady));
+            control_.answer(connection, grants_json(grants_.live(now_.steady), now_.steady));
         } else if (word == "revoke" && !argument.empty()) {
             revoke(connection, argument == "--all" ? "" : argument);
         } else if (word == "reload") {
@@ -303,62 +289,24 @@ private:
 
     void answer_status(const CaptureReport& report) {
         const StatusFigures figures{door().name, std::chrono::duration_cast<Seconds>(now_.steady - started_),
-                                    doorkeeper_.verifier().keyring().clients.size(), grants_.live("", now_.steady).size()};
+                                    doorkeeper_.verifier().keyring().clients.size(), grants_.count(now_.steady)};
         control_.answer(report.ticket, status_json(figures, report, tally_));
         control_.serve(now_.steady, [this](auto connection, std::string_view line) { asked(connection, line); });
     }
 
-    // Closes the grants of one client, or all of them, and answers once they are closed. The keys are not touched.
+    // Answers once the grants are closed. The keys are not touched.
     void revoke(ControlSocket::Connection connection, const std::string& client) {
-        const auto& clients = doorkeeper_.verifier().keyring().clients;
-        const bool known = client.empty() || std::ranges::find(clients, client, &Client::name) != clients.end();
-        const auto live = grants_.live(client, now_.steady);
-        if (!known && live.empty()) return reply_error(connection, "there is no client of that name, and no grant of one");
-        log::info("revoked " + std::to_string(live.size()) + " grants" + (client.empty() ? "" : " of " + client));
-        if (live.empty()) return reply_closed(connection, 0);
-        revocations_[connection] = {live.size(), live.size()};
-        for (const auto& grant : live) closes_.emplace(close(grant), connection);
+        const auto count = grants_.revoke(client, connection, now_.steady);
+        if (count == 0 && !client.empty() && !doorkeeper_.knows(client))
+            return reply_error(connection, "there is no client of that name, and no grant of one");
+        log::info("revoked " + std::to_string(count) + " grants" + (client.empty() ? "" : " of " + client));
+        if (count == 0) control_.answer(connection, closed_json(0));
     }
 
-    void finish_close(const GrantReply& reply) {
-        const auto found = closes_.find(reply.ticket);
-        if (reply.error != 0) log::error(std::string("the firewall refused to close a grant: ") + std::strerror(reply.error));
-        if (found == closes_.end()) return;  // nobody waits for it
-        const auto connection = found->second;
-        closes_.erase(found);
-        auto& revocation = revocations_[connection];
-        revocation.failed = revocation.failed || reply.error != 0;
-        if (--revocation.awaited > 0) return;
-        if (revocation.failed) reply_error(connection, "the firewall could not close all of the grants; see the daemon's log");
-        else reply_closed(connection, revocation.closed);
-        revocations_.erase(connection);
-    }
-
-    void reply_closed(ControlSocket::Connection connection, std::size_t count) {
-        control_.answer(connection, closed_json(count));
-    }
-
-    Ticket close(const GrantBook::Entry& grant) {
-        GrantRequest request;
-        request.ticket = next_ticket_++;
-        request.operation = Operation::close;
-        request.service = grant.service;
-        request.address = grant.address;
-        firewall_.send(request, GrantBook::most);  // however many there are
-        grants_.close(grant.service, grant.address);
-        return request.ticket;
-    }
-
-    // Whoever was revoked or taken out, or may no longer open a service, loses what it opened. Where the audit does not
-    // know who that was, the grant stays until its end.
-    void close_what_is_no_longer_allowed() {
-        std::size_t closed = 0;
-        for (const auto& grant : grants_.live("", now_.steady)) {
-            if (grant.client.empty() || doorkeeper_.may_open(grant.client, grant.service)) continue;
-            close(grant);
-            ++closed;
-        }
-        if (closed > 0) log::info("closed " + std::to_string(closed) + " grants that are no longer allowed");
+    void answer_revoke(const std::optional<GrantDesk::Revocation>& revocation) {
+        if (!revocation) return;
+        if (revocation->failed) reply_error(revocation->waiter, "the firewall could not close all of the grants; see the daemon's log");
+        else control_.answer(revocation->waiter, closed_json(revocation->closed));
     }
 
     [[nodiscard]] const Door& door() { return doorkeeper_.verifier().keyring().door; }
@@ -368,7 +316,7 @@ private:
     ControlSocket control_;
     Descriptor wall_timer_;
     Doorkeeper doorkeeper_;
-    GrantBook grants_;
+    GrantDesk grants_;
     Tally tally_;
     KeyLoading loading_;
 
@@ -377,16 +325,8 @@ private:
     std::optional<Instant> prune_at_;
     bool more_hints_ = false;
     std::set<std::pair<std::uint64_t, std::uint32_t>> told_;  // books the listener has: hour and generation
-    std::unordered_map<Ticket, Decision> requested_;          // grants whose reply is awaited
-    struct Revocation {
-        std::size_t awaited = 0;  // replies of the firewall
-        std::size_t closed = 0;
-        bool failed = false;
-    };
-    std::unordered_map<Ticket, ControlSocket::Connection> closes_;  // that `oneknockctl revoke` waits for
-    std::unordered_map<ControlSocket::Connection, Revocation> revocations_;
-    Ticket next_ticket_ = 1;
 
+    std::set<Ticket> reports_asked_;  // of the listener, for connections to the control socket
     std::vector<ControlSocket::Connection> reload_waiters_;
 
     Datagram datagram_;

@@ -1,0 +1,110 @@
+// The control socket, with peers of every manner.
+#include "server/gatekeeper/control.hpp"
+
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "tests/catch.hpp"
+
+using namespace oneknock;
+
+namespace {
+
+class Peers {
+public:
+    Peers() {
+        const Descriptor listening(socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0));
+        sockaddr_un any{};
+        any.sun_family = AF_UNIX;
+        REQUIRE(bind(listening.get(), reinterpret_cast<sockaddr*>(&any), sizeof any.sun_family) == 0);  // a name of the kernel's
+        REQUIRE(listen(listening.get(), 16) == 0);
+        length_ = sizeof name_;
+        REQUIRE(getsockname(listening.get(), reinterpret_cast<sockaddr*>(&name_), &length_) == 0);
+        socket_.emplace(Descriptor(dup(listening.get())));
+    }
+
+    [[nodiscard]] Descriptor peer(std::string_view says) const {
+        Descriptor fd(socket(AF_UNIX, SOCK_STREAM, 0));
+        REQUIRE(connect(fd.get(), reinterpret_cast<const sockaddr*>(&name_), length_) == 0);
+        if (!says.empty()) REQUIRE(send(fd.get(), says.data(), says.size(), 0) == static_cast<ssize_t>(says.size()));
+        return fd;
+    }
+    // One turn; false if the daemon would not have been woken.
+    bool turn() {
+        std::vector<pollfd> polled;
+        socket_->add_to(polled);
+        if (poll(polled.data(), polled.size(), 0) == 0) return false;
+        socket_->serve(now, [this](auto connection, std::string_view line) { asked.emplace_back(connection, line); });
+        return true;
+    }
+    void answer(const std::string& text) { socket_->answer(asked.at(0).first, text); }
+    [[nodiscard]] bool has_peers() const { return socket_->next_due().has_value(); }
+
+    Instant now = Seconds{1000};
+    std::vector<std::pair<ControlSocket::Connection, std::string>> asked;
+
+private:
+    sockaddr_un name_{};
+    socklen_t length_ = 0;
+    std::optional<ControlSocket> socket_;
+};
+
+std::string heard(const Descriptor& fd) {
+    char buffer[100];
+    const auto got = recv(fd.get(), buffer, sizeof buffer, MSG_DONTWAIT);
+    return got > 0 ? std::string(buffer, static_cast<std::size_t>(got)) : "";
+}
+
+}  // namespace
+
+TEST_CASE("one that has asked and shut its writing side gets its answer, and wakes nobody meanwhile") {
+    Peers peers;
+    const Descriptor fd = peers.peer("reload\n");
+    REQUIRE(shutdown(fd.get(), SHUT_WR) == 0);
+    REQUIRE(peers.turn());
+    REQUIRE(peers.asked.size() == 1);
+    CHECK(peers.asked[0].second == "reload");
+    CHECK_FALSE(peers.turn());
+    peers.answer("done\n");
+    REQUIRE(peers.turn());
+    CHECK(heard(fd) == "done\n");
+    CHECK_FALSE(peers.has_peers());
+}
+
+TEST_CASE("one that has asked and gone away is forgotten at once") {
+    Peers peers;
+    Descriptor fd = peers.peer("reload\n");
+    REQUIRE(peers.turn());
+    fd.reset();
+    REQUIRE(peers.turn());
+    CHECK_FALSE(peers.has_peers());
+    CHECK_FALSE(peers.turn());
+    peers.answer("done\n");
+}
+
+TEST_CASE("one that goes on talking after its question wakes nobody") {
+    Peers peers;
+    const Descriptor fd = peers.peer("status\nstatus\n");
+    REQUIRE(peers.turn());
+    REQUIRE(send(fd.get(), "status\n", 7, 0) == 7);
+    CHECK_FALSE(peers.turn());
+    CHECK(peers.asked.size() == 1);
+}
+
+TEST_CASE("one that asks nothing, or too much, is sent away") {
+    Peers peers;
+    const Descriptor silent = peers.peer("sta");
+    const Descriptor endless = peers.peer(std::string(300, 'x'));
+    Descriptor brief = peers.peer("");
+    brief.reset();
+    REQUIRE(peers.turn());
+    CHECK(peers.has_peers());
+    peers.now += Seconds{5};
+    const Descriptor next = peers.peer("grants\n");
+    REQUIRE(peers.turn());
+    CHECK(peers.asked.size() == 1);
+    peers.answer("none\n");
+    REQUIRE(peers.turn());
+    CHECK_FALSE(peers.has_peers());
+}

@@ -1,0 +1,58 @@
+// Key files as descriptors, up to where locked memory ends.
+#include "server/gatekeeper/key_loading.hpp"
+
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/unit/keys_fixtures.hpp"
+
+using namespace oneknock;
+
+namespace {
+
+Descriptor file_of(const std::string& text) {
+    Descriptor fd(memfd_create("key", MFD_CLOEXEC));
+    REQUIRE(fchmod(fd.get(), 0600) == 0);
+    REQUIRE(write(fd.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size()));
+    return fd;
+}
+
+PassedKeyFile the_door() {
+    PassedKeyFile passed;
+    passed.is_door = true;
+    return passed;
+}
+
+// The exit code of a load where no memory can be locked.
+int exit_without_memory() {
+    if (geteuid() == 0 && setresuid(65534, 65534, 65534) != 0) return 99;  // root may lock what it likes
+    const rlimit nothing{0, 0};
+    if (setrlimit(RLIMIT_MEMLOCK, &nothing) != 0) return 99;
+    KeyLoading loading;
+    loading.file(the_door(), file_of(test::valid_door));
+    const auto keyring = loading.finish(1);
+    return keyring ? 0 : static_cast<int>(keyring.error().exit);
+}
+
+}  // namespace
+
+TEST_CASE("a door alone is a keyring without clients") {
+    KeyLoading loading;
+    loading.file(the_door(), file_of(test::valid_door));
+    const auto keyring = loading.finish(1);
+    REQUIRE(keyring);
+    CHECK(keyring->clients.empty());
+}
+
+TEST_CASE("a lack of locked memory is an error of the load, not the end of the process") {
+    const pid_t pid = fork();
+    REQUIRE(pid >= 0);
+    if (pid == 0) _exit(exit_without_memory());
+    int status = 0;
+    REQUIRE(waitpid(pid, &status, 0) == pid);
+    REQUIRE(WIFEXITED(status));
+    CHECK(WEXITSTATUS(status) == static_cast<int>(Exit::permission));
+}
