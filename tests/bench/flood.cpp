@@ -146,7 +146,8 @@ public:
         sockaddr_ll address{};
         address.sll_family = AF_PACKET;
         address.sll_ifindex = static_cast<int>(if_nametoindex(options.interface.c_str()));
-        if (fd_ < 0 || address.sll_ifindex == 0 || bind(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
+        const auto* to = reinterpret_cast<const sockaddr*>(&address);
+        if (fd_ < 0 || address.sll_ifindex == 0 || bind(fd_, to, sizeof address) != 0)
             throw CLI::ValidationError("--interface", std::string("cannot send on it: ") + std::strerror(errno));
         const int on = 1;
         setsockopt(fd_, SOL_PACKET, PACKET_QDISC_BYPASS, &on, sizeof on);
@@ -210,7 +211,7 @@ void describe(CLI::App& app, Options& options) {
     app.add_option("--to-mac", options.to_mac, "the next hop's Ethernet address")->required();
     app.add_option("--to", options.to, "the victim's IPv4 address")->required();
     app.add_option("--source", options.source, "an IPv4 address, a network to draw from, or random");
-    app.add_option("--source-port", options.source_port, "0: a random one for each packet")->check(CLI::Range(0, 65535));
+    app.add_option("--source-port", options.source_port, "0: a random one each time")->check(CLI::Range(0, 65535));
     app.add_option("--destination-ports", options.destination_ports, "LOW-HIGH, drawn at random");
     app.add_option("--ports-file", options.ports_file, "draw destination ports from this list instead");
     app.add_flag("--tcp", options.tcp, "SYNs instead of UDP datagrams");
