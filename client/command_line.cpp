@@ -48,8 +48,7 @@ void add_knock_options(CLI::App& command, KnockWords& words) {
     add(command, "--time-offset", words.time_offset, "TIME", "add this to this machine's clock, such as 5s or -5s");
 }
 
-void add_open_or_close(CLI::App& app, const std::string& name, const std::string& text, Words& words) {
-    CLI::App& command = *app.add_subcommand(name, text);
+void add_open_or_close(CLI::App& command, Words& words) {
     add_door(command, words.knock);
     add_service(command, words.knock, service_text)->required();
     add_knock_options(command, words.knock);
@@ -58,36 +57,46 @@ void add_open_or_close(CLI::App& app, const std::string& name, const std::string
     command.add_flag("--json", words.knock.json, "print one JSON object per address");
 }
 
-void add_connect(CLI::App& app, Words& words) {
-    CLI::App& command = *app.add_subcommand("connect", "open, then connect standard input and output (ProxyCommand)");
+void add_connect(CLI::App& command, Words& words) {
     add_door(command, words.knock);
     add_service(command, words.knock, "a name from the key file, or tcp/22; default: ssh");
     add_knock_options(command, words.knock);
     command.add_flag("--fdpass", words.pass_descriptor, "pass the connection to ssh (ProxyUseFdpass)");
 }
 
-void add_run(CLI::App& app, Words& words) {
-    CLI::App& command = *app.add_subcommand("run", "open, wait until it is open, then run what stands behind --");
+void add_run(CLI::App& command, Words& words) {
     add_door(command, words.knock);
     add_service(command, words.knock, service_text)->required();
     add_knock_options(command, words.knock);
 }
 
-void add_files(CLI::App& app, Words& words) {
-    CLI::App& import = *app.add_subcommand("import", "check a key file and keep it under its door's name");
-    add(import, "FILE", words.file, "", "the key file; - is standard input")->required();
-    CLI::App& list = *app.add_subcommand("list", "show the imported doors");
-    list.add_flag("--json", words.json, "print JSON");
+void add_import(CLI::App& command, Words& words) {
+    add(command, "FILE", words.file, "", "the key file; - is standard input")->required();
 }
 
-void add_everything(CLI::App& app, Words& words) {
+void add_list(CLI::App& command, Words& words) { command.add_flag("--json", words.json, "print JSON"); }
+
+struct Subcommand {
+    const char* name;
+    const char* text;
+    void (*add_options)(CLI::App& command, Words& words);
+};
+constexpr Subcommand subcommands[] = {
+    {"open", "open a service of a door for this machine", add_open_or_close},
+    {"close", "close it again before its time", add_open_or_close},
+    {"connect", "open, then connect standard input and output (ProxyCommand)", add_connect},
+    {"run", "open, wait until it is open, then run what stands behind --", add_run},
+    {"import", "check a key file and keep it under its door's name", add_import},
+    {"list", "show the imported doors", add_list}};
+
+// Only the chosen subcommand's options: setting up those of all takes longer than the knock.
+void add_everything(CLI::App& app, const std::string& chosen, Words& words) {
     app.set_version_flag("--version", "oneknock " ONEKNOCK_VERSION);
     app.require_subcommand(1);
-    add_open_or_close(app, "open", "open a service of a door for this machine", words);
-    add_open_or_close(app, "close", "close it again before its time", words);
-    add_connect(app, words);
-    add_run(app, words);
-    add_files(app, words);
+    for (const auto& [name, text, add_options] : subcommands) {
+        CLI::App& command = *app.add_subcommand(name, text);
+        if (chosen == name) add_options(command, words);
+    }
 }
 
 // The subcommands that imply --wait.
@@ -125,8 +134,10 @@ Error usage_error(const CLI::App& app, const CLI::ParseError& error) {
 Result<Command> parse_command_line(std::vector<std::string> words) {
     CLI::App app("Opens and closes the services of a door by knocking once.", "oneknock");
     Words values;
-    add_everything(app, values);
-    Arguments arguments = arrange(std::move(words), {"open", "close", "connect", "run", "import", "list"});
+    std::vector<std::string_view> names;
+    for (const Subcommand& subcommand : subcommands) names.emplace_back(subcommand.name);
+    Arguments arguments = arrange(std::move(words), names);
+    add_everything(app, arguments.words.empty() ? "" : arguments.words.front(), values);
     std::ranges::reverse(arguments.words);  // the parser takes them from the back
     try {
         app.parse(arguments.words);

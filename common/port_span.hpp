@@ -20,7 +20,7 @@ public:
     PortSpan();  // the widest usual one, "1024-65535"
 
     [[nodiscard]] const std::string& text() const { return text_; }
-    [[nodiscard]] const std::vector<std::uint16_t>& ports() const { return ports_; }  // ascending, distinct
+    [[nodiscard]] std::vector<std::uint16_t> ports() const;  // ascending, distinct
 
     // The same ports as ascending ranges that do not touch.
     struct Range {
@@ -28,13 +28,13 @@ public:
         std::uint16_t high;
     };
     static constexpr std::size_t most_ranges = 100;  // parse refuses spans in more pieces
-    [[nodiscard]] std::vector<Range> ranges() const;
+    [[nodiscard]] const std::vector<Range>& ranges() const { return ranges_; }
 
 private:
-    PortSpan(std::string text, std::vector<std::uint16_t> ports) : text_(std::move(text)), ports_(std::move(ports)) {}
+    PortSpan(std::string text, std::vector<Range> ranges) : text_(std::move(text)), ranges_(std::move(ranges)) {}
 
     std::string text_;
-    std::vector<std::uint16_t> ports_;
+    std::vector<Range> ranges_;
 };
 
 }  // namespace oneknock

@@ -10,7 +10,8 @@ TEST_CASE("a codebook gives every symbol a port of its own inside the span, and 
     for (const char* text : {"1024-65535", "20000-36383", "1-65535,!22,!80-90"}) {
         const PortSpan span = PortSpan::parse(text).value();
         const Codebook book = Codebook::build(Secret32::random(), span);
-        const std::set<std::uint16_t> allowed(span.ports().begin(), span.ports().end());
+        const auto ports = span.ports();
+        const std::set<std::uint16_t> allowed(ports.begin(), ports.end());
         std::size_t with_symbol = 0;
         for (std::uint32_t port = 0; port < 65536; ++port)
             if (const auto symbol = book.symbol(static_cast<std::uint16_t>(port))) {
