@@ -1,10 +1,11 @@
-// What a client holds: the file of kind "client-key".
+// What a client holds: the file of kind "client-key", or "locked-client-key" where a passphrase guards the secrets.
 #pragma once
 
 #include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
+#include <variant>
 
 #include "common/address.hpp"
 #include "common/clock.hpp"
@@ -44,5 +45,30 @@ struct KeyFile {
 
 // The file's text, ending in a line feed, in locked memory.
 [[nodiscard]] SecretBytes key_file_text(const KeyFile& key);
+
+// The two secrets under a passphrase; see keys/key_lock.
+struct KeyLock {
+    static constexpr std::size_t salt_length = 16;                          // crypto_pwhash_SALTBYTES
+    static constexpr std::size_t sealed_length = 2 * Secret32::size + 16;   // with the tag of the cipher
+    std::uint32_t operations = 0;                                           // of Argon2id
+    std::uint64_t memory = 0;                                               // likewise, in bytes
+    Bytes<salt_length> salt{};
+    Bytes<sealed_length> sealed{};
+};
+
+struct LockedKey {
+    KeyFile key;  // both secrets zero
+    KeyLock lock;
+};
+
+// A key file of either kind.
+using StoredKey = std::variant<KeyFile, LockedKey>;
+[[nodiscard]] Result<StoredKey> parse_stored_key(std::string_view text, const std::string& name);
+[[nodiscard]] Result<StoredKey> read_stored_key(const std::string& path);  // with read_private_file's checks
+[[nodiscard]] SecretBytes stored_key_text(const StoredKey& stored);
+
+[[nodiscard]] inline bool is_locked(const StoredKey& stored) { return std::holds_alternative<LockedKey>(stored); }
+// All that is in the clear; of a locked key without the secrets.
+[[nodiscard]] const KeyFile& clear_part(const StoredKey& stored);
 
 }  // namespace oneknock

@@ -1,6 +1,5 @@
 #include "keys/keygen/output.hpp"
 
-#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
@@ -38,19 +37,7 @@ bool rename_to_free_name(const std::string& from, const std::string& to) {
     return rename(from.c_str(), to.c_str()) == 0;
 }
 
-// A hidden name that does not look like a client's file to the daemon.
-std::string temporary_name(const std::string& folder) {
-    std::array<std::uint8_t, 8> random{};
-    fill_random(random);
-    return folder + "/.oneknock-keygen-" + to_hex(random);
-}
-
 }  // namespace
-
-std::string folder_of(const std::string& path) {
-    const auto parent = fs::path(path).parent_path();
-    return parent.empty() ? "." : parent.string();
-}
 
 bool is_taken(const std::string& path) {
     struct stat info {};
@@ -63,18 +50,6 @@ Result<void> make_private_folder(const std::string& path) {
     return sync_folder(folder_of(path));
 }
 
-Result<void> replace_file(const std::string& path, ByteSpan content, mode_t mode) {
-    const std::string folder = folder_of(path);
-    const std::string temporary = temporary_name(folder);
-    if (auto created = create_private_file(temporary, content); !created) return created;
-    Undo undo;
-    undo.made(temporary);
-    if (chmod(temporary.c_str(), mode) != 0 || rename(temporary.c_str(), path.c_str()) != 0)
-        return tl::unexpected(system_error("write", path, Exit::cannot_create));
-    undo.keep();
-    return sync_folder(folder);
-}
-
 Result<void> write_new_file(const std::string& path, ByteSpan content) {
     const Descriptor fd(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
     if (!fd || !write_all(fd.get(), content) || fsync(fd.get()) != 0)
@@ -85,12 +60,6 @@ Result<void> write_new_file(const std::string& path, ByteSpan content) {
 Result<void> give_name(const std::string& from, const std::string& to) {
     if (!rename_to_free_name(from, to)) return tl::unexpected(system_error("create", to, Exit::cannot_create));
     return sync_folder(folder_of(to));
-}
-
-Result<void> sync_folder(const std::string& folder) {
-    const Descriptor fd(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!fd || fsync(fd.get()) != 0) return tl::unexpected(system_error("sync", folder, Exit::cannot_create));
-    return {};
 }
 
 void remove_leftovers(const std::string& folder) {

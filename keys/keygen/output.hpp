@@ -4,15 +4,11 @@
 #include <string>
 #include <vector>
 
-#include <sys/types.h>
-
 #include "common/bytes.hpp"
 #include "common/result.hpp"
+#include "keys/replace_file.hpp"
 
 namespace oneknock::keygen {
-
-// "." for a name alone.
-[[nodiscard]] std::string folder_of(const std::string& path);
 
 // Whether anything has this name, be it a dangling link.
 [[nodiscard]] bool is_taken(const std::string& path);
@@ -20,18 +16,12 @@ namespace oneknock::keygen {
 // Mode 0700, durably. Refuses an existing one.
 [[nodiscard]] Result<void> make_private_folder(const std::string& path);
 
-// Puts `content` in the place of `path`, durably and in one step: a reader sees the old file or the new one.
-[[nodiscard]] Result<void> replace_file(const std::string& path, ByteSpan content, mode_t mode);
-
 // Mode 0600, under this very name: whatever stops it leaves a part of a file, but never one of another name. Refuses an
 // existing one. Durable once its folder is synced.
 [[nodiscard]] Result<void> write_new_file(const std::string& path, ByteSpan content);
 
 // Renames a file or a folder, durably and in one step. Refuses an existing `to`.
 [[nodiscard]] Result<void> give_name(const std::string& from, const std::string& to);
-
-// Makes names in the folder durable.
-[[nodiscard]] Result<void> sync_folder(const std::string& folder);
 
 // The hidden files that create_private_file and replace_file leave in a folder when they are killed.
 void remove_leftovers(const std::string& folder);
