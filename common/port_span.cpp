@@ -1,6 +1,6 @@
 #include "common/port_span.hpp"
 
-#include <bitset>
+#include <algorithm>
 #include <charconv>
 #include <optional>
 
@@ -24,29 +24,45 @@ std::optional<PortSpan::Range> parse_range(std::string_view text) {
     return PortSpan::Range{*low, *high};
 }
 
-// A bit for each port.
-using Ports = std::bitset<65536>;
+using Ranges = std::vector<PortSpan::Range>;
 
-void mark(Ports& ports, const PortSpan::Range& range) {
-    for (std::uint32_t port = range.low; port <= range.high; ++port) ports.set(port);
+// Ascending, and so that none touches the next.
+Ranges merged(Ranges ranges) {
+    std::ranges::sort(ranges, {}, &PortSpan::Range::low);
+    Ranges result;
+    for (const auto& range : ranges) {
+        if (!result.empty() && range.low <= result.back().high + 1) result.back().high = std::max(result.back().high, range.high);
+        else result.push_back(range);
+    }
+    return result;
 }
 
-std::vector<PortSpan::Range> ranges_of(const Ports& ports) {
-    std::vector<PortSpan::Range> ranges;
-    for (std::uint32_t port = 1; port < 65536; ++port) {
-        if (!ports[port]) continue;
-        if (ports[port - 1]) ranges.back().high = static_cast<std::uint16_t>(port);
-        else ranges.push_back({static_cast<std::uint16_t>(port), static_cast<std::uint16_t>(port)});
+Ranges without(const Ranges& given, const Ranges& excluded) {
+    Ranges result;
+    for (const auto& [low, high] : given) {
+        std::uint32_t from = low;
+        for (const auto& hole : excluded) {
+            if (hole.high < from || hole.low > high) continue;
+            if (hole.low > from) result.push_back({static_cast<std::uint16_t>(from), static_cast<std::uint16_t>(hole.low - 1)});
+            from = hole.high + 1U;
+        }
+        if (from <= high) result.push_back({static_cast<std::uint16_t>(from), high});
     }
-    return ranges;
+    return result;
+}
+
+std::size_t count_of(const Ranges& ranges) {
+    std::size_t count = 0;
+    for (const auto& [low, high] : ranges) count += high - low + 1U;
+    return count;
 }
 
 }  // namespace
 
-PortSpan::PortSpan() : PortSpan(*parse("1024-65535")) {}
+PortSpan::PortSpan() : PortSpan("1024-65535", {{1024, 65535}}) {}
 
 Result<PortSpan> PortSpan::parse(std::string_view text) {
-    Ports given, excluded;
+    Ranges given, excluded;
     for (std::string_view rest = text;;) {
         const auto comma = rest.find(',');
         const auto part = rest.substr(0, comma);
@@ -55,24 +71,23 @@ Result<PortSpan> PortSpan::parse(std::string_view text) {
         if (!range)
             return fail(Exit::data, "\"" + std::string(part) + "\" is not a range of ports; write ports in 1..65535 " +
                                         "like \"1024-65535,!8000-8999\", low before high, without spaces");
-        mark(excludes ? excluded : given, *range);
+        (excludes ? excluded : given).push_back(*range);
         if (comma == std::string_view::npos) break;
         rest.remove_prefix(comma + 1);
     }
-    given &= ~excluded;
-    if (given.count() < smallest_span)
-        return fail(Exit::data, "the span \"" + std::string(text) + "\" has " + std::to_string(given.count()) +
+    auto ranges = without(merged(std::move(given)), merged(std::move(excluded)));
+    if (const std::size_t count = count_of(ranges); count < smallest_span)
+        return fail(Exit::data, "the span \"" + std::string(text) + "\" has " + std::to_string(count) +
                                     " ports; a knock needs at least " + std::to_string(smallest_span) +
                                     " to choose from (the default is 1024-65535)");
-    PortSpan span{std::string(text), ranges_of(given)};
-    if (span.ranges().size() > most_ranges)
+    if (ranges.size() > most_ranges)
         return fail(Exit::data, "the span falls into more than " + std::to_string(most_ranges) + " pieces; exclude fewer ranges");
-    return span;
+    return PortSpan{std::string(text), std::move(ranges)};
 }
 
 std::vector<std::uint16_t> PortSpan::ports() const {
     std::vector<std::uint16_t> ports;
-    ports.reserve(65536);
+    ports.reserve(count_of(ranges_));
     for (const auto& [low, high] : ranges_)
         for (std::uint32_t port = low; port <= high; ++port) ports.push_back(static_cast<std::uint16_t>(port));
     return ports;

@@ -1,5 +1,8 @@
 #include "common/port_span.hpp"
 
+#include "common/protocol.hpp"
+#include "common/secret.hpp"
+
 #include "tests/catch.hpp"
 
 using namespace oneknock;
@@ -35,7 +38,34 @@ TEST_CASE("a span's ranges are ascending, apart, and hold its ports") {
         for (std::uint32_t port = low; port <= high; ++port) ports.push_back(static_cast<std::uint16_t>(port));
     CHECK(span.ranges().size() == 3);
     CHECK(ports == span.ports());
+    const auto touching = PortSpan::parse("30001-65535,1024-30000,!65535,!1024-1024").value();
+    REQUIRE(touching.ranges().size() == 1);
+    CHECK(touching.ranges()[0].low == 1025);
+    CHECK(touching.ranges()[0].high == 65534);
     std::string pieces = "1024-65535";
     for (int i = 0; i < 100; ++i) pieces += ",!" + std::to_string(2000 + 2 * i);
     CHECK_FALSE(PortSpan::parse(pieces));
+}
+
+TEST_CASE("a span has the ports that a list of all ports gives") {
+    for (int trial = 0; trial < 300; ++trial) {
+        std::vector<bool> wanted(65536);
+        std::vector<std::pair<std::uint32_t, std::uint32_t>> holes;
+        std::string text;
+        for (std::uint32_t part = 0, parts = 1 + random_below(8); part < parts; ++part) {
+            const std::uint32_t low = 1 + random_below(65535), high = low + random_below(65536 - low);
+            const bool excluded = part > 0 && random_below(2) == 0;
+            text += (part > 0 ? "," : "") + std::string(excluded ? "!" : "") + std::to_string(low) + "-" + std::to_string(high);
+            if (excluded) holes.emplace_back(low, high);
+            else std::fill(wanted.begin() + low, wanted.begin() + high + 1, true);
+        }
+        for (const auto& [low, high] : holes) std::fill(wanted.begin() + low, wanted.begin() + high + 1, false);
+        std::vector<std::uint16_t> ports;
+        for (std::uint32_t port = 0; port < 65536; ++port)
+            if (wanted[port]) ports.push_back(static_cast<std::uint16_t>(port));
+        const auto span = PortSpan::parse(text);
+        INFO(text);
+        REQUIRE(span.has_value() == (ports.size() >= smallest_span));
+        if (span) CHECK(span->ports() == ports);
+    }
 }
