@@ -145,6 +145,12 @@ void Assembler::look(Index index, Symbol symbol, Instant now) {
         return;
     }
     ++window.new_pairs;
+    if (window.conflicted && window.is_dense(tick_of(now), k)) {
+        window.had_burst = true;
+        want_quiet_retry(index, now);
+        if (window.new_pairs >= conflict_patience) decode_burst(index, now);
+        return;
+    }
     if (window.conflicted && window.new_pairs < conflict_patience) {
         want_quiet_retry(index, now);
         return;
@@ -173,38 +179,48 @@ void Assembler::serve(Instant now) {
     }
 }
 
+// Many pairs at once, as of a knock: it stands out of the junk around it. Thinner junk leaves half of the budget for this.
+void Assembler::decode_burst(Index index, Instant now) {
+    if (!spend(index, now)) return;
+    Window& window = table_.full(index);
+    window.new_pairs = 0;
+    attempt(index, Choice::newest, now, window.densest(tick_of(now), burst_ticks));
+}
+
 void Assembler::decode_in_turn(Index index, Instant now) {
-    if (!spend(index, now)) {
+    const double reserve = table_.full(index).conflicted ? plentiful : 0;
+    const Interval all = Window::whole_life(tick_of(now));
+    if (!spend(index, now, reserve)) {
         want_decode(index);
         return;
     }
     const Reference self = refer(index);
     table_.full(index).new_pairs = 0;
-    if (attempt(index, Choice::newest, now) || !exists(self) || table_[index].full == no_index) return;
+    if (attempt(index, Choice::newest, now, all) || !exists(self) || table_[index].full == no_index) return;
     Window& window = table_.full(index);
     if (!window.conflicted) return;
     want_quiet_retry(index, now);
-    if (spend(index, now)) attempt(index, in_turn[window.turn++ % std::size(in_turn)], now);
+    if (spend(index, now, reserve)) attempt(index, in_turn[window.turn++ % std::size(in_turn)], now, all);
 }
 
-bool Assembler::spend(Index index, Instant now) {
+bool Assembler::spend(Index index, Instant now, double reserve) {
     SourceEntry& source = table_.source(index);
     refill(source.tokens, source.refilled, now, decodes_per_source);
     refill(tokens_, refilled_, now, decodes_in_all);
-    if (source.tokens < 1 || tokens_ < 1) return false;
+    if (source.tokens < 1 + reserve * decodes_per_source.burst || tokens_ < 1 + reserve * decodes_in_all.burst) return false;
     source.tokens -= 1;
     tokens_ -= 1;
     return true;
 }
 
-// Decodes once. True if the window has a word now: handed over, or done.
-bool Assembler::attempt(Index index, Choice choice, Instant now) {
+// Decodes once, what was last heard in the interval. True if the window has a word now: handed over, or done.
+bool Assembler::attempt(Index index, Choice choice, Instant now, Interval when) {
     Window& window = table_.full(index);
     const WindowKey key = table_[index].key;
     const Code& family_code = code(key.source.family);
     const Tick tick = tick_of(now);
-    const Selection selection = window.select(choice, tick, family_code.k(), known(key));
-    window.conflicted = selection.conflicted;
+    const Selection selection = window.select(choice, tick, family_code.k(), known(key), when);
+    window.conflicted = selection.conflicted || (window.conflicted && when.length != pair_lifetime_ticks);
     if (selection.present() < family_code.k()) return false;
     ++counters_.decodes;
     const auto word = family_code.decode(selection.word, selection.missing_span());
@@ -302,30 +318,51 @@ void Assembler::advance(Instant now) {
     serve(now);
 }
 
-// Windows in conflict to which nothing was added for 2 ms: every choice, then random ones while budget is plentiful.
+// Windows in conflict to which nothing was added for 2 ms, or in which a burst is over: every choice, then random ones
+// while budget is plentiful.
 void Assembler::retry_quiet(Instant now) {
     while (!quiet_.empty() && quiet_.front().since + quiet_time <= now) {
         const Reference next = quiet_.front().window;
         quiet_.pop_front();
         if (!exists(next)) continue;
         table_[next.index].quiet_due = false;
-        if (table_[next.index].full == no_index) continue;
-        if (table_[next.index].last_new + quiet_time > now) {  // not quiet yet
-            want_quiet_retry(next.index, table_[next.index].last_new);
-            continue;
-        }
-        bool found = false;
-        const auto try_choice = [&](Choice choice) {
-            found = found || !exists(next) || table_[next.index].full == no_index ||
-                    (spend(next.index, now) && attempt(next.index, choice, now));
-        };
-        try_choice(Choice::newest);
-        for (const Choice choice : in_turn) try_choice(choice);
-        for (int i = 0; i < random_choices && !found; ++i) {
-            if (table_.source(next.index).tokens < plentiful * decodes_per_source.burst) break;
-            try_choice(Choice::random);
-        }
+        if (table_[next.index].full != no_index) retry(next, now);
     }
+}
+
+void Assembler::retry(const Reference& next, Instant now) {
+    Window& window = table_.full(next.index);
+    const Tick tick = tick_of(now);
+    const bool burst_is_over = window.had_burst && !window.is_dense(tick, code(table_[next.index].key.source.family).k());
+    const Instant last_new = table_[next.index].last_new;
+    if (!burst_is_over && last_new + quiet_time > now) {
+        want_quiet_retry(next.index, window.had_burst ? now : last_new);
+        return;
+    }
+    window.had_burst = false;
+    Interval when = Window::whole_life(tick);
+    bool found = false;
+    if (burst_is_over) {
+        found = try_all(next, window.densest(tick, 2 * burst_ticks), now);
+        when = window.densest(tick, burst_ticks);
+    }
+    found = found || try_all(next, when, now);
+    for (int i = 0; i < random_choices && !found; ++i) {
+        if (table_.source(next.index).tokens < plentiful * decodes_per_source.burst) break;
+        found = try_one(next, Choice::random, when, now);
+    }
+}
+
+bool Assembler::try_all(const Reference& next, Interval when, Instant now) {
+    bool found = try_one(next, Choice::newest, when, now);
+    for (const Choice choice : in_turn) found = found || try_one(next, choice, when, now);
+    return found;
+}
+
+// True also if the window is gone.
+bool Assembler::try_one(const Reference& next, Choice choice, Interval when, Instant now) {
+    if (!exists(next) || table_[next.index].full == no_index) return true;
+    return spend(next.index, now) && attempt(next.index, choice, now, when);
 }
 
 }  // namespace oneknock

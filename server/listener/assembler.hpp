@@ -80,9 +80,13 @@ private:
 
     void serve(Instant now);
     void retry_quiet(Instant now);
+    void retry(const Reference& next, Instant now);
+    bool try_all(const Reference& next, Interval when, Instant now);
+    bool try_one(const Reference& next, Choice choice, Interval when, Instant now);
     void decode_in_turn(Index index, Instant now);
-    bool spend(Index index, Instant now);
-    bool attempt(Index index, Choice choice, Instant now);
+    bool spend(Index index, Instant now, double reserve = 0);
+    bool attempt(Index index, Choice choice, Instant now, Interval when);
+    void decode_burst(Index index, Instant now);
     bool offer(Index index, const Codeword& word);
     void done(const WindowKey& key, const Codeword& word, Instant now);
     void finish_in(const WindowKey& key, const Codeword& word, Instant now);

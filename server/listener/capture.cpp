@@ -170,7 +170,8 @@ void Capture::read_source(Source& source, const Received& received) {
     } context{received, source.link};
     const auto hand_over = [](u_char* user, const pcap_pkthdr* header, const u_char* bytes) {
         const auto& to = *reinterpret_cast<const Context*>(user);
-        to.received(to.link, {bytes, header->caplen});
+        const Stamp arrival{std::chrono::seconds{header->ts.tv_sec} + std::chrono::microseconds{header->ts.tv_usec}};
+        to.received(to.link, {bytes, header->caplen}, arrival);
     };
     const int count = pcap_dispatch(source.handle.get(), burst, hand_over, reinterpret_cast<u_char*>(&context));
     if (count > 0) packets_ += static_cast<std::uint64_t>(count);
@@ -180,10 +181,10 @@ void Capture::read(const Received& received) {
     for (Source& source : sources_)
         if (source.has_own()) read_source(source, received);
     if (!standby_) return;
-    read_source(*standby_, [&](LinkLayer link, ByteSpan bytes) {
+    read_source(*standby_, [&](LinkLayer link, ByteSpan bytes, Stamp arrival) {
         const unsigned index = interface_of(link, bytes);
         const auto serves = [index](const Source& s) { return s.standby_index != 0 && s.standby_index == index; };
-        if (std::ranges::any_of(sources_, serves)) received(link, bytes);
+        if (std::ranges::any_of(sources_, serves)) received(link, bytes, arrival);
     });
     if (interfaces_changed()) look_after_interfaces();
 }

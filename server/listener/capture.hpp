@@ -5,6 +5,7 @@
 // is gone by then). The kernel tells of interfaces that come and go (rtnetlink), so nothing is polled.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -35,8 +36,10 @@ public:
 
     void add_to(std::vector<pollfd>& polled) const;
 
-    // Reads what is there, at most a burst of it. `received(link, bytes)` for each packet.
-    using Received = std::function<void(LinkLayer, ByteSpan)>;
+    // Reads what is there, at most a burst of it. `received(link, bytes, arrival)` for each packet; the arrival is the
+    // kernel's stamp.
+    using Stamp = std::chrono::sys_time<std::chrono::microseconds>;
+    using Received = std::function<void(LinkLayer, ByteSpan, Stamp)>;
     void read(const Received& received);
 
     struct Counters {

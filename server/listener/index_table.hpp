@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <vector>
 
 #include "common/keyed_hash.hpp"
@@ -48,9 +47,12 @@ template <class Entry>
 class IndexTable {
 public:
     explicit IndexTable(std::uint32_t capacity)
-        : capacity_(capacity), entries_(new Entry[capacity]), next_(capacity), heads_(bucket_count(capacity), no_index) {}
+        : capacity_(capacity), heads_(bucket_count(capacity), no_index) {
+        entries_.reserve(capacity);
+        next_.reserve(capacity);
+    }
 
-    [[nodiscard]] std::uint32_t size() const { return used_ - static_cast<std::uint32_t>(free_count_); }
+    [[nodiscard]] std::uint32_t size() const { return static_cast<std::uint32_t>(entries_.size()) - free_count_; }
     [[nodiscard]] bool full() const { return size() == capacity_; }
     [[nodiscard]] Entry& operator[](Index index) { return entries_[index]; }
 
@@ -75,7 +77,9 @@ public:
     Index insert(const Key& key) {
         Index index = first_free_;
         if (index == no_index) {
-            index = used_++;
+            index = static_cast<Index>(entries_.size());
+            entries_.emplace_back();
+            next_.push_back(no_index);
         } else {
             first_free_ = next_[index];
             --free_count_;
@@ -121,10 +125,9 @@ private:
 
     KeyedHash hash_;
     std::uint32_t capacity_;
-    std::uint32_t used_ = 0;
     std::uint32_t free_count_ = 0;
     Index first_free_ = no_index;
-    std::unique_ptr<Entry[]> entries_;
+    std::vector<Entry> entries_;
     std::vector<Index> next_;  // in the bucket, or in the list of free entries
     std::vector<Index> heads_;
 };

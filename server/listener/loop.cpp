@@ -13,7 +13,10 @@
 namespace oneknock {
 namespace {
 
+using std::chrono::microseconds;
+
 constexpr std::size_t most_queued_candidates = 256;
+constexpr microseconds longest_wait = std::chrono::seconds{1};  // of a packet in the capture's buffer
 
 class Listener final : public CandidateSink {
 public:
@@ -25,9 +28,12 @@ public:
             wait();
             now_ = read_clocks();
             if (const auto end = hear_gatekeeper()) return *end;
-            capture_.read([this](LinkLayer link, ByteSpan bytes) {
-                if (const auto packet = parse_packet(link, bytes)) assembler_.packet(*packet, now_);
+            const auto turn = std::chrono::time_point_cast<microseconds>(std::chrono::system_clock::now());
+            capture_.read([&](LinkLayer link, ByteSpan bytes, Capture::Stamp arrival) {
+                const auto packet = parse_packet(link, bytes);
+                if (packet) assembler_.packet(*packet, {now_.wall, arrived(turn - arrival)});
             });
+            now_.steady = std::max(now_.steady, last_arrival_);
             assembler_.advance(now_.steady);
             gatekeeper_.flush();
         }
@@ -36,6 +42,13 @@ public:
     bool offer(const Candidate& candidate) override { return gatekeeper_.send(candidate, most_queued_candidates); }
 
 private:
+    // When a packet of this age came. Packets may have waited for us: what tells a knock from junk is when they came, not
+    // when they are read. A wall clock that is set meanwhile makes it wrong for one turn.
+    Instant arrived(microseconds age) {
+        last_arrival_ = std::max(last_arrival_, now_.steady - std::clamp(age, microseconds{0}, longest_wait));
+        return last_arrival_;
+    }
+
     void wait() {
         polled_.clear();
         polled_.push_back({gatekeeper_.descriptor(), static_cast<short>(gatekeeper_.wants_write() ? POLLIN | POLLOUT : POLLIN), 0});
@@ -99,6 +112,7 @@ private:
     Assembler assembler_;
     PortSpan span_;
     Now now_ = read_clocks();
+    Instant last_arrival_{};  // they never go back
     Datagram datagram_;
     std::vector<pollfd> polled_;
 };

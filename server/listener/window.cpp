@@ -9,6 +9,7 @@ namespace oneknock {
 namespace {
 
 constexpr Tick recent_ticks = ticks_in(std::chrono::milliseconds{50});
+constexpr int millisecond_bits = 6;  // ticks to milliseconds, nearly
 
 std::uint64_t fingerprint(const Codeword& word) {
     std::uint64_t value = 0;
@@ -19,6 +20,7 @@ std::uint64_t fingerprint(const Codeword& word) {
 }  // namespace
 
 bool Window::add(Symbol symbol, Tick now) {
+    count_arrival(now);
     Cell& cell = cells_[symbol.position];
     std::size_t at = 0;
     while (at < cell.count && cell.bytes[at] != symbol.byte) ++at;
@@ -41,6 +43,49 @@ bool Window::add(Symbol symbol, Tick now) {
     return is_new;
 }
 
+void Window::count_arrival(Tick now) {
+    const Tick current = now >> millisecond_bits;
+    if (current != millisecond_) {
+        before_ = current == millisecond_ + 1 ? arrived_ : std::uint16_t{0};
+        arrived_ = 0;
+        millisecond_ = current;
+    }
+    if (arrived_ < 60000) ++arrived_;
+}
+
+bool Window::is_dense(Tick now, std::size_t k) const {
+    const Tick age = (now >> millisecond_bits) - millisecond_;
+    const std::size_t arrived = age == 0 ? std::size_t{arrived_} + before_ : age == 1 ? arrived_ : std::size_t{0};
+    return arrived >= k;
+}
+
+Interval Window::densest(Tick now, Tick length) const {
+    struct Heard {
+        Tick age;
+        std::uint8_t position;
+    };
+    std::array<Heard, codeword_length * pairs_per_position> heard;
+    std::size_t count = 0;
+    for (std::size_t p = 0; p < codeword_length; ++p)
+        for (std::size_t i = 0; i < cells_[p].count; ++i)
+            if (is_live(cells_[p].seen[i], now)) heard[count++] = {now - cells_[p].seen[i], static_cast<std::uint8_t>(p)};
+    std::sort(heard.begin(), heard.begin() + static_cast<std::ptrdiff_t>(count),
+              [](const Heard& a, const Heard& b) { return a.age < b.age; });
+    std::array<std::uint8_t, codeword_length> times{};
+    std::size_t positions = 0, best = 0, first = 0;
+    Tick oldest = 0;
+    for (std::size_t last = 0; last < count; ++last) {
+        if (times[heard[last].position]++ == 0) ++positions;
+        while (heard[last].age - heard[first].age > length)
+            if (--times[heard[first++].position] == 0) --positions;
+        if (positions > best) {
+            best = positions;
+            oldest = heard[last].age;
+        }
+    }
+    return {now - oldest, length};
+}
+
 bool Window::swallows(Symbol symbol, Tick now) const {
     return std::ranges::any_of(swallowed_, [&](const Swallowed& s) {
         return s.used && s.word[symbol.position] == symbol.byte && is_live(s.since, now);
@@ -48,12 +93,12 @@ bool Window::swallows(Symbol symbol, Tick now) const {
 }
 
 // The bytes to choose from at one position, newest first; returns how many.
-std::size_t Window::pick_live(const Cell& cell, std::size_t position, Tick now, std::span<const Codeword> known,
+std::size_t Window::pick_live(const Cell& cell, std::size_t position, Interval when, std::span<const Codeword> known,
                               Picked& picked) {
     std::size_t live = 0, unknown = 0;
     Picked fresh{};
     for (std::size_t i = 0; i < cell.count; ++i) {
-        if (!is_live(cell.seen[i], now)) continue;
+        if (!when.holds(cell.seen[i])) continue;
         picked[live++] = cell.bytes[i];
         const bool is_known =
             std::ranges::any_of(known, [&](const Codeword& w) { return w[position] == cell.bytes[i]; });
@@ -66,14 +111,14 @@ std::size_t Window::pick_live(const Cell& cell, std::size_t position, Tick now, 
     return live;
 }
 
-Selection Window::select(Choice choice, Tick now, std::size_t k, std::span<const Codeword> known) const {
+Selection Window::select(Choice choice, Tick now, std::size_t k, std::span<const Codeword> known, Interval when) const {
     Selection selection;
     std::array<std::pair<Tick, std::uint8_t>, codeword_length> ages;
     std::size_t present = 0;
     for (std::size_t p = 0; p < codeword_length; ++p) {
         const Cell& cell = cells_[p];
         Picked picked{};
-        const std::size_t count = pick_live(cell, p, now, known, picked);
+        const std::size_t count = pick_live(cell, p, when, known, picked);
         const bool too_old = choice == Choice::recent && count > 0 && now - cell.seen[0] > recent_ticks;
         if (count > 1) selection.conflicted = true;
         if (count == 0 || too_old || (choice == Choice::erase_conflicts && count > 1)) {

@@ -32,6 +32,13 @@ enum class Choice : std::uint8_t {
     random,
 };
 
+// Both ends inclusive.
+struct Interval {
+    Tick from = 0;
+    Tick length = 0;
+    [[nodiscard]] bool holds(Tick t) const { return t - from <= length; }
+};
+
 // What a choice hands to the decoder.
 struct Selection {
     Codeword word{};
@@ -42,6 +49,9 @@ struct Selection {
     [[nodiscard]] std::size_t present() const { return codeword_length - missing_count; }
     [[nodiscard]] std::span<const std::uint8_t> missing_span() const { return std::span(missing).first(missing_count); }
 };
+
+// A knock takes about half a millisecond to send; the network may stretch it.
+inline constexpr Tick burst_ticks = ticks_in(std::chrono::milliseconds{2});
 
 class Window {
 public:
@@ -59,7 +69,17 @@ public:
     [[nodiscard]] std::size_t pairs_at_most() const { return pairs_; }
 
     // The bytes to decode. In conflicts, pairs of `known` words (verified ones of this source) are passed over.
-    [[nodiscard]] Selection select(Choice choice, Tick now, std::size_t k, std::span<const Codeword> known) const;
+    // Only pairs last seen within `when` count.
+    [[nodiscard]] Selection select(Choice choice, Tick now, std::size_t k, std::span<const Codeword> known, Interval when) const;
+
+    static Interval whole_life(Tick now) { return {now - pair_lifetime_ticks, pair_lifetime_ticks}; }
+
+    // The interval of this length in which most positions were heard: a burst stands out of a stranger's even stream,
+    // however much later it is looked for.
+    [[nodiscard]] Interval densest(Tick now, Tick length) const;
+
+    // Whether k pairs and more came within the last one to two milliseconds.
+    [[nodiscard]] bool is_dense(Tick now, std::size_t k) const;
 
     // Live pairs that are part of this word.
     [[nodiscard]] std::size_t agreeing(const Codeword& word, Tick now) const;
@@ -76,6 +96,7 @@ public:
     std::uint8_t new_pairs = 0;  // since the last attempt
     std::uint8_t turn = 0;       // of the choices tried in turn
     bool conflicted = false;     // at the last attempt
+    bool had_burst = false;      // not tried again since
 
     // All live pairs, oldest use first within a position; for promotion and for splitting a source by port.
     template <class Function>
@@ -100,8 +121,9 @@ private:
     using Picked = std::array<std::uint8_t, pairs_per_position>;
 
     static bool is_live(Tick seen, Tick now) { return now - seen <= pair_lifetime_ticks; }
-    static std::size_t pick_live(const Cell& cell, std::size_t position, Tick now, std::span<const Codeword> known,
+    static std::size_t pick_live(const Cell& cell, std::size_t position, Interval when, std::span<const Codeword> known,
                                  Picked& picked);
+    void count_arrival(Tick now);
 
     std::array<Cell, codeword_length> cells_{};
     std::array<Swallowed, most_swallowed> swallowed_{};
@@ -110,6 +132,9 @@ private:
     std::uint8_t next_rejected_ = 0;
     std::uint8_t positions_ = 0;
     std::uint16_t pairs_ = 0;
+    Tick millisecond_ = 0;        // the one being counted
+    std::uint16_t arrived_ = 0;   // pairs in it
+    std::uint16_t before_ = 0;    // and in the one before it
 };
 
 }  // namespace oneknock
