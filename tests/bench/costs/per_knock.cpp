@@ -1,0 +1,234 @@
+// What a knock costs in each part of the daemon, how that grows, and what it would cost at the least: the disk's own time
+// and the kernel's. Needs root: the netlink part makes a network namespace for itself. The record lies in $ONEKNOCK_BENCH_DISK
+// (default: /var/tmp), which should be a disk and not memory.
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <sched.h>
+
+#include <benchmark/benchmark.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "server/firewall/element_key.hpp"
+#include "server/firewall/firewall.hpp"
+#include "server/gatekeeper/doorkeeper.hpp"
+#include "server/listener/assembler.hpp"
+#include "tests/bench/costs/door.hpp"
+
+using namespace oneknock;
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+const Address home = *Address::parse("192.0.2.7");
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+// A folder on the disk in question, gone at the end.
+class Folder {
+public:
+    Folder() {
+        const char* disk = std::getenv("ONEKNOCK_BENCH_DISK");
+        path_ = std::string(disk != nullptr ? disk : "/var/tmp") + "/oneknock-bench-XXXXXX";
+        if (mkdtemp(path_.data()) == nullptr) std::abort();
+        path_ += '/';
+    }
+    ~Folder() { std::filesystem::remove_all(path_); }
+    Folder(const Folder&) = delete;
+    Folder& operator=(const Folder&) = delete;
+    [[nodiscard]] const std::string& path() const { return path_; }
+
+private:
+    std::string path_;
+};
+
+// --- assembly -----------------------------------------------------------------------------------------------------
+
+class Sink final : public CandidateSink {
+public:
+    bool offer(const Candidate& candidate) override {
+        last = candidate;
+        return true;
+    }
+    Candidate last;
+};
+
+// 64 packets in, one candidate out; each knock comes from another address.
+void assembly(benchmark::State& state) {
+    BenchDoor door(1);
+    Sink sink;
+    Assembler assembler(sink);
+    assembler.add_book(door.book());
+    Now now{BenchDoor::noon, Seconds{1000}};
+    std::uint32_t number = 0x0a000000;
+    for (auto _ : state) {
+        const Address source = Address::ipv4(++number);
+        const auto knock = door.knock(0, source);
+        const auto start = Clock::now();
+        for (const std::uint16_t port : knock.ports) {
+            now.steady += std::chrono::microseconds{5};
+            assembler.packet({source, 40000, port}, now);
+        }
+        assembler.verdict(sink.last.ticket, true, now.steady);
+        state.SetIterationTime(seconds_since(start));
+        now.steady += std::chrono::milliseconds{1};
+    }
+}
+
+// --- verification -------------------------------------------------------------------------------------------------
+
+void verification(benchmark::State& state) {
+    const auto clients = static_cast<std::uint32_t>(state.range(0));
+    BenchDoor door(clients);
+    for (auto _ : state) {
+        const auto candidate = door.candidate(random_below(clients), home);
+        const auto start = Clock::now();
+        const bool verified = door.verify(candidate);
+        state.SetIterationTime(seconds_since(start));
+        if (!verified) state.SkipWithError("a knock did not verify");
+    }
+}
+
+// The longest that the change of the hour keeps a knock waiting: one slice of the next hour's table, its sorting included.
+void hour_change(benchmark::State& state) {
+    const auto clients = static_cast<std::size_t>(state.range(0));
+    BenchDoor door(clients);
+    Epoch epoch = epoch_of(BenchDoor::noon);
+    constexpr std::size_t slice = 500;  // as in the gatekeeper's loop
+    double longest = 0;
+    for (auto _ : state) {
+        const Epoch next{epoch.value + 1};
+        auto start = Clock::now();
+        const auto begun = start;
+        door.verifier().want({epoch, next});
+        for (bool more = true; more;) {
+            more = door.verifier().prepare(slice);
+            longest = std::max(longest, seconds_since(start));
+            start = Clock::now();
+        }
+        door.verifier().want({next});
+        longest = std::max(longest, seconds_since(start));
+        state.SetIterationTime(seconds_since(begun));
+        epoch = next;
+    }
+    state.counters["longest_ms"] = longest * 1000;
+}
+
+// --- the record ---------------------------------------------------------------------------------------------------
+
+AuditEntry line(std::size_t number) {
+    AuditEntry entry;
+    entry.when = BenchDoor::noon - Seconds{1'000'000} + Seconds{static_cast<std::int64_t>(number)};
+    entry.client = "client-" + std::to_string(number * 7919 % 10'000);
+    entry.source = entry.address = Address::ipv4(static_cast<std::uint32_t>(number * 2654435761U));
+    entry.request.port = 22;
+    entry.decision = "accepted";
+    return entry;
+}
+
+Record record_with(const std::string& folder, std::size_t lines) {
+    auto record = Record::open(folder, DoorId{{7}}, BenchDoor::noon - Seconds{1'000'000}, Seconds{60});
+    if (!record) std::abort();
+    for (std::size_t i = 0; i < lines;) {
+        record->begin();
+        for (std::size_t end = std::min(lines, i + 50'000); i < end; ++i) record->audit(line(i));
+        if (!record->commit()) std::abort();
+    }
+    return std::move(*record);
+}
+
+// Decided and durable: verification, policy, and the record's commit. Each knock is of another client, so that neither
+// its rate nor its share of the record limits it.
+void decision_and_record(benchmark::State& state) {
+    const Folder folder;
+    BenchDoor door(10'000);
+    Doorkeeper doorkeeper(door.take_verifier(), record_with(folder.path(), static_cast<std::size_t>(state.range(0))), Limits{});
+    std::size_t client = 0;
+    Now now{BenchDoor::noon, Seconds{1000}};
+    for (auto _ : state) {
+        const auto candidate = door.candidate(client++ % door.clients(), home);
+        now.steady += std::chrono::milliseconds{10};
+        const auto start = Clock::now();
+        const auto decisions = doorkeeper.decide({candidate}, now);
+        state.SetIterationTime(seconds_since(start));
+        if (decisions.front().refused) state.SkipWithError("a knock was refused");
+    }
+}
+
+// What any durable record costs at the least: a page appended and fdatasync.
+void fdatasync_alone(benchmark::State& state) {
+    const Folder folder;
+    const int fd = open((folder.path() + "log").c_str(), O_WRONLY | O_CREAT, 0600);
+    const std::vector<char> page(4096, 'x');
+    for (int i = 0; i < 1000; ++i)
+        if (write(fd, page.data(), page.size()) < 0) std::abort();
+    fsync(fd);
+    off_t at = 0;
+    for (auto _ : state) {
+        const auto start = Clock::now();
+        if (pwrite(fd, page.data(), page.size(), at) < 0 || fdatasync(fd) != 0) std::abort();
+        state.SetIterationTime(seconds_since(start));
+        at = (at + 4096) % (1000 * 4096);
+    }
+    close(fd);
+}
+
+// --- netlink ------------------------------------------------------------------------------------------------------
+
+Instant steady_now() { return std::chrono::duration_cast<Instant>(Clock::now().time_since_epoch()); }
+
+void own_network() {
+    static const int made = unshare(CLONE_NEWNET);
+    if (made != 0) std::abort();
+}
+
+void open_grant(benchmark::State& state) {
+    own_network();
+    auto firewall = Firewall::open({}, {BenchDoor::ssh});
+    if (!firewall || !firewall->install(steady_now())) return state.SkipWithError("the firewall's table cannot be made");
+    std::uint32_t number = 0x0a000000;
+    for (std::int64_t i = 0; i < state.range(0); ++i)
+        if (firewall->open_grant(BenchDoor::ssh, Address::ipv4(++number), Seconds{3600}, steady_now()) != 0) std::abort();
+    for (auto _ : state) {
+        const Address address = Address::ipv4(number + 1);
+        const auto start = Clock::now();
+        const int error = firewall->open_grant(BenchDoor::ssh, address, Seconds{60}, steady_now());
+        state.SetIterationTime(seconds_since(start));
+        if (error != 0) state.SkipWithError("a grant was refused");
+        if (firewall->close_grant(BenchDoor::ssh, address, steady_now()) != 0) state.SkipWithError("a grant was not closed");
+    }
+    if (!firewall->remove()) state.SkipWithError("the table was not removed");
+}
+
+// What any change costs at the least: a batch with one element.
+void batch_alone(benchmark::State& state) {
+    own_network();
+    auto firewall = Firewall::open({}, {BenchDoor::ssh});
+    auto socket = nft::Socket::open();
+    if (!firewall || !socket || !firewall->install(steady_now())) return state.SkipWithError("the firewall's table cannot be made");
+    const FirewallConfig config;
+    const auto names = grant_sets(config);
+    std::uint32_t number = 0x0a000000;
+    for (auto _ : state) {
+        const std::vector<Element> element{{element_key({BenchDoor::ssh, Address::ipv4(++number)}), Seconds{60}}};
+        const auto start = Clock::now();
+        nft::Batch batch(names.table);
+        batch.add_elements(names.of(Family::ipv4), element);
+        const int error = socket->commit(batch);
+        state.SetIterationTime(seconds_since(start));
+        if (error != 0) state.SkipWithError("an element was refused");
+    }
+    if (!firewall->remove()) state.SkipWithError("the table was not removed");
+}
+
+}  // namespace
+
+BENCHMARK(assembly)->UseManualTime()->Iterations(5'000);
+BENCHMARK(verification)->Arg(1)->Arg(100)->Arg(10'000)->Arg(100'000)->UseManualTime()->Iterations(20'000);
+BENCHMARK(hour_change)->Arg(100'000)->UseManualTime()->Iterations(5);
+BENCHMARK(fdatasync_alone)->UseManualTime()->Iterations(1'000);
+BENCHMARK(decision_and_record)->Arg(0)->Arg(10'000)->Arg(100'000)->Arg(1'000'000)->UseManualTime()->Iterations(1'000);
+BENCHMARK(batch_alone)->UseManualTime()->Iterations(5'000);
+BENCHMARK(open_grant)->Arg(0)->Arg(1'000)->Arg(10'000)->Arg(65'000)->UseManualTime()->Iterations(5'000);
