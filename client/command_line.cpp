@@ -15,6 +15,8 @@ struct Words {
     KnockWords knock;
     bool pass_descriptor = false;
     std::string file;
+    bool passphrase = false;
+    bool remove = false;
     bool json = false;
 };
 
@@ -34,6 +36,10 @@ CLI::Option* add_service(CLI::App& command, KnockWords& words, const char* text)
     return add(command, "SERVICE", words.service, "", text);
 }
 
+void add_key_fd(CLI::App& command, KnockWords& words) {
+    add(command, "--key-fd", words.key_fd, "N", "read the key's passphrase from this descriptor, not from the terminal");
+}
+
 // How a knock is made; for every subcommand that knocks.
 void add_knock_options(CLI::App& command, KnockWords& words) {
     add(command, "--for", words.duration, "TIME", "how long to open for, such as 60s; default: the server's");
@@ -46,6 +52,7 @@ void add_knock_options(CLI::App& command, KnockWords& words) {
     command.add_flag("-6", words.ipv6, "use the door's IPv6 addresses only");
     add(command, "--wait", words.wait, "[=TIME]", "watch the port and knock again until it answers; default: 10s");
     add(command, "--time-offset", words.time_offset, "TIME", "add this to this machine's clock, such as 5s or -5s");
+    add_key_fd(command, words);
 }
 
 void add_open_or_close(CLI::App& command, Words& words) {
@@ -72,6 +79,14 @@ void add_run(CLI::App& command, Words& words) {
 
 void add_import(CLI::App& command, Words& words) {
     add(command, "FILE", words.file, "", "the key file; - is standard input")->required();
+    command.add_flag("--passphrase", words.passphrase, "lock the key with a passphrase");
+    add_key_fd(command, words.knock);
+}
+
+void add_passphrase(CLI::App& command, Words& words) {
+    add_door(command, words.knock);
+    command.add_flag("--remove", words.remove, "keep the key without one");
+    add_key_fd(command, words.knock);
 }
 
 void add_list(CLI::App& command, Words& words) { command.add_flag("--json", words.json, "print JSON"); }
@@ -87,6 +102,7 @@ constexpr Subcommand subcommands[] = {
     {"connect", "open, then connect standard input and output (ProxyCommand)", add_connect},
     {"run", "open, wait until it is open, then run what stands behind --", add_run},
     {"import", "check a key file and keep it under its door's name", add_import},
+    {"passphrase", "lock an imported key with a passphrase, or change or remove it", add_passphrase},
     {"list", "show the imported doors", add_list}};
 
 // Only the chosen subcommand's options: setting up those of all takes longer than the knock.
@@ -107,7 +123,10 @@ Result<KnockOptions> waiting_options(Words& words) {
 }
 
 Result<Command> command_from(const std::string& name, Words& words, std::vector<std::string> tail) {
-    if (name == "import") return Command{ImportOptions{words.file}};
+    const auto key_fd = read_key_fd(words.knock.key_fd);
+    if (!key_fd) return tl::unexpected(key_fd.error());
+    if (name == "import") return Command{ImportOptions{words.file, words.passphrase, *key_fd}};
+    if (name == "passphrase") return Command{PassphraseOptions{words.knock.door, words.remove, *key_fd}};
     if (name == "list") return Command{ListOptions{words.json}};
     if (name == "connect")
         return waiting_options(words).map(

@@ -10,8 +10,13 @@ namespace oneknock {
 [[nodiscard]] Result<void> connect_command(const ConnectOptions& options);
 [[nodiscard]] Result<void> run_command(const RunOptions& options);  // returns only on failure
 [[nodiscard]] Result<void> import_command(const ImportOptions& options);
-// Its work without the printing: the path of the new file.
-[[nodiscard]] Result<std::string> import_key(const std::string& file);
+// Its work without the printing.
+struct Imported {
+    std::string path;
+    bool replaced = false;  // an older generation
+};
+[[nodiscard]] Result<Imported> import_key(const ImportOptions& options);
+[[nodiscard]] Result<void> passphrase_command(const PassphraseOptions& options);
 [[nodiscard]] Result<void> list_command(const ListOptions& options);
 
 }  // namespace oneknock

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "client/passphrase.hpp"
 #include "keys/names.hpp"
 
 namespace oneknock {
@@ -58,15 +59,19 @@ Result<std::string> find_door(const std::string& door) {
                                     "; give a key file's path, or bring one in with: oneknock import FILE");
 }
 
-Result<OpenedDoor> open_door(const std::string& door, UnixTime now) {
+Result<OpenedDoor> open_door(const std::string& door, UnixTime now, std::optional<int> key_fd) {
     auto path = find_door(door);
     if (!path) return tl::unexpected(path.error());
-    auto key = read_key_file(*path);
-    if (!key) return tl::unexpected(key.error());
-    if (key->expires && *key->expires <= now)
-        return fail(Exit::data, *path + ": this key expired at " + time_text(*key->expires) +
-                                    "; ask the administrator of " + key->door.name + " for a new one");
-    return OpenedDoor{*std::move(path), *std::move(key)};
+    auto stored = read_stored_key(*path);
+    if (!stored) return tl::unexpected(stored.error());
+    const KeyFile& clear = clear_part(*stored);
+    if (clear.expires && *clear.expires <= now)
+        return fail(Exit::data, *path + ": this key expired at " + time_text(*clear.expires) +
+                                    "; ask the administrator of " + clear.door.name + " for a new one");
+    if (!is_locked(*stored)) return OpenedDoor{*std::move(path), std::get<KeyFile>(*std::move(stored))};
+    auto unlocked = Passphrases(key_fd).unlock(std::get<LockedKey>(*stored), *path);
+    if (!unlocked) return tl::unexpected(unlocked.error());
+    return OpenedDoor{*std::move(path), std::move(unlocked->key)};
 }
 
 Result<Service> find_service(const OpenedDoor& door, const std::string& word) {

@@ -17,7 +17,9 @@ namespace {
 
 struct Listed {
     std::string name;  // what to call it on the command line
-    KeyFile key;
+    StoredKey stored;
+
+    [[nodiscard]] const KeyFile& key() const { return clear_part(stored); }
 };
 
 // A folder that is not there yet holds nothing.
@@ -44,32 +46,38 @@ std::string services(const KeyFile& key) {
 }
 
 std::string table(const std::vector<Listed>& doors) {
-    using Row = std::array<std::string, 5>;
-    std::vector<Row> rows{{"DOOR", "ADDRESS", "SERVICES", "CLIENT", "EXPIRES"}};
-    for (const auto& [name, key] : doors)
-        rows.push_back({name, key.door.address, services(key), key.client.name, expiry(key)});
-    Row::size_type width[4] = {};
+    constexpr std::size_t columns = 7;
+    using Row = std::array<std::string, columns>;
+    std::vector<Row> rows{{"DOOR", "ADDRESS", "SERVICES", "CLIENT", "GENERATION", "PASSPHRASE", "EXPIRES"}};
+    for (const Listed& listed : doors) {
+        const KeyFile& key = listed.key();
+        rows.push_back({listed.name, key.door.address, services(key), key.client.name,
+                        std::to_string(key.client.generation), is_locked(listed.stored) ? "yes" : "no", expiry(key)});
+    }
+    std::array<std::size_t, columns> width{};
     for (const Row& row : rows)
-        for (std::size_t i = 0; i < 4; ++i) width[i] = std::max(width[i], row[i].size());
+        for (std::size_t i = 0; i < columns; ++i) width[i] = std::max(width[i], row[i].size());
     std::string text;
     for (const Row& row : rows) {
         if (!text.empty()) text += '\n';
-        for (std::size_t i = 0; i < 4; ++i) text += row[i] + std::string(width[i] - row[i].size() + 2, ' ');
-        text += row[4];
+        for (std::size_t i = 0; i + 1 < columns; ++i) text += row[i] + std::string(width[i] - row[i].size() + 2, ' ');
+        text += row.back();
     }
     return text;
 }
 
 std::string json_object(const Listed& listed) {
-    const auto& [name, key] = listed;
-    std::string text = R"({"name":)" + json::quote(name) + R"(,"door":)" + json::quote(key.door.name);
+    const KeyFile& key = listed.key();
+    std::string text = R"({"name":)" + json::quote(listed.name) + R"(,"door":)" + json::quote(key.door.name);
     text += R"(,"address":)" + json::quote(key.door.address) + R"(,"services":{)";
     std::string separator;
     for (const auto& [service, value] : key.services) {
         text += separator + json::quote(service) + ":" + json::quote(value.text());
         separator = ",";
     }
-    text += R"(},"client":)" + json::quote(key.client.name);
+    text += R"(},"client":)" + json::quote(key.client.name) + R"(,"generation":)" + std::to_string(key.client.generation);
+    text += R"(,"door_generation":)" + std::to_string(key.door.generation);
+    text += std::string(R"(,"passphrase":)") + (is_locked(listed.stored) ? "true" : "false");
     return text + R"(,"expires":)" + (key.expires ? json::quote(time_text(*key.expires)) : "null") + "}";
 }
 
@@ -87,7 +95,7 @@ Result<void> list_command(const ListOptions& options) {
     std::vector<Listed> doors;
     std::optional<Error> broken;  // the others are shown all the same
     for (const std::string& name : names_in(*folder)) {
-        auto key = read_key_file(*folder + "/" + name + ".json");
+        auto key = read_stored_key(*folder + "/" + name + ".json");
         if (key)
             doors.push_back({name, *std::move(key)});
         else if (!std::exchange(broken, key.error()))

@@ -85,6 +85,17 @@ void take(U& to, Result<T> from, std::optional<Error>& error) {
 
 }  // namespace
 
+Result<std::optional<int>> read_key_fd(const std::optional<std::string>& word) {
+    if (!word) return std::optional<int>{};
+    int fd = -1;
+    const char* end = word->data() + word->size();
+    const auto [rest, error] = std::from_chars(word->data(), end, fd);
+    if (error != std::errc{} || rest != end || fd < 0 || fd == 1 || fd == 2)
+        return usage("--key-fd " + *word + ": write the number of an open descriptor, as in: oneknock open home ssh " +
+                     "--key-fd 3 3<passphrase");
+    return fd;
+}
+
 std::string via_name(Via via) { return via == Via::udp ? "udp" : "tcp"; }
 
 Result<KnockOptions> read_knock_options(Operation operation, const KnockWords& words) {
@@ -105,6 +116,7 @@ Result<KnockOptions> read_knock_options(Operation operation, const KnockWords& w
     take(options.source, read_source(words.source), error);
     take(options.wait, read_wait(words.wait), error);
     take(options.time_offset, read_time_offset(words.time_offset), error);
+    take(options.key_fd, read_key_fd(words.key_fd), error);
     if (error) return tl::unexpected(*error);
 
     if (words.ipv4 && words.ipv6) return usage("-4 and -6 exclude each other; leave both out to use every address");

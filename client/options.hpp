@@ -38,6 +38,7 @@ struct KnockWords {
     std::optional<std::string> wait;
     std::optional<std::string> write;
     std::optional<std::string> time_offset;
+    std::optional<std::string> key_fd;
     bool ipv4 = false;
     bool ipv6 = false;
     bool dry_run = false;
@@ -57,6 +58,7 @@ struct KnockOptions {
     std::optional<std::chrono::milliseconds> wait;
     std::optional<std::string> write;  // path of a pcap file
     Seconds time_offset{0};
+    std::optional<int> key_fd;  // what the passphrase is read from, instead of the terminal
     bool dry_run = false;
     bool json = false;
 };
@@ -65,6 +67,9 @@ inline constexpr std::chrono::seconds default_wait{10};
 inline constexpr std::chrono::hours longest_wait{1};
 // docs/protocol.md, "Sending": a pass ends within this.
 inline constexpr std::chrono::milliseconds longest_pass{2000};
+
+// --key-fd: 0, or 3 and above.
+[[nodiscard]] Result<std::optional<int>> read_key_fd(const std::optional<std::string>& word);
 
 [[nodiscard]] Result<KnockOptions> read_knock_options(Operation operation, const KnockWords& words);
 
@@ -79,7 +84,15 @@ struct RunOptions {
 };
 
 struct ImportOptions {
-    std::string file;  // "-": standard input
+    std::string file;         // "-": standard input
+    bool passphrase = false;  // lock it with a new one
+    std::optional<int> key_fd = std::nullopt;
+};
+
+struct PassphraseOptions {
+    std::string door;
+    bool remove = false;
+    std::optional<int> key_fd = std::nullopt;
 };
 
 struct ListOptions {

@@ -33,7 +33,7 @@ std::vector<std::string> warnings_about(const KnockOptions& options, const Opene
 Result<Preparation> prepare(const KnockOptions& options, UnixTime now) {
     const auto time = knock_time(options, now);
     if (!time) return tl::unexpected(time.error());
-    auto door = open_door(options.door, *time);
+    auto door = open_door(options.door, *time, options.key_fd);
     if (!door) return tl::unexpected(door.error());
     const auto service = find_service(*door, options.service);
     if (!service) return tl::unexpected(service.error());

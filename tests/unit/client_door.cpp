@@ -63,7 +63,7 @@ TEST_CASE("a door is a path, or the name of an imported key") {
     CHECK(find_door("").error().exit == Exit::usage);
 
     const std::string path = write_key(home, sample_key());
-    REQUIRE(import_key(path));
+    REQUIRE(import_key({path}));
     CHECK(*find_door("home") == home.path + "/config/oneknock/home.json");
     struct stat info {};
     REQUIRE(stat(find_door("home")->c_str(), &info) == 0);
@@ -74,14 +74,96 @@ TEST_CASE("a door is a path, or the name of an imported key") {
 TEST_CASE("an import never overwrites, and refuses what is no key or not private") {
     const Home home;
     const std::string path = write_key(home, sample_key());
-    REQUIRE(import_key(path));
-    CHECK(import_key(path).error().exit == Exit::cannot_create);
+    REQUIRE(import_key({path}));
+    CHECK(import_key({path}).error().exit == Exit::cannot_create);
     REQUIRE(chmod(path.c_str(), 0644) == 0);
-    CHECK(import_key(path).error().exit == Exit::permission);
+    CHECK(import_key({path}).error().exit == Exit::permission);
     unlink(path.c_str());
-    CHECK(import_key(path).error().exit == Exit::no_input);
+    CHECK(import_key({path}).error().exit == Exit::no_input);
     REQUIRE(create_private_file(path, as_bytes("{}")));
-    CHECK(import_key(path).error().exit == Exit::data);
+    CHECK(import_key({path}).error().exit == Exit::data);
+}
+
+namespace {
+
+KeyFile next_generation(const KeyFile& key, std::uint32_t door, std::uint32_t client) {
+    KeyFile next = *parse_key_file(key_file_text(key).text(), "key.json");
+    next.door.generation = door;
+    next.client.generation = client;
+    next.client.secret = Secret32::random();
+    return next;
+}
+
+// Writes it over the last one that was brought here.
+ImportOptions bring(const Home& home, const KeyFile& key) {
+    unlink((home.path + "/key.json").c_str());
+    return {write_key(home, key)};
+}
+
+// A descriptor to read these lines from.
+int lines(const std::string& text) {
+    int ends[2];
+    REQUIRE(pipe(ends) == 0);
+    REQUIRE(write(ends[1], text.data(), text.size()) == static_cast<ssize_t>(text.size()));
+    close(ends[1]);
+    return ends[0];
+}
+
+}  // namespace
+
+TEST_CASE("an import replaces an older generation of the same key, and nothing else") {
+    const Home home;
+    const KeyFile first = sample_key();
+    const auto used = [&] { return open_door("home", sample_time)->key.client.secret.copy(); };
+    CHECK_FALSE(import_key(bring(home, first))->replaced);
+    CHECK(used().equals(first.client.secret));
+
+    const KeyFile second = next_generation(first, 1, 2), third = next_generation(first, 2, 2);
+    CHECK(import_key(bring(home, second))->replaced);
+    CHECK(used().equals(second.client.secret));
+    CHECK(import_key(bring(home, third))->replaced);
+    CHECK(used().equals(third.client.secret));
+
+    KeyFile other_client = next_generation(first, 3, 3), other_door = next_generation(first, 3, 3);
+    other_client.client.name = "bob";
+    other_door.door.id = DoorId{{9}};
+    for (const KeyFile* refused : std::initializer_list<const KeyFile*>{&first, &second, &third, &other_client, &other_door}) {
+        const auto imported = import_key(bring(home, *refused));
+        REQUIRE_FALSE(imported);
+        CHECK(imported.error().exit == Exit::cannot_create);
+    }
+    CHECK_FALSE(import_key(bring(home, next_generation(first, 1, 9))));
+    CHECK_FALSE(import_key(bring(home, next_generation(first, 9, 1))));
+    CHECK(used().equals(third.client.secret));
+}
+
+TEST_CASE("a key under a passphrase opens with it, and stays under it when a newer key is imported") {
+    const Home home;
+    const KeyFile first = sample_key(), second = next_generation(first, 1, 2);
+    ImportOptions import = bring(home, first);
+    import.passphrase = true;
+    import.key_fd = lines("open sesame\n");
+    REQUIRE(import_key(import));
+    const auto used = [](const std::string& passphrase) { return open_door("home", sample_time, lines(passphrase)); };
+    CHECK(used("open sesame\n")->key.client.secret.equals(first.client.secret));
+    CHECK(used("open sesame")->key.client.secret.equals(first.client.secret));
+    CHECK(used("open sesame\r\n").error().exit == Exit::data);
+    CHECK(used("").error().exit == Exit::data);
+    CHECK(used(std::string(2000, 'x')).error().exit == Exit::data);
+
+    ImportOptions newer = bring(home, second);
+    newer.key_fd = lines("open barley\n");
+    CHECK(import_key(newer).error().exit == Exit::data);
+    newer.key_fd = lines("open sesame\n");
+    CHECK(import_key(newer)->replaced);
+    CHECK(used("open sesame\n")->key.client.secret.equals(second.client.secret));
+
+    REQUIRE(passphrase_command({"home", false, lines("open sesame\nopen rye\n")}));
+    CHECK(used("open sesame\n").error().exit == Exit::data);
+    CHECK(used("open rye\n")->key.client.secret.equals(second.client.secret));
+    CHECK_FALSE(passphrase_command({"home", false, lines("open rye\n")}));
+    REQUIRE(passphrase_command({"home", true, lines("open rye\n")}));
+    CHECK(open_door("home", sample_time)->key.client.secret.equals(second.client.secret));
 }
 
 TEST_CASE("a key is used until the second it expires") {

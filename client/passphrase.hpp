@@ -1,0 +1,37 @@
+// Passphrases of locked key files: asked for on the terminal, or read from a descriptor (--key-fd) for scripts.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "common/files.hpp"
+#include "common/result.hpp"
+#include "common/secret.hpp"
+#include "keys/key_file.hpp"
+
+namespace oneknock {
+
+class Passphrases {
+public:
+    // From a descriptor each passphrase is a line. It is closed in the end, so that no program started from here gets it.
+    explicit Passphrases(std::optional<int> fd) : fd_(fd.value_or(-1)) {}
+
+    // What is typed is not shown. Empty or longer than longest_passphrase: Exit::data; nobody to ask: Exit::no_input.
+    [[nodiscard]] Result<SecretBytes> ask(const std::string& question);
+    // A new one: on the terminal it must be typed twice.
+    [[nodiscard]] Result<SecretBytes> ask_new(const std::string& question);
+
+    // The key with its secrets, and the passphrase that brought them to light. On the terminal there are three attempts.
+    struct Unlocked {
+        KeyFile key;
+        SecretBytes passphrase;
+    };
+    [[nodiscard]] Result<Unlocked> unlock(const LockedKey& locked, const std::string& path);
+
+private:
+    [[nodiscard]] bool on_terminal() const { return !fd_; }
+
+    Descriptor fd_;
+};
+
+}  // namespace oneknock
