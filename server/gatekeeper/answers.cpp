@@ -11,9 +11,12 @@ std::string line_of(const Json& json) { return json.dump() + "\n"; }
 
 }  // namespace
 
-std::string status_json(const StatusFigures& figures, const CaptureReport& report, const Tally& tally) {
+std::string status_json(const StatusFigures& figures, const CaptureReport& report, const Tally& tally, const KnockTimes& times) {
     Json refused = Json::object();
     for (std::size_t i = 0; i < reason_count; ++i) refused[std::string(reason_names[i])] = tally.refused_count(i);
+    Json parts = Json::object();
+    for (std::size_t i = 0; i < KnockTimes::part_count; ++i)
+        parts[std::string(KnockTimes::part_names[i])] = {{"count", times.part(i).count}, {"sum_ns", times.part(i).nanoseconds}};
     return line_of({{"schema", 1},
                     {"version", ONEKNOCK_VERSION},
                     {"door", figures.door},
@@ -21,6 +24,7 @@ std::string status_json(const StatusFigures& figures, const CaptureReport& repor
                     {"clients", figures.clients},
                     {"capture", {{"packets", report.packets}, {"symbols", report.symbols}, {"dropped", report.dropped}}},
                     {"assembly", {{"decodes", report.decodes}, {"candidates", report.candidates}}},
+                    {"times", parts},
                     {"accepted", tally.accepted_count()},
                     {"refused", refused},
                     {"grants", figures.grants}});

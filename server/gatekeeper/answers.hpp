@@ -8,6 +8,7 @@
 #include "common/clock.hpp"
 #include "server/channel.hpp"
 #include "server/gatekeeper/grant_book.hpp"
+#include "server/gatekeeper/knock_times.hpp"
 #include "server/gatekeeper/tally.hpp"
 
 namespace oneknock {
@@ -19,7 +20,8 @@ struct StatusFigures {
     std::size_t grants = 0;
 };
 
-[[nodiscard]] std::string status_json(const StatusFigures& figures, const CaptureReport& report, const Tally& tally);
+[[nodiscard]] std::string status_json(const StatusFigures& figures, const CaptureReport& report, const Tally& tally,
+                                      const KnockTimes& times);
 [[nodiscard]] std::string grants_json(const std::vector<GrantBook::Entry>& grants, Instant now);
 [[nodiscard]] std::string done_json();
 [[nodiscard]] std::string closed_json(std::size_t count);  // so many grants

@@ -23,19 +23,36 @@ bool is_allowed(const Client& client, const Door& door, const Service& service) 
     });
 }
 
+AuditEntry audit_entry(const Decision& decision, UnixTime when) {
+    return {when, decision.client, decision.generation, decision.source, decision.address, decision.request, decision.duration,
+            decision.refused ? "refused" : "accepted",
+            decision.refused ? std::string(reason_name(*decision.refused)) : std::string()};
+}
+
 }  // namespace
 
 std::vector<Decision> Doorkeeper::decide(const std::vector<Candidate>& candidates, const Now& now) {
+    auto decisions = weigh(candidates, now);
+    make_durable(decisions, now);
+    return decisions;
+}
+
+std::vector<Decision> Doorkeeper::weigh(const std::vector<Candidate>& candidates, const Now& now) {
     std::vector<Decision> decisions;
     decisions.reserve(candidates.size());
-    for (const Candidate& candidate : candidates) decisions.push_back(decide_one(candidate, now));
-    if (!record_.in_turn()) return decisions;
-    if (const auto committed = record_.commit(); !committed) {
-        record_problem_ = committed.error().message;
-        for (Decision& decision : decisions)
-            if (decision.verified && !decision.refused) decision.refused = Reason::record_failed;
-    }
+    for (const Candidate& candidate : candidates) decisions.push_back(weigh_one(candidate, now));
     return decisions;
+}
+
+void Doorkeeper::make_durable(std::vector<Decision>& decisions, const Now& now) {
+    if (!record_.in_turn()) return;
+    for (const Decision& decision : decisions)
+        if (decision.is_filed) record_.audit(audit_entry(decision, now.wall));
+    const auto committed = record_.commit();
+    if (committed) return;
+    record_problem_ = committed.error().message;
+    for (Decision& decision : decisions)
+        if (decision.verified && !decision.refused) decision.refused = Reason::record_failed;
 }
 
 void Doorkeeper::replace_keys(Keyring keyring) {
@@ -55,11 +72,7 @@ bool Doorkeeper::may_open(const std::string& client, const Service& service) con
     return found != nullptr && !found->revoked && is_allowed(*found, verifier_.keyring().door, service);
 }
 
-void Doorkeeper::begin_turn() {
-    if (!record_.in_turn()) record_.begin();
-}
-
-Decision Doorkeeper::decide_one(const Candidate& candidate, const Now& now) {
+Decision Doorkeeper::weigh_one(const Candidate& candidate, const Now& now) {
     Decision decision;
     decision.source = candidate.source;
     decision.first_packet_ns = candidate.first_packet_ns;
@@ -79,30 +92,29 @@ Decision Doorkeeper::decide_one(const Candidate& candidate, const Now& now) {
     decision.refused = refusal_before_record(*match, candidate, now, address);
     // From the right address it is filed whatever becomes of it; from a wrong one never, or a racing copy would burn
     // the real one.
-    bool audited = false;  // what a client sends beyond its share or its rate is only counted
-    if (address) {
-        const Tag tag = candidate.message.tag();
-        if (was_used(*match, tag)) {
-            if (!decision.refused) decision.refused = Reason::replayed;
-        } else if (time_of(match->request) + limits_.tolerance >= now.wall) {
-            const bool filed = file(*match, tag, now);
-            if (!decision.refused) decision.refused = refusal_by_policy(*match);
-            const bool calm = within_rate(decision.client, now.steady);
-            audited = filed && calm;
-            if (!decision.refused && !audited) decision.refused = Reason::rate_limited;
-        }
-    }
+    if (address) file_and_refuse(*match, candidate.message.tag(), now, decision);
     if (!decision.refused && is_open(match->request)) {
         const Seconds asked = match->request.duration_s == 0 ? limits_.grant_default : Seconds{match->request.duration_s};
         decision.duration = std::min({asked, match->client->max_duration, limits_.grant_maximum});
     }
     if (!decision.refused && is_close(match->request))
         record_.set_last_close(decision.client, match->request.service(), time_of(match->request));
-    if (audited)
-        record_.audit({now.wall, decision.client, decision.generation, decision.source, decision.address, decision.request,
-                       decision.duration, decision.refused ? "refused" : "accepted",
-                       decision.refused ? std::string(reason_name(*decision.refused)) : std::string()});
     return decision;
+}
+
+void Doorkeeper::file_and_refuse(const Verifier::Match& match, const Tag& tag, const Now& now, Decision& decision) {
+    const UnixTime time = time_of(match.request);
+    if (!record_.in_turn()) record_.begin();
+    if (was_used(match, tag)) {
+        if (!decision.refused) decision.refused = Reason::replayed;
+        return;
+    }
+    if (time + limits_.tolerance < now.wall) return;  // stale
+    const bool filed = file(match, tag, now);
+    if (!decision.refused) decision.refused = refusal_by_policy(match);
+    const bool calm = within_rate(decision.client, now.steady);
+    decision.is_filed = filed && calm;
+    if (!decision.refused && !decision.is_filed) decision.refused = Reason::rate_limited;
 }
 
 std::optional<Reason> Doorkeeper::refusal_before_record(const Verifier::Match& match, const Candidate& candidate, const Now& now,
@@ -120,7 +132,7 @@ std::optional<Reason> Doorkeeper::refusal_before_record(const Verifier::Match& m
 // In the record, or made before a floor, so that its tag may have been forgotten.
 bool Doorkeeper::was_used(const Verifier::Match& match, const Tag& tag) {
     const UnixTime time = time_of(match.request);
-    if (time <= record_.floor() || record_.holds(tag)) return true;
+    if (time <= record_.floor() || record_.holds(tag, time)) return true;
     const auto floor = record_.client_floor(match.client->name);
     return floor && time <= *floor;
 }
@@ -130,15 +142,12 @@ bool Doorkeeper::was_used(const Verifier::Match& match, const Tag& tag) {
 bool Doorkeeper::file(const Verifier::Match& match, const Tag& tag, const Now& now) {
     const std::string& client = match.client->name;
     const UnixTime time = time_of(match.request);
-    if (record_.tags_of(client) < Record::most_tags_per_client) {
-        begin_turn();
+    if (record_.share_of(client).tags < Record::most_tags_per_client) {
         record_.add_tag(tag, time, client);
         return true;
     }
     const UnixTime floor = std::min(time, now.wall + limits_.tolerance);
-    if (record_.client_floor(client).value_or(UnixTime::min()) >= floor) return false;  // nothing to write
-    begin_turn();
-    record_.raise_client_floor(client, floor);
+    if (record_.client_floor(client).value_or(UnixTime::min()) < floor) record_.raise_client_floor(client, floor);
     return false;
 }
 

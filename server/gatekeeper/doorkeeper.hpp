@@ -27,6 +27,7 @@ struct Decision {
     Address address;                  // to open for, once resolved
     Seconds duration{0};              // granted, for open
     Seconds skew{0};                  // message time minus our clock
+    bool is_filed = false;            // in the record, and within the client's share and rate: so in the audit as well
     std::int64_t first_packet_ns = 0;
 };
 
@@ -44,6 +45,9 @@ public:
     // One turn of the loop: decides on all candidates that wait and makes the outcome durable at once. If that fails,
     // what would have been accepted is refused as record-failed.
     [[nodiscard]] std::vector<Decision> decide(const std::vector<Candidate>& candidates, const Now& now);
+    // The same in two steps, for whoever measures them. Nothing may be done about a decision before the second.
+    [[nodiscard]] std::vector<Decision> weigh(const std::vector<Candidate>& candidates, const Now& now);
+    void make_durable(std::vector<Decision>& decisions, const Now& now);
 
     // Whether the keys in force let a client of this name open the service: what it opened stays open as long.
     [[nodiscard]] bool may_open(const std::string& client, const Service& service) const;
@@ -69,14 +73,14 @@ private:
     };
 
     [[nodiscard]] const Client* find(const std::string& client) const;
-    [[nodiscard]] Decision decide_one(const Candidate& candidate, const Now& now);
+    [[nodiscard]] Decision weigh_one(const Candidate& candidate, const Now& now);
+    void file_and_refuse(const Verifier::Match& match, const Tag& tag, const Now& now, Decision& decision);
     [[nodiscard]] std::optional<Reason> refusal_before_record(const Verifier::Match& match, const Candidate& candidate,
                                                               const Now& now, const std::optional<Address>& address) const;
     [[nodiscard]] bool was_used(const Verifier::Match& match, const Tag& tag);
     [[nodiscard]] bool file(const Verifier::Match& match, const Tag& tag, const Now& now);
     [[nodiscard]] std::optional<Reason> refusal_by_policy(const Verifier::Match& match);
     [[nodiscard]] bool within_rate(const std::string& client, Instant now);
-    void begin_turn();
 
     Verifier verifier_;
     Record record_;

@@ -16,7 +16,7 @@ GrantBook::Entry grant_of(const Decision& decision, Instant now) {
 
 }  // namespace
 
-bool GrantDesk::request(const Decision& decision) {
+bool GrantDesk::request(const Decision& decision, const KnockMoments& moments) {
     GrantRequest request;
     request.ticket = next_ticket_++;
     request.operation = static_cast<Operation>(decision.request.operation);
@@ -24,19 +24,19 @@ bool GrantDesk::request(const Decision& decision) {
     request.address = decision.address;
     request.duration_s = static_cast<std::uint32_t>(decision.duration.count());
     if (!firewall_.send(request)) return false;
-    requests_.emplace(request.ticket, Request{decision});
+    requests_.emplace(request.ticket, Knock{decision, moments});
     return true;
 }
 
-std::optional<Decision> GrantDesk::answer_to_knock(const GrantReply& reply, Instant now) {
+std::optional<GrantDesk::Knock> GrantDesk::answer_to_knock(const GrantReply& reply, Instant now) {
     const auto found = requests_.find(reply.ticket);
     if (found == requests_.end()) return std::nullopt;
-    const auto [decision, is_revoked] = std::move(found->second);
-    requests_.erase(found);
-    if (reply.error != 0) return decision;
+    const Knock knock = std::move(requests_.extract(found).mapped());
+    if (reply.error != 0) return knock;
+    const Decision& decision = knock.decision;
     if (!is_open(decision)) book_.close(decision.request.service(), decision.address);
-    else if (!is_revoked) note(grant_of(decision, now), now);
-    return decision;
+    else if (!knock.is_revoked) note(grant_of(decision, now), now);
+    return knock;
 }
 
 void GrantDesk::note(const GrantBook::Entry& grant, Instant now) {
@@ -52,9 +52,9 @@ std::vector<GrantBook::Entry> GrantDesk::to_revoke(const std::string& client, In
         if (is_open(request.decision) && (client.empty() || request.decision.client == client))
             grants.push_back(grant_of(request.decision, now));
     const auto key = [](const GrantBook::Entry& grant) { return std::pair(grant.address, grant.service); };
+    const auto same = [&](const auto& one, const auto& other) { return key(one) == key(other); };
     std::ranges::sort(grants, {}, key);
-    const auto repeated = std::ranges::unique(grants, {}, key);
-    grants.erase(repeated.begin(), repeated.end());
+    grants.erase(std::unique(grants.begin(), grants.end(), same), grants.end());
     for (auto& [ticket, request] : requests_)
         if (std::ranges::binary_search(grants, key(grant_of(request.decision, now)), {}, key)) request.is_revoked = true;
     return grants;

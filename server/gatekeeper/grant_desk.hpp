@@ -14,6 +14,7 @@
 #include "server/channel.hpp"
 #include "server/gatekeeper/doorkeeper.hpp"
 #include "server/gatekeeper/grant_book.hpp"
+#include "server/gatekeeper/knock_times.hpp"
 #include "server/transport.hpp"
 
 namespace oneknock {
@@ -27,10 +28,16 @@ public:
     // `firewall` must live as long.
     GrantDesk(Channel& firewall, Allowed allowed) : firewall_(firewall), allowed_(std::move(allowed)) {}
 
+    struct Knock {
+        Decision decision;
+        KnockMoments moments;  // up to the request
+        bool is_revoked = false;
+    };
     // Asks for what an accepted knock wants. False: too much is asked of the firewall already.
-    [[nodiscard]] bool request(const Decision& decision);
+    [[nodiscard]] bool request(const Decision& decision, const KnockMoments& moments);
     // The knock this is the answer to, if it is to one.
-    [[nodiscard]] std::optional<Decision> answer_to_knock(const GrantReply& reply, Instant now);
+    [[nodiscard]] std::optional<Knock> answer_to_knock(const GrantReply& reply, Instant now);
+    [[nodiscard]] bool awaits_answers() const { return !requests_.empty(); }  // to knocks
 
     // Takes note of a grant of an earlier run.
     void adopt(const GrantBook::Entry& grant, Instant now) { note(grant, now); }
@@ -55,10 +62,6 @@ public:
     std::size_t close_what_is_no_longer_allowed(Instant now);
 
 private:
-    struct Request {
-        Decision decision;
-        bool is_revoked = false;
-    };
     [[nodiscard]] std::vector<GrantBook::Entry> to_revoke(const std::string& client, Instant now);
     void note(const GrantBook::Entry& grant, Instant now);
     Ticket close(const GrantBook::Entry& grant);
@@ -66,7 +69,7 @@ private:
     Channel& firewall_;
     Allowed allowed_;
     GrantBook book_;
-    std::unordered_map<Ticket, Request> requests_;      // of knocks, not answered yet
+    std::unordered_map<Ticket, Knock> requests_;        // not answered yet
     std::unordered_map<Ticket, Ticket> closes_;         // not answered yet that a revocation waits for: the waiter
     std::unordered_map<Ticket, Revocation> revocations_;  // by waiter
     Ticket next_ticket_ = 1;

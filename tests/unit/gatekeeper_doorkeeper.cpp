@@ -280,12 +280,12 @@ TEST_CASE("a client that knocks beyond its share or its rate fills neither the a
         return candidate;
     };
     for (int i = 0; i < Record::most_tags_per_client + 1000; ++i) CHECK(outcome(doorkeeper, next()) == "wrong-epoch");
-    CHECK(record.tags_of("alice") == Record::most_tags_per_client);
-    CHECK(record.audited_of("alice") == 1000);  // the burst
+    CHECK(record.share_of("alice").tags == Record::most_tags_per_client);
+    CHECK(record.share_of("alice").lines == 1000);  // the burst
     CHECK(record.client_floor("alice") == noon + Seconds{60});
     CHECK(outcome(doorkeeper, next(), noon + Seconds{10}) == "wrong-epoch");
     CHECK(record.client_floor("alice") == noon + Seconds{70});
-    CHECK(record.audited_of("alice") == 1000);
+    CHECK(record.share_of("alice").lines == 1000);
 }
 
 TEST_CASE("tags are forgotten only behind the floor, and a clock that jumped ahead locks nobody out") {
@@ -295,12 +295,12 @@ TEST_CASE("tags are forgotten only behind the floor, and a clock that jumped ahe
     const auto knock = door.candidate(door.request());
     CHECK(outcome(doorkeeper, knock) == "accepted");
     REQUIRE(record.prune(noon + Seconds{60}, Seconds{60}));
-    CHECK(record.holds(knock.message.tag()));
+    CHECK(record.holds(knock.message.tag(), noon));
     CHECK(record.floor() == UnixTime{});
 
     const UnixTime far = noon + Seconds{10'000'000};
     REQUIRE(record.prune(far, Seconds{60}));  // the clock jumps months ahead
-    CHECK_FALSE(record.holds(knock.message.tag()));
+    CHECK_FALSE(record.holds(knock.message.tag(), noon));
     CHECK(record.floor() == noon);
     CHECK(outcome(doorkeeper, knock, noon + Seconds{1}) == "replayed");  // and back again
     CHECK(outcome(doorkeeper, door.candidate(door.request(noon + Seconds{1})), noon + Seconds{1}) == "accepted");

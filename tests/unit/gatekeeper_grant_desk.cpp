@@ -51,22 +51,22 @@ struct Desk {
 
 TEST_CASE("a grant is noted when the firewall has made it, and a close takes the note away") {
     Desk d;
-    REQUIRE(d.desk.request(accepted("alice", home)));
+    REQUIRE(d.desk.request(accepted("alice", home), {}));
     const auto open = d.asked();
     REQUIRE(open.size() == 1);
     CHECK(open[0].duration_s == 30);
     CHECK(d.desk.count(now) == 0);
-    CHECK(d.knock_done(open[0].ticket)->client == "alice");
+    CHECK(d.knock_done(open[0].ticket)->decision.client == "alice");
     CHECK_FALSE(d.knock_done(open[0].ticket));
     CHECK(d.desk.live(now).at(0).deadline == now + Seconds{30});
-    REQUIRE(d.desk.request(accepted("alice", home, Operation::close)));
+    REQUIRE(d.desk.request(accepted("alice", home, Operation::close), {}));
     REQUIRE(d.knock_done(d.asked().at(0).ticket));
     CHECK(d.desk.count(now) == 0);
 }
 
 TEST_CASE("a grant that the firewall refused is not noted") {
     Desk d;
-    REQUIRE(d.desk.request(accepted("alice", home)));
+    REQUIRE(d.desk.request(accepted("alice", home), {}));
     CHECK(d.knock_done(d.asked().at(0).ticket, ENFILE));
     CHECK(d.desk.count(now) == 0);
 }
@@ -74,7 +74,7 @@ TEST_CASE("a grant that the firewall refused is not noted") {
 TEST_CASE("revoking closes a grant that is on its way, behind it") {
     for (const char* whom : {"alice", ""}) {
         Desk d;
-        REQUIRE(d.desk.request(accepted("alice", home)));
+        REQUIRE(d.desk.request(accepted("alice", home), {}));
         CHECK(d.desk.revoke(whom, 7, now) == 1);
         const auto asked = d.asked();
         REQUIRE(asked.size() == 2);
@@ -93,11 +93,11 @@ TEST_CASE("revoking closes a grant that is on its way, behind it") {
 
 TEST_CASE("revoking leaves the grants of others, also those on their way") {
     Desk d;
-    REQUIRE(d.desk.request(accepted("alice", home)));
-    REQUIRE(d.desk.request(accepted("bob", elsewhere)));
+    REQUIRE(d.desk.request(accepted("alice", home), {}));
+    REQUIRE(d.desk.request(accepted("bob", elsewhere), {}));
     const auto opens = d.asked();
     REQUIRE(d.knock_done(opens.at(0).ticket));
-    REQUIRE(d.desk.request(accepted("alice", home)));  // again, while the first one lives
+    REQUIRE(d.desk.request(accepted("alice", home), {}));  // again, while the first one lives
     CHECK(d.desk.revoke("alice", 7, now) == 1);
     const auto asked = d.asked();
     REQUIRE(asked.size() == 2);
@@ -123,9 +123,9 @@ TEST_CASE("a revocation is complete with its last answer, and says if one was a 
 
 TEST_CASE("what the keys do not allow any more is closed, live, on its way or of an earlier run") {
     Desk d;
-    REQUIRE(d.desk.request(accepted("alice", home)));
+    REQUIRE(d.desk.request(accepted("alice", home), {}));
     REQUIRE(d.knock_done(d.asked().at(0).ticket));
-    REQUIRE(d.desk.request(accepted("alice", elsewhere)));
+    REQUIRE(d.desk.request(accepted("alice", elsewhere), {}));
     const auto on_its_way = d.asked().at(0).ticket;
     d.allowed = false;
     CHECK(d.desk.close_what_is_no_longer_allowed(now) == 1);

@@ -86,8 +86,8 @@ TEST_CASE("tags, floors and closes are there after opening again") {
     }
     Record record = folder.open();
     CHECK(record.lost() == Record::Loss::none);
-    CHECK(record.holds(Tag{{1}}));
-    CHECK_FALSE(record.holds(Tag{{2}}));
+    CHECK(record.holds(Tag{{1}}, now));
+    CHECK_FALSE(record.holds(Tag{{2}}, now));
     CHECK(record.client_floor("bob") == now + Seconds{5});
     CHECK_FALSE(record.client_floor("alice"));
     CHECK(record.last_close("alice", {protocol_tcp, 22}) == now);
@@ -102,7 +102,7 @@ TEST_CASE("a turn that was not committed leaves nothing") {
         record.begin();
         record.add_tag(Tag{{7}}, now, "alice");
     }
-    CHECK_FALSE(folder.open().holds(Tag{{7}}));
+    CHECK_FALSE(folder.open().holds(Tag{{7}}, now));
 }
 
 TEST_CASE("a turn with a failed write is undone as a whole and says so") {
@@ -114,9 +114,9 @@ TEST_CASE("a turn with a failed write is undone as a whole and says so") {
     record.add_tag(Tag{{2}}, now, "alice");
     record.add_tag(Tag{{1}}, now, "alice");  // there already: the constraint fails
     CHECK_FALSE(record.commit());
-    CHECK_FALSE(record.holds(Tag{{2}}));
+    CHECK_FALSE(record.holds(Tag{{2}}, now));
     remember(record, 3);
-    CHECK(record.holds(Tag{{3}}));
+    CHECK(record.holds(Tag{{3}}, now));
 }
 
 TEST_CASE("what cannot be looked up refuses") {
@@ -124,7 +124,7 @@ TEST_CASE("what cannot be looked up refuses") {
     folder.mark_new(door);
     Record record = folder.open();
     folder.meddle("DROP TABLE tag; DROP TABLE client_floor; DROP TABLE last_close;");
-    CHECK(record.holds(Tag{{1}}));
+    CHECK(record.holds(Tag{{1}}, now));
     CHECK(record.client_floor("alice") == UnixTime::max());
     CHECK(record.last_close("alice", {protocol_tcp, 22}) == UnixTime::max());
 }
@@ -138,8 +138,8 @@ TEST_CASE("the floor is durable, never goes back, and stays behind the tags that
         remember(record, 2, now + Seconds{10});
         REQUIRE(record.prune(now + Seconds{61}, tolerance));
         CHECK(record.floor() == now);
-        CHECK_FALSE(record.holds(Tag{{1}}));
-        CHECK(record.holds(Tag{{2}}));
+        CHECK_FALSE(record.holds(Tag{{1}}, now));
+        CHECK(record.holds(Tag{{2}}, now + Seconds{10}));
         REQUIRE(record.prune(now - Seconds{1000}, tolerance));
         CHECK(record.floor() == now);
     }
@@ -169,6 +169,107 @@ TEST_CASE("damaged records are put aside and one window is closed") {
     }
 }
 
+TEST_CASE("a sound record that cannot be read for now is left as it is, and nothing half made stays behind") {
+    const Folder folder;
+    folder.mark_new(door);
+    const std::string file = folder.path + "oneknock.db", in_the_way = file + "-wal";
+    fs::create_directory(in_the_way);
+    const auto problem = Record::open(folder.path, door, now, tolerance);
+    REQUIRE_FALSE(problem);
+    CHECK(problem.error().exit == Exit::cannot_create);
+    CHECK(problem.error().message.find("Check the disk and the folder's owner") != std::string::npos);
+    CHECK_FALSE(fs::exists(file));
+    fs::remove_all(in_the_way);
+    {
+        Record record = folder.open();
+        CHECK(record.lost() == Record::Loss::none);
+        remember(record, 1);
+    }
+    fs::create_directory(in_the_way);
+    REQUIRE_FALSE(Record::open(folder.path, door, now, tolerance));
+    CHECK(fs::exists(file));
+    fs::remove_all(in_the_way);
+    Record record = folder.open();
+    CHECK(record.lost() == Record::Loss::none);
+    CHECK(record.holds(Tag{{1}}, now));
+}
+
+TEST_CASE("pruning goes in slices, each with its floor, until nothing stale is left") {
+    const Folder folder;
+    folder.mark_new(door);
+    Record record = folder.open();
+    for (std::uint8_t i = 0; i < 10; ++i) remember(record, i, now + Seconds{i / 3});
+    CHECK(record.share_of("alice").tags == 10);
+    CHECK(*record.prune(now + Seconds{1000}, tolerance, 4));
+    CHECK(record.share_of("alice").tags == 6);
+    CHECK(record.floor() == now + Seconds{1});  // so the two others of that second stay refused
+    CHECK_FALSE(record.holds(Tag{{3}}, now + Seconds{1}));
+    CHECK(record.holds(Tag{{4}}, now + Seconds{1}));
+    CHECK(*record.prune(now + Seconds{1000}, tolerance, 4));
+    CHECK_FALSE(*record.prune(now + Seconds{1000}, tolerance, 4));
+    CHECK_FALSE(record.has_tags());
+    CHECK(record.floor() == now + Seconds{3});
+}
+
+TEST_CASE("what a client has in the record is known after opening again, and not changed by a turn that failed") {
+    const Folder folder;
+    folder.mark_new(door);
+    {
+        Record record = folder.open();
+        for (std::uint8_t i = 0; i < 3; ++i) remember(record, i);
+        record.begin();
+        record.audit({now, "bob", 1, {}, {}, {}, {}, "refused", "stale"});
+        REQUIRE(record.commit());
+        record.begin();
+        record.add_tag(Tag{{7}}, now, "alice");
+        record.add_tag(Tag{{7}}, now, "alice");
+        CHECK_FALSE(record.commit());
+        CHECK(record.share_of("alice").tags == 3);
+    }
+    const Record record = folder.open();
+    CHECK(record.share_of("alice").tags == 3);
+    CHECK(record.share_of("bob").lines == 1);
+    CHECK(record.share_of("carol").tags == 0);
+}
+
+TEST_CASE("a client that fills the audit loses its own oldest lines and no others") {
+    auto record = Record::open("", door, now, tolerance);
+    REQUIRE(record);
+    const auto fill = [&](const char* client, std::int64_t lines) {
+        record->begin();
+        for (std::int64_t i = 0; i < lines; ++i) record->audit({now, client, 1, {}, {}, {}, {}, "refused", "stale"});
+        REQUIRE(record->commit());
+    };
+    fill("alice", 10);
+    fill("mallory", Record::most_lines_per_client + 700);
+    int slices = 1;
+    for (; *record->prune(now, tolerance, 500); ++slices) REQUIRE(slices < 10);
+    CHECK(slices >= 7);
+    CHECK(record->share_of("mallory").lines == Record::most_lines_per_client);
+    CHECK(record->share_of("alice").lines == 10);
+    CHECK_FALSE(*record->prune(now + Record::audit_kept, tolerance));
+    CHECK(record->share_of("alice").lines == 10);
+    CHECK_FALSE(*record->prune(now + Record::audit_kept + Seconds{1}, tolerance));
+    CHECK(record->share_of("alice").lines == 0);
+}
+
+TEST_CASE("the log is folded into the file when it is asked for, and starts anew") {
+    const Folder folder;
+    folder.mark_new(door);
+    Record record = folder.open();
+    for (int i = 0; i < 200; ++i) remember(record, static_cast<std::uint8_t>(i));
+    const auto log = folder.path + "oneknock.db-wal";
+    const auto size = fs::file_size(log);
+    CHECK(record.log_has(200));
+    CHECK_FALSE(record.log_has(5000));
+    record.fold_log_in();
+    CHECK_FALSE(record.log_has(1));
+    remember(record, 201);
+    CHECK(record.log_has(1));
+    CHECK_FALSE(record.log_has(50));
+    CHECK(fs::file_size(log) == size);  // written over, not cut off: the next commits need no new room on the disk
+}
+
 TEST_CASE("the audit knows who holds a grant that can still be live") {
     const Folder folder;
     Record record = folder.open();
@@ -176,8 +277,18 @@ TEST_CASE("the audit knows who holds a grant that can still be live") {
     entry.request.port = 22;
     record.begin();
     record.audit(entry);
+    entry.client = "bob";  // the latest one holds it
+    record.audit(entry);
+    entry.address = *Address::parse("2001:db8::7");
+    entry.duration = Seconds{90};
+    record.audit(entry);
+    entry.address = *Address::parse("192.0.2.8");
+    entry.decision = "refused";
+    record.audit(entry);
     REQUIRE(record.commit());
-    CHECK(record.holder_of({protocol_tcp, 22}, entry.address, now + Seconds{30}) == "alice");
-    CHECK_FALSE(record.holder_of({protocol_tcp, 22}, entry.address, now + Seconds{31}));
-    CHECK_FALSE(record.holder_of({protocol_tcp, 23}, entry.address, now));
+    const Service ssh{protocol_tcp, 22};
+    CHECK(record.holders(now + Seconds{30}) ==
+          Record::Holders{{{*Address::parse("192.0.2.7"), ssh}, "bob"}, {{*Address::parse("2001:db8::7"), ssh}, "bob"}});
+    CHECK(record.holders(now + Seconds{31}).size() == 1);
+    CHECK(record.holders(now + Seconds{91}).empty());
 }
