@@ -21,6 +21,27 @@ using Json = nlohmann::ordered_json;
 
 long long number(const Json& json, const char* name) { return json.value(name, 0LL); }
 
+const Json no_parts = Json::object();
+// Where accepted knocks spent their time; empty if the daemon is of a version that does not say.
+const Json& parts_of(const Json& status) { return status.contains("times") ? status.at("times") : no_parts; }
+
+// "took      5.1 ms a knock: assembly 3.9, verification 0.0, record 1.1, netlink 0.1"
+void print_times(std::string& to, const Json& parts) {
+    const auto average_ms = [&](const char* part) {
+        const Json& sum = parts.at(part);
+        return sum.at("sum_ns").get<double>() / sum.at("count").get<double>() / 1e6;
+    };
+    if (!parts.contains("total") || number(parts.at("total"), "count") == 0) return;
+    print(to, "took      %.1f ms an accepted knock", average_ms("total"));
+    const char* separator = ": ";
+    for (const auto& [part, sum] : parts.items()) {
+        if (part == "total") continue;
+        print(to, "%s%s %.1f", separator, part.c_str(), average_ms(part.c_str()));
+        separator = ", ";
+    }
+    to += "\n";
+}
+
 }  // namespace
 
 std::string refusal_in(const std::string& json) {
@@ -38,6 +59,7 @@ std::string status_table(const std::string& json) {
           number(capture, "symbols"), number(capture, "dropped"));
     print(text, "grants    %lld live\n", number(s, "grants"));
     print(text, "accepted  %lld\n", number(s, "accepted"));
+    print_times(text, parts_of(s));
     long long refused = 0;
     for (const auto& [reason, count] : s.at("refused").items()) refused += count.get<long long>();
     print(text, "refused   %lld\n", refused);
@@ -59,6 +81,12 @@ std::string status_prometheus(const std::string& json) {
     metric("oneknock_capture_symbols_total", "counter", "Packets on a port of a live codebook.", number(s.at("capture"), "symbols"));
     metric("oneknock_capture_dropped_total", "counter", "Packets the kernel had no room for.", number(s.at("capture"), "dropped"));
     metric("oneknock_accepted_total", "counter", "Knocks accepted.", number(s, "accepted"));
+    print(text, "# HELP oneknock_knock_seconds Time that accepted knocks took, by part.\n# TYPE oneknock_knock_seconds summary\n");
+    for (const auto& [part, sum] : parts_of(s).items()) {
+        const long long ns = number(sum, "sum_ns");
+        print(text, "oneknock_knock_seconds_sum{part=\"%s\"} %lld.%09lld\n", part.c_str(), ns / 1'000'000'000, ns % 1'000'000'000);
+        print(text, "oneknock_knock_seconds_count{part=\"%s\"} %lld\n", part.c_str(), number(sum, "count"));
+    }
     print(text, "# HELP oneknock_refused_total Knocks refused, by reason.\n# TYPE oneknock_refused_total counter\n");
     for (const auto& [reason, count] : s.at("refused").items())
         print(text, "oneknock_refused_total{reason=\"%s\"} %lld\n", reason.c_str(), count.get<long long>());
