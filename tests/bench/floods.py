@@ -327,6 +327,8 @@ def line_of(result):
              f"cpu {100 * result['cpu']:.0f} %, {result['private_kib']} KiB"]
     if "dropped" in result:
         words.append(f"{result['dropped']} of {result['packets']} packets dropped")
+    if result["model"]:
+        words.append("(model, for bursts of 1, 5, 20 ms: " + ", ".join(f"{share:.0%}" for share in result["model"]) + ")")
     words += [f"{result[key]} {key.replace('_', ' ')}" for key in ("uninvited", "opened_unasked") if result[key]]
     return " ".join(words)
 
@@ -437,24 +439,24 @@ def measure_one(kind, name, knocks, limit):
     return result
 
 
-def measure(knocks=500, others=50, soak=2, kinds=contestants.ALL, names=(*FLOODS, CROWD_NAME)):
+def measure(knocks=500, others=30, soak=2, kinds=contestants.ALL, names=(*FLOODS, CROWD_NAME)):
     """`others`: knocks for knockd and fwknop, which are slow; bounded in time as well. `soak`: minutes, or 0."""
     results = []
     for kind, name in itertools.product(kinds, names):
         if kind is contestants.Oneknock:
             results.append(measure_one(kind, name, knocks, 45))
         elif "very port" not in name:  # the others do not look at source ports
-            results.append(measure_one(kind, name, others, 8))
+            results.append(measure_one(kind, name, others, 6))
     return {"floods": results, "soak": measure_soak(soak) if soak else []}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--knocks", type=int, default=500, help="for oneknock, per flood")
-    parser.add_argument("--others", type=int, default=50, help="for knockd and fwknop; 8 seconds of it at most")
+    parser.add_argument("--others", type=int, default=30, help="for knockd and fwknop; 6 seconds of it at most")
     parser.add_argument("--soak", type=int, default=2, metavar="MINUTES", help="of the long flood; 0: none")
     parser.add_argument("--only", help="one contestant")
-    parser.add_argument("--flood", action="append", help="only floods whose name begins so")
+    parser.add_argument("--flood", action="append", help="only those whose name begins so; -: none")
     parser.add_argument("--json", help="write the results to this file")
     chosen = parser.parse_args()
     kinds = [kind for kind in contestants.ALL if chosen.only in (None, kind.name)]
