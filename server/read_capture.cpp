@@ -106,10 +106,11 @@ private:
         doorkeeper_.verifier().want(epochs);
         const Door& door = doorkeeper_.verifier().keyring().door;
         for (const Epoch epoch : epochs)
-            for (const Generation& generation : door.generations)
-                assembler_.add_book({epoch, generation.number, start_of(epoch) - tolerance_,
-                                     start_of(Epoch{epoch.value + 1}) + tolerance_,
+            for (const Generation& generation : door.generations) {
+                const auto [from, until] = life_of_book(epoch, generation, tolerance_);
+                assembler_.add_book({epoch, generation.number, from, until,
                                      Codebook::build(codebook_seed(generation.secret, door.id, epoch), door.span)});
+            }
     }
 
     Doorkeeper doorkeeper_;

@@ -13,6 +13,11 @@ std::vector<Epoch> wanted_epochs(UnixTime now, Seconds tolerance) {
     return wanted;
 }
 
+BookLife life_of_book(Epoch epoch, const Generation& generation, Seconds tolerance) {
+    const UnixTime from = start_of(epoch) - tolerance, until = start_of(Epoch{epoch.value + 1}) + tolerance;
+    return {std::max(from, generation.not_before - tolerance), std::min(until, generation.not_after.value_or(until))};
+}
+
 UnixTime next_change(UnixTime now, Seconds tolerance) {
     // The list changes when now - tolerance or now + tolerance + lead enters another hour.
     const UnixTime leaves = start_of(Epoch{epoch_of(now - tolerance).value + 1}) + tolerance;

@@ -5,6 +5,7 @@
 
 #include "common/clock.hpp"
 #include "common/protocol.hpp"
+#include "keys/keyring.hpp"
 
 namespace oneknock {
 
@@ -13,7 +14,15 @@ inline constexpr Seconds book_lead{30};
 
 // The hours whose book is live at `now` or will be within `book_lead`; one or two of them.
 [[nodiscard]] std::vector<Epoch> wanted_epochs(UnixTime now, Seconds tolerance);
-// When that list changes next.
+
+// From when to when packets are looked up in an hour's book of a generation of the door.
+struct BookLife {
+    UnixTime from{};
+    UnixTime until{};  // inclusive
+};
+[[nodiscard]] BookLife life_of_book(Epoch epoch, const Generation& generation, Seconds tolerance);
+
+// When the list of hours changes next.
 [[nodiscard]] UnixTime next_change(UnixTime now, Seconds tolerance);
 
 [[nodiscard]] UnixTime start_of(Epoch epoch);

@@ -50,6 +50,7 @@ std::string Database::problem() const { return db_ ? sqlite3_errmsg(db_.get()) :
 
 Database::Condition Database::after_failure() const {
     if (!db_) return Condition::unreadable;
+    if (sqlite3_extended_errcode(db_.get()) == SQLITE_IOERR_SHORT_READ) return Condition::damaged;  // cut off
     switch (sqlite3_errcode(db_.get()) & 0xff) {
         case SQLITE_CORRUPT:
         case SQLITE_NOTADB:
@@ -73,6 +74,7 @@ void Database::fold_log_in() {
 }
 
 Statement::~Statement() {
+    if (statement_ == nullptr) return;  // it could not be prepared
     sqlite3_reset(statement_);
     sqlite3_clear_bindings(statement_);
 }

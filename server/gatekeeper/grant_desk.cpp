@@ -39,6 +39,19 @@ std::optional<GrantDesk::Knock> GrantDesk::answer_to_knock(const GrantReply& rep
     return knock;
 }
 
+void GrantDesk::adopt(const AdoptedGrant& adopted, Record& record, const Now& now) {
+    if (!holders_) holders_ = record.holders(now.wall);
+    holders_until_ = now.steady + Seconds{1};
+    const auto holder = holders_->find({adopted.address, adopted.service});
+    note({holder == holders_->end() ? "" : holder->second, adopted.service, adopted.address,
+          now.steady + Seconds{adopted.remaining_s}},
+         now.steady);
+}
+
+void GrantDesk::forget_holders(Instant now) {
+    if (now > holders_until_) holders_.reset();
+}
+
 void GrantDesk::note(const GrantBook::Entry& grant, Instant now) {
     book_.open(grant, now);
     if (!grant.client.empty() && !allowed_(grant.client, grant.service)) close(grant);

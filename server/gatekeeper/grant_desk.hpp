@@ -39,8 +39,10 @@ public:
     [[nodiscard]] std::optional<Knock> answer_to_knock(const GrantReply& reply, Instant now);
     [[nodiscard]] bool awaits_answers() const { return !requests_.empty(); }  // to knocks
 
-    // Takes note of a grant of an earlier run.
-    void adopt(const GrantBook::Entry& grant, Instant now) { note(grant, now); }
+    // Takes note of a grant of an earlier run. All of them come in a row: who holds them is asked of the audit once, and
+    // forgotten a moment later.
+    void adopt(const AdoptedGrant& adopted, Record& record, const Now& now);
+    void forget_holders(Instant now);
 
     [[nodiscard]] std::size_t count(Instant now) { return book_.count(now); }
     [[nodiscard]] std::vector<GrantBook::Entry> live(Instant now) { return book_.live("", now); }
@@ -73,6 +75,9 @@ private:
     std::unordered_map<Ticket, Ticket> closes_;         // not answered yet that a revocation waits for: the waiter
     std::unordered_map<Ticket, Revocation> revocations_;  // by waiter
     Ticket next_ticket_ = 1;
+
+    std::optional<Record::Holders> holders_;  // while grants are adopted
+    Instant holders_until_{};
 };
 
 }  // namespace oneknock

@@ -41,10 +41,9 @@ void Hours::tell_books(const Door& door, Epoch epoch, UnixTime now) {
         BookSeed seed;
         seed.epoch = epoch.value;
         seed.door_generation = generation.number;
-        const UnixTime from = start_of(epoch) - tolerance_;
-        const UnixTime until = start_of(Epoch{epoch.value + 1}) + tolerance_;
-        seed.live_from = std::max(from, generation.not_before - tolerance_).time_since_epoch().count();
-        seed.live_until = (generation.not_after ? std::min(until, *generation.not_after) : until).time_since_epoch().count();
+        const auto [from, until] = life_of_book(epoch, generation, tolerance_);
+        seed.live_from = from.time_since_epoch().count();
+        seed.live_until = until.time_since_epoch().count();
         std::ranges::copy(secret.bytes(), seed.seed.begin());
         listener_.send(seed);
         wipe(&seed, sizeof seed);

@@ -4,6 +4,10 @@
 
 namespace oneknock {
 
+bool is_same_door(const Door& one, const Door& other) {
+    return one.id == other.id && one.span.text() == other.span.text() && one.services == other.services;
+}
+
 void KeyLoading::file(const PassedKeyFile& passed, Descriptor descriptor) {
     ++count_;
     if (error_) return;

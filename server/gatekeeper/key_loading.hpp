@@ -9,6 +9,9 @@
 
 namespace oneknock {
 
+// Whether a door can take the place of the other without a restart: what the listener and the firewall know of it is equal.
+[[nodiscard]] bool is_same_door(const Door& one, const Door& other);
+
 class KeyLoading {
 public:
     // Reads and closes the file's descriptor. After the first error, which may be a lack of locked memory, the rest is

@@ -21,7 +21,9 @@
 namespace oneknock {
 namespace {
 
-constexpr std::size_t most_datagrams_a_turn = 256;  // of the listener: nothing it sends keeps the other rooms waiting
+// Of each room: nothing that one sends keeps the others waiting.
+constexpr std::size_t most_candidates_a_turn = 256;
+constexpr std::size_t most_from_firewall_a_turn = 64;  // key files among them: two milliseconds
 constexpr std::size_t hints_a_slice = 500;          // about half a millisecond
 
 class Gatekeeper {
@@ -92,14 +94,14 @@ private:
     void tend_record() {
         const bool busy = !candidates_.empty() || grants_.awaits_answers();
         if (const auto tended = upkeep_.tend(doorkeeper_.record(), now_, busy); !tended) log::warning(tended.error().message);
-        if (now_.steady > holders_until_) holders_.reset();
+        grants_.forget_holders(now_.steady);
     }
 
     // --- the listener -------------------------------------------------------------------------------------------
 
     std::optional<Exit> hear_listener() {
         candidates_.clear();
-        for (std::size_t i = 0; i < most_datagrams_a_turn; ++i) {
+        for (std::size_t i = 0; i < most_candidates_a_turn; ++i) {
             const auto received = listener_.receive(datagram_);
             if (received == Channel::Received::nothing) break;
             if (received == Channel::Received::closed) {
@@ -117,11 +119,6 @@ private:
         }
         if (!candidates_.empty()) judge();
         return std::nullopt;
-    }
-
-    static bool is_well_formed(const Candidate& candidate) {
-        const auto known = [](Family family) { return family == Family::ipv4 || family == Family::ipv6; };
-        return known(candidate.source.family) && candidate.message.family == candidate.source.family;
     }
 
     void judge() {
@@ -154,14 +151,14 @@ private:
     // --- the firewall -------------------------------------------------------------------------------------------
 
     std::optional<Exit> hear_firewall() {
-        for (;;) {
+        for (std::size_t i = 0; i < most_from_firewall_a_turn; ++i) {
             switch (firewall_.receive(datagram_)) {
                 case Channel::Received::nothing: return std::nullopt;
                 case Channel::Received::closed: return Exit::ok;
                 case Channel::Received::datagram: break;
             }
             if (const auto reply = datagram_.as<GrantReply>()) take_reply(*reply);
-            else if (const auto adopted = datagram_.as<AdoptedGrant>()) adopt(*adopted);
+            else if (const auto adopted = datagram_.as<AdoptedGrant>()) grants_.adopt(*adopted, doorkeeper_.record(), now_);
             else if (const auto file = datagram_.as<PassedKeyFile>()) loading_.file(*file, std::move(datagram_.descriptor));
             else if (const auto end = datagram_.as<KeyFilesEnd>()) control_.reloaded(reload(*end));
             else if (const auto trial = datagram_.as<TrialReply>()) control_.hear(*trial);
@@ -170,6 +167,7 @@ private:
                 return Exit::software;
             }
         }
+        return std::nullopt;
     }
 
     void take_reply(const GrantReply& reply) {
@@ -190,23 +188,12 @@ private:
         times_.add(knock->moments);
     }
 
-    // All of them come in a row; who holds them is asked of the audit once.
-    void adopt(const AdoptedGrant& adopted) {
-        if (!holders_) holders_ = doorkeeper_.record().holders(now_.wall);
-        holders_until_ = now_.steady + Seconds{1};
-        const auto holder = holders_->find({adopted.address, adopted.service});
-        grants_.adopt({holder == holders_->end() ? "" : holder->second, adopted.service, adopted.address,
-                       now_.steady + Seconds{adopted.remaining_s}},
-                      now_.steady);
-    }
-
     // All or nothing.
     Result<void> reload(const KeyFilesEnd& end) {
         auto keyring = std::exchange(loading_, {}).finish(end.count);
-        if (keyring && (keyring->door.id != door().id || keyring->door.span.text() != door().span.text() ||
-                        keyring->door.services != door().services))
-            keyring = fail(Exit::config, "door.json now has another id, span or other services; restart oneknockd for that");
         if (!keyring) return tl::unexpected(keyring.error());
+        if (!is_same_door(keyring->door, door()))
+            return fail(Exit::config, "door.json now has another id, span or other services; restart oneknockd for that");
         const auto count = keyring->clients.size();
         try {
             doorkeeper_.replace_keys(std::move(*keyring));
@@ -214,8 +201,7 @@ private:
             return fail(Exit::permission, error.what());
         }
         hours_.forget_what_was_told();
-        prepare_hours();
-        while (doorkeeper_.verifier().prepare(hints_a_slice)) {}
+        prepare_hours();  // a knock that comes before the hint tables are complete completes them
         if (const auto closed = grants_.close_what_is_no_longer_allowed(now_.steady); closed > 0)
             log::info("closed " + std::to_string(closed) + " grants that are no longer allowed");
         log::info("reloaded: " + std::to_string(count) + " clients");
@@ -236,8 +222,6 @@ private:
 
     Now now_;
     bool more_hints_ = false;
-    std::optional<Record::Holders> holders_;  // while grants of an earlier run are adopted
-    Instant holders_until_{};
 
     Datagram datagram_;
     std::vector<Candidate> candidates_;
@@ -256,10 +240,8 @@ Exit run_gatekeeper(const DaemonConfig& config, const Identity& identity, Channe
         return error.exit;
     };
     Descriptor wall_timer(timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK | TFD_CLOEXEC));
-    const auto folder = confine_to_folder(config.state, identity);
+    const auto folder = lock_in(config.state, identity);
     if (!folder) return give_up(folder.error());
-    if (const auto dropped = drop_everything(identity); !dropped) return give_up(dropped.error());
-    if (const auto denied = deny_network_and_programs(); !denied) return give_up(denied.error());
     auto doorkeeper = open_doorkeeper(config, *folder, firewall);
     if (!doorkeeper) return give_up(doorkeeper.error());
     Gatekeeper gatekeeper(config, std::move(listener), std::move(firewall), std::move(control_socket), std::move(wall_timer),

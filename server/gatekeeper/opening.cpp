@@ -49,6 +49,14 @@ void say_if_deaf(const Door& door, UnixTime now, Seconds tolerance) {
 
 }  // namespace
 
+Result<std::string> lock_in(const std::string& state, const Identity& identity) {
+    auto folder = confine_to_folder(state, identity);
+    if (!folder) return folder;
+    if (const auto dropped = drop_everything(identity); !dropped) return tl::unexpected(dropped.error());
+    if (const auto denied = deny_network_and_programs(); !denied) return tl::unexpected(denied.error());
+    return folder;
+}
+
 Result<Doorkeeper> open_doorkeeper(const DaemonConfig& config, const std::string& folder, Channel& firewall) {
     auto keyring = receive_keys(firewall);
     if (!keyring) return tl::unexpected(keyring.error());

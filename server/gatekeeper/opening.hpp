@@ -5,11 +5,16 @@
 
 #include "keys/daemon_config.hpp"
 #include "server/gatekeeper/doorkeeper.hpp"
+#include "server/sandbox.hpp"
 #include "server/transport.hpp"
 
 namespace oneknock {
 
-// Blocks until every key file has come. `folder` is the state folder as seen from inside, ending in '/'. An error with
+// Confines the process to the state folder and gives everything else up; the folder's path as seen from inside, ending
+// in '/'.
+[[nodiscard]] Result<std::string> lock_in(const std::string& state, const Identity& identity);
+
+// Blocks until every key file has come. `folder` is what lock_in() gave. An error with
 // an empty message has been told by the parent already.
 [[nodiscard]] Result<Doorkeeper> open_doorkeeper(const DaemonConfig& config, const std::string& folder, Channel& firewall);
 

@@ -1,6 +1,8 @@
 // Opening the record: found sound, made new, or put aside as damaged and made new.
+#include <cerrno>
 #include <cstdio>
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "common/files.hpp"
@@ -38,6 +40,13 @@ bool is_new_door(const std::string& folder, const DoorId& door) {
     return from_hex(text, found.bytes) && found == door;
 }
 
+// True once the folder says so no more, durably: a record that is missing from then on was lost.
+bool remove_marker(const std::string& folder) {
+    if (unlink((folder + marker_name).c_str()) != 0) return errno == ENOENT;
+    const Descriptor opened(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    return opened && fsync(opened.get()) == 0;
+}
+
 constexpr const char* side_files[] = {"", "-wal", "-shm"};
 
 bool put_aside(const std::string& path, UnixTime now) {
@@ -53,7 +62,8 @@ Result<Record> Record::open(const std::string& folder, const DoorId& door, UnixT
     const bool in_memory = folder.empty();
     const std::string path = in_memory ? ":memory:" : folder + std::string(file_name);
     const bool existed = !in_memory && access(path.c_str(), F_OK) == 0;
-    const bool is_new = in_memory || (!existed && is_new_door(folder, door));
+    const bool had_marker = !in_memory && is_new_door(folder, door);
+    const bool is_new = in_memory || (had_marker && !existed && remove_marker(folder));
     Record record;
     const auto give_up = [&](const std::string& problem) {
         return fail(Exit::cannot_create, "the replay record " + std::string(file_name) + " in the state folder: " + problem +
@@ -72,7 +82,7 @@ Result<Record> Record::open(const std::string& folder, const DoorId& door, UnixT
         }
         record.lost_ = existed ? Loss::damaged : is_new ? Loss::none : Loss::missing;
     }
-    if (!in_memory) unlink((folder + marker_name).c_str());  // from now on a missing record is a loss
+    if (had_marker) static_cast<void>(remove_marker(folder));  // beside a record that was begun it means nothing
     return record;
 }
 

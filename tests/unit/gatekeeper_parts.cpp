@@ -1,4 +1,5 @@
 // The small parts of the gatekeeper: hours, hints, grants.
+#include "server/channel.hpp"
 #include "server/gatekeeper/books_plan.hpp"
 #include "server/gatekeeper/grant_book.hpp"
 #include "server/gatekeeper/hint_table.hpp"
@@ -22,6 +23,26 @@ TEST_CASE("books are wanted from a lead before they go live until they are over"
         for (const Epoch epoch : wanted_epochs(hour + Seconds{second}, tolerance)) wanted.push_back(epoch.value);
         CHECK(wanted == epochs);
         CHECK(next_change(hour + Seconds{second}, tolerance) == hour + Seconds{next});
+    }
+}
+
+TEST_CASE("a book lives an hour and the tolerance at both ends, as far as its generation is in force") {
+    constexpr Seconds tolerance{60};
+    const Epoch epoch{500'000};
+    const UnixTime start = start_of(epoch);
+    struct Row {
+        int not_before;  // seconds of the hour
+        std::optional<int> not_after;
+        int from;
+        int until;
+    };
+    for (const auto& [not_before, not_after, from, until] : {Row{-9999, {}, -60, 3660}, Row{-1, {}, -60, 3660}, Row{1, {}, -59, 3660},
+                                                             Row{-9999, 3661, -60, 3660}, Row{1000, 2000, 940, 2000}}) {
+        Generation generation{1, Secret32(), start + Seconds{not_before}, std::nullopt};
+        if (not_after) generation.not_after = start + Seconds{*not_after};
+        const BookLife life = life_of_book(epoch, generation, tolerance);
+        CHECK(life.from == start + Seconds{from});
+        CHECK(life.until == start + Seconds{until});
     }
 }
 
@@ -70,4 +91,19 @@ TEST_CASE("every reason has its own name") {
         CHECK_FALSE(reason_names[i].empty());
         for (std::size_t j = 0; j < i; ++j) CHECK(reason_names[i] != reason_names[j]);
     }
+}
+
+TEST_CASE("a candidate with values that cannot be is none") {
+    Candidate good;
+    good.source = *Address::parse("192.0.2.7");
+    CHECK(is_well_formed(good));
+    Candidate stuffed = good;
+    stuffed.source.bytes[4] = 1;
+    CHECK_FALSE(is_well_formed(stuffed));
+    Candidate mixed = good;
+    mixed.message.family = Family::ipv6;
+    CHECK_FALSE(is_well_formed(mixed));
+    Candidate foreign = good;
+    foreign.source.family = foreign.message.family = static_cast<Family>(5);
+    CHECK_FALSE(is_well_formed(foreign));
 }

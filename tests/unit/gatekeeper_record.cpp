@@ -147,7 +147,8 @@ TEST_CASE("the floor is durable, never goes back, and stays behind the tags that
 }
 
 TEST_CASE("damaged records are put aside and one window is closed") {
-    for (const bool truncate : {true, false}) {
+    constexpr int overwritten = -1;
+    for (const int size : {overwritten, 0, 100, 4096, 5000, 20'000}) {
         const Folder folder;
         folder.mark_new(door);
         {
@@ -155,8 +156,8 @@ TEST_CASE("damaged records are put aside and one window is closed") {
             for (int i = 0; i < 200; ++i) remember(record, static_cast<std::uint8_t>(i));
         }
         const std::string file = folder.path + "oneknock.db";
-        if (truncate) {
-            fs::resize_file(file, 100);
+        if (size != overwritten) {
+            fs::resize_file(file, static_cast<std::uintmax_t>(size));
         } else {
             std::fstream damage(file, std::ios::in | std::ios::out | std::ios::binary);
             damage << std::string(4096, '\x5a');
@@ -179,11 +180,12 @@ TEST_CASE("a sound record that cannot be read for now is left as it is, and noth
     CHECK(problem.error().exit == Exit::cannot_create);
     CHECK(problem.error().message.find("Check the disk and the folder's owner") != std::string::npos);
     CHECK_FALSE(fs::exists(file));
+    CHECK_FALSE(fs::exists(folder.path + "new-door"));  // used up: what may have been begun is not new
     fs::remove_all(in_the_way);
     {
         Record record = folder.open();
-        CHECK(record.lost() == Record::Loss::none);
-        remember(record, 1);
+        CHECK(record.lost() == Record::Loss::missing);
+        remember(record, 1, now + Seconds{90});
     }
     fs::create_directory(in_the_way);
     REQUIRE_FALSE(Record::open(folder.path, door, now, tolerance));
@@ -191,7 +193,15 @@ TEST_CASE("a sound record that cannot be read for now is left as it is, and noth
     fs::remove_all(in_the_way);
     Record record = folder.open();
     CHECK(record.lost() == Record::Loss::none);
-    CHECK(record.holds(Tag{{1}}, now));
+    CHECK(record.holds(Tag{{1}}, now + Seconds{90}));
+}
+
+TEST_CASE("a marker of a new door that lies beside a record is taken away") {
+    const Folder folder;
+    remember(*std::make_unique<Record>(folder.open()), 1);
+    folder.mark_new(door);
+    CHECK(folder.open().lost() == Record::Loss::none);
+    CHECK_FALSE(fs::exists(folder.path + "new-door"));
 }
 
 TEST_CASE("pruning goes in slices, each with its floor, until nothing stale is left") {
