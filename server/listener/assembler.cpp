@@ -17,7 +17,8 @@ constexpr Instant quiet_time = milliseconds{2};  // before it is tried with ever
 constexpr int random_choices = 200;
 constexpr double plentiful = 0.5;                // of a source's burst: below it no random choices are tried
 constexpr Instant budget_pause = milliseconds{1};
-constexpr std::size_t most_served = 256;         // windows looked at per call, so that packets get their turn
+constexpr std::size_t looks_per_packet = 2;      // at windows of each queue: with few, junk costs little
+constexpr std::size_t looks_per_turn = 256;      // so that packets get their turn
 
 constexpr Choice in_turn[] = {Choice::erase_conflicts, Choice::newest_positions, Choice::recent, Choice::oldest};
 
@@ -41,7 +42,7 @@ void Assembler::packet(const Packet& packet, const Now& now) {
     });
     if (!known_port) return;
     ++counters_.symbols;
-    serve(now.steady);
+    serve(now.steady, looks_per_packet);
 }
 
 // A source without a window is a stranger, until it has said more than strangers do.
@@ -160,7 +161,8 @@ void Assembler::look(Index index, Symbol symbol, Instant now) {
 
 void Assembler::want_decode(Index index) {
     if (std::exchange(table_[index].queued, true)) return;
-    queue_.push_back(refer(index));
+    const bool conflicted = table_[index].full != no_index && table_.full(index).conflicted;
+    (conflicted ? in_conflict_ : clean_).push_back(refer(index));
 }
 
 void Assembler::want_quiet_retry(Index index, Instant now) {
@@ -169,14 +171,22 @@ void Assembler::want_quiet_retry(Index index, Instant now) {
 }
 
 // Round-robin: a window over budget goes to the back and keeps its turn.
-void Assembler::serve(Instant now) {
-    for (std::size_t served = 0; served < most_served && !queue_.empty(); ++served) {
-        const Reference next = queue_.front();
-        queue_.pop_front();
-        if (!exists(next)) continue;
-        table_[next.index].queued = false;
-        if (table_[next.index].full != no_index) decode_in_turn(next.index, now);
+void Assembler::serve(Instant now, std::size_t looks) {
+    for (std::size_t i = 0; i < looks; ++i) {
+        const bool served_clean = serve_one(clean_, now), served_conflict = serve_one(in_conflict_, now);
+        if (!served_clean && !served_conflict) return;
     }
+}
+
+// False if none waits.
+bool Assembler::serve_one(std::deque<Reference>& queue, Instant now) {
+    if (queue.empty()) return false;
+    const Reference next = queue.front();
+    queue.pop_front();
+    if (!exists(next)) return true;
+    table_[next.index].queued = false;
+    if (table_[next.index].full != no_index) decode_in_turn(next.index, now);
+    return true;
 }
 
 // Many pairs at once, as of a knock: it stands out of the junk around it. Thinner junk leaves half of the budget for this.
@@ -264,7 +274,7 @@ void Assembler::verdict(Ticket ticket, bool verified, Instant now) {
     } else if (exists(answered.window) && table_[answered.window.index].full != no_index) {
         table_.full(answered.window.index).reject(answered.word);
     }
-    serve(now);
+    serve(now, looks_per_packet);
 }
 
 // The word's pairs leave the window it was found in and the merged one; what remains is tried at once. A word found
@@ -308,14 +318,14 @@ std::span<const Codeword> Assembler::known(const WindowKey& key) const {
 
 std::optional<Instant> Assembler::next_due() const {
     std::optional<Instant> due;
-    if (!queue_.empty()) due = refilled_ + budget_pause;
+    if (!clean_.empty() || !in_conflict_.empty()) due = refilled_ + budget_pause;
     if (!quiet_.empty()) due = std::min(due.value_or(Instant::max()), quiet_.front().since + quiet_time);
     return due;
 }
 
 void Assembler::advance(Instant now) {
     retry_quiet(now);
-    serve(now);
+    serve(now, looks_per_turn);
 }
 
 // Windows in conflict to which nothing was added for 2 ms, or in which a burst is over: every choice, then random ones

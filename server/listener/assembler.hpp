@@ -78,7 +78,8 @@ private:
     void want_decode(Index index);
     void want_quiet_retry(Index index, Instant now);
 
-    void serve(Instant now);
+    void serve(Instant now, std::size_t looks);
+    bool serve_one(std::deque<Reference>& queue, Instant now);
     void retry_quiet(Instant now);
     void retry(const Reference& next, Instant now);
     bool try_all(const Reference& next, Interval when, Instant now);
@@ -103,7 +104,9 @@ private:
     Code code_ipv4_{Family::ipv4};
     Code code_ipv6_{Family::ipv6};
 
-    std::deque<Reference> queue_;       // windows that want a decode, each at most once
+    // Windows that want a decode, each at most once: clean ones, which need one, apart from those in conflict, which may
+    // need any number, so that an honest knock does not wait behind a flood.
+    std::deque<Reference> clean_, in_conflict_;
     std::deque<Waiting> quiet_;         // windows to be tried again when nothing more comes, by time
     double tokens_ = -1;
     Instant refilled_{};
