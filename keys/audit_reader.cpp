@@ -57,7 +57,8 @@ Result<AuditReader> AuditReader::open(const std::string& state_folder) {
     AuditReader reader;
     reader.path_ = state_folder + file_name;
     struct stat info {};
-    if (lstat(reader.path_.c_str(), &info) != 0) return tl::unexpected(system_error("find the audit", reader.path_, Exit::no_input));
+    if (lstat(reader.path_.c_str(), &info) != 0)
+        return tl::unexpected(system_error("find the audit", reader.path_, Exit::no_input));
     std::string path = reader.path_;
     if (geteuid() == 0) {
         if (auto entered = become_owner_inside(state_folder); !entered) return tl::unexpected(entered.error());

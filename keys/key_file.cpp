@@ -157,8 +157,8 @@ SecretBytes key_file_text(const KeyFile& key) {
 Result<StoredKey> parse_stored_key(std::string_view text, const std::string& name) {
     const auto root = json::parse(text, name);
     if (!root) return tl::unexpected(root.error());
-    if (is_of_locked_kind(*root)) return read_locked(*root, name).map([](LockedKey&& key) { return StoredKey{std::move(key)}; });
-    return read_open(*root, name).map([](KeyFile&& key) { return StoredKey{std::move(key)}; });
+    const auto store = [](auto&& key) { return StoredKey{std::forward<decltype(key)>(key)}; };
+    return is_of_locked_kind(*root) ? read_locked(*root, name).map(store) : read_open(*root, name).map(store);
 }
 
 Result<StoredKey> read_stored_key(const std::string& path) {

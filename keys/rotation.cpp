@@ -7,7 +7,8 @@ namespace {
 
 std::optional<UnixTime> first_use(Uses::const_iterator from, const Uses& uses) {
     std::optional<UnixTime> first;
-    for (auto use = from; use != uses.end(); ++use) first = std::min(first.value_or(UnixTime::max()), use->second.first);
+    for (auto use = from; use != uses.end(); ++use)
+        first = std::min(first.value_or(UnixTime::max()), use->second.first);
     return first;
 }
 

@@ -89,7 +89,9 @@ Result<void> run(const Add& command) {
     if (auto checked = check_client_is_new(command, folder); !checked) return checked;
     if (auto checked = check_output(command.output, folder); !checked) return checked;
     const Client client = make_client(command, now);
-    return write_client_and_key(command, folder, client, make_key_file(*door, client, now)).map([&] { report(command); });
+    return write_client_and_key(command, folder, client, make_key_file(*door, client, now)).map([&] {
+        report(command);
+    });
 }
 
 }  // namespace oneknock::keygen

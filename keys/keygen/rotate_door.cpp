@@ -71,7 +71,8 @@ Result<void> fill_folder(const std::string& partial, const Keyring& keyring, Uni
         const std::string path = name_in(partial, client);
         if (!is_let_in(client, now) || is_current(path, keyring.door, client)) continue;
         const auto text = key_file_text(make_key_file(keyring.door, client, now));
-        if (auto written = replace_file(path, text.bytes(), 0600); !written) return written;
+        auto written = is_taken(path) ? replace_file(path, text.bytes()) : write_new_file(path, text.bytes());
+        if (!written) return written;
     }
     const auto paths = client_paths(partial);
     if (!paths) return tl::unexpected(paths.error());
