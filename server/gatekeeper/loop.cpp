@@ -130,12 +130,12 @@ private:
         moments.recorded = read_clocks().steady;
         upkeep_.plan(now_.steady);
         for (std::size_t i = 0; i < decisions.size(); ++i) {
-            WordVerdict verdict;
+            moments.first_packet = Instant{candidates_[i].first_packet_ns};
+            act_on(decisions[i], moments);
+            WordVerdict verdict;  // after the grant: somebody waits for that
             verdict.ticket = candidates_[i].ticket;
             verdict.verified = decisions[i].verified;
             listener_.send(verdict);
-            moments.first_packet = Instant{candidates_[i].first_packet_ns};
-            act_on(decisions[i], moments);
         }
     }
 

@@ -115,6 +115,8 @@ Selection Window::select(Choice choice, Tick now, std::size_t k, std::span<const
     Selection selection;
     std::array<std::pair<Tick, std::uint8_t>, codeword_length> ages;
     std::size_t present = 0;
+    Bytes<codeword_length> dice{};
+    if (choice == Choice::random) fill_random(dice);
     for (std::size_t p = 0; p < codeword_length; ++p) {
         const Cell& cell = cells_[p];
         Picked picked{};
@@ -127,7 +129,7 @@ Selection Window::select(Choice choice, Tick now, std::size_t k, std::span<const
         }
         std::size_t which = 0;
         if (choice == Choice::oldest) which = count - 1;
-        if (choice == Choice::random) which = random_below(static_cast<std::uint32_t>(count));
+        if (choice == Choice::random) which = dice[p] % count;
         selection.word[p] = picked[which];
         ages[present++] = {now - cell.seen[0], static_cast<std::uint8_t>(p)};
     }
