@@ -12,7 +12,7 @@ import time
 
 from door import Daemon, Door, elements, knock
 from frames import Capture, Injector, read_pcap, with_source_port
-from harness import NetworkTest, eventually, main
+from harness import NetworkTest, eventually, main, program, run
 from traffic import CLOSED, OPEN, Service, attempt, connect, is_alive
 
 LOST = r"for 2 s every knock made before \S+ is refused, so that none can be played back; then all is normal$"
@@ -187,6 +187,33 @@ class Restarts(NetworkTest):
     def test_an_emptied_record_is_put_aside_closes_one_window_and_says_so(self):
         self.check_a_lost_record(lambda path: os.truncate(path, 0),
                                  "the replay record was damaged and has been put aside in the state folder: ")
+
+    def test_a_record_that_cannot_be_opened_for_lack_of_disk_is_left_alone_and_as_good_as_before(self):
+        state = self.door.state
+        elsewhere = state + "-as-made"
+        os.rename(state, elsewhere)
+        os.mkdir(state)
+        run("mount", "-t", "tmpfs", "-o", "size=3m,mode=0755", "none", state)
+        self.addCleanup(run, "umount", "-l", state, check=False)
+        run("cp", "-a", elsewhere + "/.", state)
+        self.start()
+        knock(self.client, self.key, "ssh", "--wait")
+        self.daemon.stop()
+        with open(os.path.join(state, "filling"), "wb", buffering=0) as filling:
+            try:
+                while filling.write(bytes(4096)):
+                    pass
+            except OSError:
+                pass
+        full = self.net.start(self.server, program("oneknockd"), "--config", self.door.config)
+        self.assertEqual(full.wait(), 73)
+        self.assertRegex(full.log, "error: the replay record oneknock.db in the state folder: .*Check the disk")
+        self.assertEqual(glob.glob(os.path.join(state, "oneknock.db.*")), [])
+        os.remove(os.path.join(state, "filling"))
+        self.start()
+        self.assertNotIn("replay record", self.daemon.log)
+        grant, = self.daemon.grants()
+        self.assertEqual(grant["client"], "alice")
 
 
 if __name__ == "__main__":
