@@ -1,5 +1,7 @@
 #include "client/knocking.hpp"
 
+#include <algorithm>
+#include <array>
 #include <limits>
 #include <numeric>
 #include <utility>
@@ -33,11 +35,33 @@ Result<UnixTime> knock_time(const KnockOptions& options, UnixTime now) {
     return time;
 }
 
+namespace {
+
+// For std::shuffle, from the kernel in one call.
+class RandomWords {
+public:
+    using result_type = std::uint32_t;
+    static constexpr result_type min() { return 0; }
+    static constexpr result_type max() { return UINT32_MAX; }
+    result_type operator()() {
+        if (used_ == words_.size()) {
+            fill_random({reinterpret_cast<std::uint8_t*>(words_.data()), sizeof words_});
+            used_ = 0;
+        }
+        return words_[used_++];
+    }
+
+private:
+    std::array<result_type, codeword_length> words_{};
+    std::size_t used_ = words_.size();
+};
+
+}  // namespace
+
 std::vector<std::uint8_t> sending_order(std::size_t count) {
     std::vector<std::uint8_t> order(codeword_length);
     std::iota(order.begin(), order.end(), std::uint8_t{0});
-    for (std::size_t i = 0; i < count; ++i)
-        std::swap(order[i], order[i + random_below(static_cast<std::uint32_t>(codeword_length - i))]);
+    std::shuffle(order.begin(), order.end(), RandomWords{});
     order.resize(count);
     return order;
 }

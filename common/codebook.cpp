@@ -51,20 +51,37 @@ private:
     std::uint32_t counter_ = 0;
 };
 
-}  // namespace
-
-Codebook Codebook::build(const Secret32& seed, const PortSpan& span) {
+// Calls take(index, port) for every symbol in turn.
+template <class Take>
+void shuffle(const Secret32& seed, const PortSpan& span, Take take) {
     std::vector<std::uint16_t> ports = span.ports();
     const auto n = static_cast<std::uint32_t>(ports.size());
     WordStream words(seed);
-    Codebook book;
     for (std::uint32_t i = 0; i < symbol_count; ++i) {
         std::swap(ports[i], ports[i + words.uniform(n - i)]);
-        book.tables_->port[i] = ports[i];
-        book.tables_->symbol[ports[i]] = static_cast<std::uint16_t>(i);
+        take(i, ports[i]);
     }
     wipe(ports.data(), ports.size() * sizeof ports[0]);
+}
+
+}  // namespace
+
+Codebook Codebook::build(const Secret32& seed, const PortSpan& span) {
+    Codebook book;
+    shuffle(seed, span, [&](std::uint32_t i, std::uint16_t port) {
+        book.tables_->port[i] = port;
+        book.tables_->symbol[port] = static_cast<std::uint16_t>(i);
+    });
     return book;
+}
+
+std::array<std::uint16_t, codeword_length> ports_of(std::span<const std::uint8_t, codeword_length> word, const Secret32& seed,
+                                                    const PortSpan& span) {
+    std::array<std::uint16_t, codeword_length> ports{};
+    shuffle(seed, span, [&](std::uint32_t i, std::uint16_t port) {
+        if (const std::uint32_t position = i >> 8; word[position] == (i & 0xff)) ports[position] = port;
+    });
+    return ports;
 }
 
 }  // namespace oneknock

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 
 #include "common/port_span.hpp"
 #include "common/protocol.hpp"
@@ -44,5 +45,9 @@ private:
     };
     std::unique_ptr<Tables> tables_ = std::make_unique<Tables>();
 };
+
+// What Codebook::build(seed, span).port() gives for the word's symbols, without the tables: for whoever knocks once.
+[[nodiscard]] std::array<std::uint16_t, codeword_length> ports_of(std::span<const std::uint8_t, codeword_length> word,
+                                                                  const Secret32& seed, const PortSpan& span);
 
 }  // namespace oneknock

@@ -9,11 +9,9 @@ Knock make_knock(const Request& request, const Secret32& client_secret, const Se
                  const PortSpan& span) {
     const Epoch epoch = epoch_of(std::chrono::sys_seconds{std::chrono::seconds{request.time}});
     const Hint hint = hint_for(derive_hint_key(client_secret), epoch);
-    const Codebook book = Codebook::build(codebook_seed(door_secret, door, epoch), span);
     Knock knock{seal(request, derive_message_keys(client_secret), door, hint), {}, {}};
     knock.codeword = Code(knock.message.family).encode(knock.message);
-    for (std::size_t position = 0; position < codeword_length; ++position)
-        knock.ports[position] = book.port({static_cast<std::uint8_t>(position), knock.codeword[position]});
+    knock.ports = ports_of(knock.codeword, codebook_seed(door_secret, door, epoch), span);
     return knock;
 }
 

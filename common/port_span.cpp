@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <numeric>
 #include <optional>
 
 #include "common/protocol.hpp"
@@ -86,10 +87,13 @@ Result<PortSpan> PortSpan::parse(std::string_view text) {
 }
 
 std::vector<std::uint16_t> PortSpan::ports() const {
-    std::vector<std::uint16_t> ports;
-    ports.reserve(count_of(ranges_));
-    for (const auto& [low, high] : ranges_)
-        for (std::uint32_t port = low; port <= high; ++port) ports.push_back(static_cast<std::uint16_t>(port));
+    std::vector<std::uint16_t> ports(count_of(ranges_));
+    auto at = ports.begin();
+    for (const auto& [low, high] : ranges_) {
+        const auto end = at + (high - low + 1);
+        std::iota(at, end, low);
+        at = end;
+    }
     return ports;
 }
 

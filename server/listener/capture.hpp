@@ -47,6 +47,7 @@ public:
         std::uint64_t dropped = 0;
     };
     [[nodiscard]] Counters counters() const;
+    [[nodiscard]] std::uint64_t packets() const { return packets_; }
 
 private:
     struct Handle {

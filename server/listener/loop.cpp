@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include <poll.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "common/log.hpp"
@@ -16,6 +18,7 @@ namespace {
 using std::chrono::microseconds;
 
 constexpr std::size_t most_queued_candidates = 256;
+constexpr microseconds rest_time{50};
 constexpr microseconds longest_wait = std::chrono::seconds{1};  // of a packet in the capture's buffer
 
 class Listener final : public CandidateSink {
@@ -36,6 +39,7 @@ public:
             now_.steady = std::max(now_.steady, last_arrival_);
             assembler_.advance(now_.steady);
             gatekeeper_.flush();
+            rest();
         }
     }
 
@@ -47,6 +51,15 @@ private:
     Instant arrived(microseconds age) {
         last_arrival_ = std::max(last_arrival_, now_.steady - std::clamp(age, microseconds{0}, longest_wait));
         return last_arrival_;
+    }
+
+    // Packets come in bursts: for a moment after some were read nobody need be woken for each of them. A knock takes less
+    // time for it, since the kernel is faster with its packets, and a flood costs fewer turns.
+    void rest() {
+        const std::uint64_t packets = capture_.packets();
+        if (std::exchange(packets_seen_, packets) == packets) return;
+        const timespec moment{0, std::chrono::nanoseconds{rest_time}.count()};
+        ppoll(nullptr, 0, &moment, nullptr);
     }
 
     void wait() {
@@ -112,6 +125,7 @@ private:
     Assembler assembler_;
     PortSpan span_;
     Now now_ = read_clocks();
+    std::uint64_t packets_seen_ = 0;
     Instant last_arrival_{};  // they never go back
     Datagram datagram_;
     std::vector<pollfd> polled_;
@@ -121,6 +135,7 @@ private:
 
 Exit run_listener(const DaemonConfig& config, const Identity& identity, Channel gatekeeper, Descriptor ready) {
     enter_room("okd-listener", true);
+    prctl(PR_SET_TIMERSLACK, 1UL);  // nanosecond: its rests are short
     raise_locked_memory_limit();
     auto capture = Capture::open(config.interfaces);
     if (!capture) {

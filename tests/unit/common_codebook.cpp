@@ -32,3 +32,15 @@ TEST_CASE("codebooks of two seeds have little in common") {
                                                                    b.symbol(static_cast<std::uint16_t>(port));
     CHECK(equal < 20);  // 16384 * 16384 / 64512 shared ports, each equal once in 16384: about one in four runs has any
 }
+
+TEST_CASE("a word's ports are those of its symbols in the codebook") {
+    for (int trial = 0; trial < 20; ++trial) {
+        const Secret32 seed = Secret32::random();
+        const PortSpan span = PortSpan::parse(trial % 2 == 0 ? "1024-65535" : "20000-36383").value();
+        const Codebook book = Codebook::build(seed, span);
+        Bytes<codeword_length> word{};
+        fill_random(word);
+        const auto ports = ports_of(word, seed, span);
+        for (std::size_t p = 0; p < codeword_length; ++p) CHECK(ports[p] == book.port({static_cast<std::uint8_t>(p), word[p]}));
+    }
+}
