@@ -26,11 +26,14 @@ PassedKeyFile the_door() {
     return passed;
 }
 
+constexpr int passed_over = 98;
+
 // The exit code of a load where no memory can be locked.
 int exit_without_memory() {
     if (geteuid() == 0 && setresuid(65534, 65534, 65534) != 0) return 99;  // root may lock what it likes
     const rlimit nothing{0, 0};
     if (setrlimit(RLIMIT_MEMLOCK, &nothing) != 0) return 99;
+    if (mlock(&passed_over, sizeof passed_over) == 0) return passed_over;  // AddressSanitizer makes it do nothing
     KeyLoading loading;
     loading.file(the_door(), file_of(test::valid_door));
     const auto keyring = loading.finish(1);
@@ -54,5 +57,5 @@ TEST_CASE("a lack of locked memory is an error of the load, not the end of the p
     int status = 0;
     REQUIRE(waitpid(pid, &status, 0) == pid);
     REQUIRE(WIFEXITED(status));
-    CHECK(WEXITSTATUS(status) == static_cast<int>(Exit::permission));
+    if (WEXITSTATUS(status) != passed_over) CHECK(WEXITSTATUS(status) == static_cast<int>(Exit::permission));
 }
