@@ -1,8 +1,7 @@
 """What a knock costs, with nothing else going on: time, packets, processes; and what the daemons cost while they wait.
 
-Latency is the time from the start of the client program to a connection to the guarded port: the measuring loop starts the
-program and at once begins to connect, again and again with short pauses, until the port accepts. It is the same loop for all
-three, and what it costs by itself is measured too (a program that does nothing, a port that is open): the floor.
+Latency is the time from the start of the client program to a connection to the guarded port: until_open.cpp starts the
+program and at once begins to connect, every 0.2 ms, until the port accepts. It is the same loop for all three, and what it costs by itself is measured too (a program that does nothing, a port that is open): the floor.
 
     ONEKNOCK_BIN=build/release/bin python3 tests/bench/knocks.py [RUNS]        as root; about 1.5 minutes with 100 runs
 """
@@ -20,11 +19,9 @@ import time
 
 from contestants import ALL
 from frames import mac_of
-from harness import Network, eventually
+from harness import Network, eventually, program, run
 
 SERVER, CLIENT, PORT, OPEN_PORT = "10.77.0.1", "10.77.0.2", 22, 80
-PAUSE = 0.0002  # seconds between two attempts to connect
-PATIENCE = 5.0  # seconds until a knock counts as failed
 IDLE_TIME = 5.0  # seconds
 COUNTED = 10  # knocks for what is counted and not timed
 _ETHERNET_HEADER = 14
@@ -103,19 +100,9 @@ def spawn(command):
 
 def time_to_connection(bench, command, port=PORT):
     """Seconds from the start of the program to a connection, None without one in time. From where the thread is."""
-    start = time.perf_counter()
-    pid = spawn(command)
-    while not bench.connects(port):
-        if time.perf_counter() > start + PATIENCE:
-            break
-        time.sleep(PAUSE)
-    else:
-        took = time.perf_counter() - start
-        os.waitpid(pid, 0)
-        bench.drain()
-        return took
-    os.waitpid(pid, 0)
-    return None
+    done = run(program("until_open"), SERVER, port, *command, check=False)
+    bench.drain()
+    return int(done.stdout) / 1e9 if done.returncode == 0 else None
 
 
 def time_to_end(command):
