@@ -12,7 +12,7 @@ namespace oneknock {
 // no error here: its channel tells.
 [[nodiscard]] Result<void> pass_keys(const DaemonConfig& config, Channel& gatekeeper);
 
-// Notices when a file of the clients' folder changes, or the folder is replaced by another one of its name.
+// Notices when the door's file or one of the clients' folder changes, or that folder is replaced by another of its name.
 class KeyWatch {
 public:
     [[nodiscard]] static Result<KeyWatch> open(const DaemonConfig& config);
@@ -21,13 +21,15 @@ public:
     [[nodiscard]] bool changed();                               // reads the news
 
 private:
-    KeyWatch(Descriptor fd, std::string folder) : fd_(std::move(fd)), folder_(std::move(folder)) {}
+    KeyWatch(Descriptor fd, std::string folder, std::string door)
+        : fd_(std::move(fd)), folder_(std::move(folder)), door_(std::move(door)) {}
     [[nodiscard]] bool follow();  // the folder that has the name now
 
     Descriptor fd_;
-    std::string folder_;
-    int in_folder_ = -1;  // inotify's numbers of the two watches
+    std::string folder_, door_;
+    int in_folder_ = -1;  // inotify's numbers of the watches: two may be one
     int beside_it_ = -1;
+    int beside_door_ = -1;
 };
 
 }  // namespace oneknock

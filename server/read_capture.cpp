@@ -152,7 +152,7 @@ Result<void> read_capture(const DaemonConfig& config, const std::string& file, b
     auto record = Record::open("", keyring->door.id, UnixTime{}, config.tolerance);
     if (!record) return tl::unexpected(record.error());
     Explainer explainer(Doorkeeper(Verifier(std::move(*keyring)), std::move(*record),
-                                   {config.tolerance, config.grant_default, config.grant_maximum}),
+                                   {config.tolerance, config.grant_default, config.grant_maximum, std::nullopt}),
                         config.tolerance, as_json);
     pcap_pkthdr* header = nullptr;
     const u_char* bytes = nullptr;

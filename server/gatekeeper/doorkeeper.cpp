@@ -26,7 +26,7 @@ bool is_allowed(const Client& client, const Door& door, const Service& service) 
 AuditEntry audit_entry(const Decision& decision, UnixTime when) {
     return {when, decision.client, decision.generation, decision.source, decision.address, decision.request, decision.duration,
             decision.refused ? "refused" : "accepted",
-            decision.refused ? std::string(reason_name(*decision.refused)) : std::string()};
+            decision.refused ? std::string(reason_name(*decision.refused)) : std::string(), decision.door_generation};
 }
 
 }  // namespace
@@ -49,16 +49,26 @@ void Doorkeeper::make_durable(std::vector<Decision>& decisions, const Now& now) 
     for (const Decision& decision : decisions)
         if (decision.is_filed) record_.audit(audit_entry(decision, now.wall));
     const auto committed = record_.commit();
-    if (committed) return;
+    if (committed) return note_uses(decisions, now.wall);
     record_problem_ = committed.error().message;
     for (Decision& decision : decisions)
         if (decision.verified && !decision.refused) decision.refused = Reason::record_failed;
 }
 
-void Doorkeeper::replace_keys(Keyring keyring) {
+void Doorkeeper::note_uses(const std::vector<Decision>& decisions, UnixTime now) {
+    Keyring& keyring = verifier_.keyring();
+    for (const Decision& decision : decisions)
+        if (decision.verified && !decision.refused) {
+            const auto client = std::ranges::lower_bound(keyring.clients, decision.client, {}, &Client::name);
+            uses_.note(keyring, *client, decision.generation, decision.door_generation, now);
+        }
+}
+
+void Doorkeeper::replace_keys(Keyring keyring, UnixTime now) {
     const auto epochs = verifier_.wanted();
     verifier_ = Verifier(std::move(keyring));
     verifier_.want(epochs);
+    learn_uses(now);
 }
 
 const Client* Doorkeeper::find(const std::string& client) const {
@@ -84,6 +94,7 @@ Decision Doorkeeper::weigh_one(const Candidate& candidate, const Now& now) {
     decision.verified = true;
     decision.client = match->client->name;
     decision.generation = match->generation->number;
+    decision.door_generation = candidate.door_generation;
     decision.request = match->request;
     decision.skew = time_of(match->request) - now.wall;
     const auto address = match->client->source.resolve(match->request.address, candidate.source);

@@ -11,6 +11,7 @@
 
 #include "common/clock.hpp"
 #include "server/channel.hpp"
+#include "server/gatekeeper/generation_uses.hpp"
 #include "server/gatekeeper/reason.hpp"
 #include "server/gatekeeper/record.hpp"
 #include "server/gatekeeper/verifier.hpp"
@@ -22,6 +23,7 @@ struct Decision {
     std::optional<Reason> refused;    // nothing: accepted
     std::string client;               // of verified ones
     std::uint32_t generation = 0;
+    std::uint32_t door_generation = 0;
     Request request;                  // of verified ones
     Address source;                   // of the packets
     Address address;                  // to open for, once resolved
@@ -35,12 +37,13 @@ struct Limits {
     Seconds tolerance{60};
     Seconds grant_default{30};
     Seconds grant_maximum{3600};
+    Grace rotation_grace{};
 };
 
 class Doorkeeper {
 public:
     Doorkeeper(Verifier verifier, Record record, const Limits& limits)
-        : verifier_(std::move(verifier)), record_(std::move(record)), limits_(limits) {}
+        : verifier_(std::move(verifier)), record_(std::move(record)), limits_(limits), uses_(limits.rotation_grace) {}
 
     // One turn of the loop: decides on all candidates that wait and makes the outcome durable at once. If that fails,
     // what would have been accepted is refused as record-failed.
@@ -58,7 +61,13 @@ public:
     [[nodiscard]] const std::string& record_problem() const { return record_problem_; }
 
     // Throws LockedMemoryError where the new keys do not fit in beside the old ones; then those stay in force.
-    void replace_keys(Keyring keyring);
+    void replace_keys(Keyring keyring, UnixTime now);
+
+    // Ends generations of keys early as far as the audit tells; once after the start, before the first decision.
+    void learn_uses(UnixTime now) { uses_.learn(verifier_.keyring(), record_, now); }
+    // Whether the ends of the door's generations may have changed since the last call.
+    [[nodiscard]] bool door_has_changed() { return uses_.door_has_changed(); }
+
     [[nodiscard]] Verifier& verifier() { return verifier_; }
     [[nodiscard]] Record& record() { return record_; }
     [[nodiscard]] const Limits& limits() const { return limits_; }
@@ -73,6 +82,7 @@ private:
     };
 
     [[nodiscard]] const Client* find(const std::string& client) const;
+    void note_uses(const std::vector<Decision>& decisions, UnixTime now);
     [[nodiscard]] Decision weigh_one(const Candidate& candidate, const Now& now);
     void file_and_refuse(const Verifier::Match& match, const Tag& tag, const Now& now, Decision& decision);
     [[nodiscard]] std::optional<Reason> refusal_before_record(const Verifier::Match& match, const Candidate& candidate,
@@ -85,6 +95,7 @@ private:
     Verifier verifier_;
     Record record_;
     Limits limits_;
+    GenerationUses uses_;
     std::map<std::string, Rate> rates_;  // by client: as many as there are clients
     std::string record_problem_;
 };

@@ -129,6 +129,10 @@ private:
         doorkeeper_.make_durable(decisions, now_);
         moments.recorded = read_clocks().steady;
         upkeep_.plan(now_.steady);
+        if (doorkeeper_.door_has_changed()) {
+            hours_.forget_what_was_told();
+            prepare_hours();
+        }
         for (std::size_t i = 0; i < decisions.size(); ++i) {
             moments.first_packet = Instant{candidates_[i].first_packet_ns};
             act_on(decisions[i], moments);
@@ -196,7 +200,7 @@ private:
             return fail(Exit::config, "door.json now has another id, span or other services; restart oneknockd for that");
         const auto count = keyring->clients.size();
         try {
-            doorkeeper_.replace_keys(std::move(*keyring));
+            doorkeeper_.replace_keys(std::move(*keyring), now_.wall);
         } catch (const LockedMemoryError& error) {  // the old and the new keys are in memory together
             return fail(Exit::permission, error.what());
         }

@@ -65,8 +65,10 @@ Result<Doorkeeper> open_doorkeeper(const DaemonConfig& config, const std::string
     if (!record) return tl::unexpected(record.error());
     say_what_was_lost(*record, now);
     say_if_deaf(keyring->door, now, config.tolerance);
-    return Doorkeeper(Verifier(std::move(*keyring)), std::move(*record),
-                      {config.tolerance, config.grant_default, config.grant_maximum});
+    Doorkeeper doorkeeper(Verifier(std::move(*keyring)), std::move(*record),
+                          {config.tolerance, config.grant_default, config.grant_maximum, config.rotation_grace});
+    doorkeeper.learn_uses(now);
+    return doorkeeper;
 }
 
 }  // namespace oneknock

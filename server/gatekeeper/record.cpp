@@ -80,7 +80,7 @@ void Record::audit(const AuditEntry& entry) {
     Statement insert(insert_audit_);
     insert.bind(seconds_of(entry.when)).bind(entry.client).bind(entry.generation).bind(entry.source.text());
     insert.bind(operation_name(entry.request.operation)).bind(protocol_name(entry.request.protocol)).bind(entry.request.port);
-    insert.bind(entry.address.text()).bind(entry.duration.count()).bind(entry.decision).bind(entry.reason);
+    insert.bind(entry.address.text()).bind(entry.duration.count()).bind(entry.decision).bind(entry.reason).bind(entry.door_generation);
     note(insert.done());
     count(entry.client, {0, 1});
 }
@@ -92,6 +92,19 @@ Result<void> Record::commit() {
     static_cast<void>(db_.run("ROLLBACK"));
     for (const auto& [client, more] : counted_) count(client, {-more.tags, -more.lines});
     return fail(Exit::cannot_create, "cannot write the replay record: " + first_problem_);
+}
+
+Record::ClientUses Record::uses_of(std::string_view client, UnixTime since) {
+    ClientUses uses;
+    Statement find(find_uses_);
+    find.bind(client).bind(seconds_of(since));
+    while (find.row())
+        for (const int first_or_last : {2, 3}) {
+            const UnixTime when = time_of(find.integer(first_or_last));
+            note_use(uses.of_key, static_cast<std::uint32_t>(find.integer(0)), when);
+            if (find.integer(1) > 0) note_use(uses.of_door, static_cast<std::uint32_t>(find.integer(1)), when);
+        }
+    return uses;
 }
 
 Record::Holders Record::holders(UnixTime now) {

@@ -20,6 +20,7 @@
 #include "common/clock.hpp"
 #include "common/message.hpp"
 #include "common/result.hpp"
+#include "keys/rotation.hpp"
 #include "server/gatekeeper/database.hpp"
 
 namespace oneknock {
@@ -35,6 +36,7 @@ struct AuditEntry {
     Seconds duration{0};
     std::string decision;  // "accepted" or "refused"
     std::string reason;    // empty when accepted
+    std::uint32_t door_generation = 0;
 };
 
 class Record {
@@ -90,6 +92,12 @@ public:
     [[nodiscard]] bool log_has(std::size_t pages) const { return db_.log_has(pages); }
     void fold_log_in() { db_.fold_log_in(); }
 
+    // Of the audit: the first and last accepted knock with each generation of a client's key, and of the door's.
+    struct ClientUses {
+        Uses of_key, of_door;
+    };
+    [[nodiscard]] ClientUses uses_of(std::string_view client, UnixTime since);
+
     // Of the audit: who was granted what, as far as it could still be live.
     using Holders = std::map<std::pair<Address, Service>, std::string>;
     [[nodiscard]] Holders holders(UnixTime now);
@@ -108,7 +116,7 @@ private:
 
     Database db_;
     Prepared find_tag_, find_client_floor_, find_close_, insert_tag_, put_client_floor_, put_close_, insert_audit_, find_stale_,
-        delete_stale_, put_floor_, delete_closes_, delete_old_, delete_first_, delete_of_client_, find_holders_;
+        delete_stale_, put_floor_, delete_closes_, delete_old_, delete_first_, delete_of_client_, find_holders_, find_uses_;
     UnixTime floor_{};
     Loss lost_ = Loss::none;
     bool in_turn_ = false;

@@ -25,7 +25,8 @@ constexpr const char* schema =
     "CREATE INDEX last_close_by_time ON last_close(time);"
     "CREATE TABLE audit(id INTEGER PRIMARY KEY, time INTEGER NOT NULL, client TEXT NOT NULL, generation INTEGER NOT NULL,"
     " source TEXT NOT NULL, operation TEXT NOT NULL, protocol TEXT NOT NULL, port INTEGER NOT NULL, address TEXT NOT NULL,"
-    " duration INTEGER NOT NULL, decision TEXT NOT NULL, reason TEXT NOT NULL);"
+    " duration INTEGER NOT NULL, decision TEXT NOT NULL, reason TEXT NOT NULL,"
+    " door_generation INTEGER NOT NULL DEFAULT 0);"
     "CREATE INDEX audit_by_time ON audit(time);"
     "CREATE INDEX audit_by_client ON audit(client, time);"
     "PRAGMA user_version=1;";
@@ -90,6 +91,10 @@ Database::Condition Record::read_existing(const std::string& path) {
     if (!db_.open(path)) return db_.after_failure();
     if (const auto found = db_.check(); found != Database::Condition::sound) return found;
     if (const auto found = read_floor(); found != Database::Condition::sound) return found;
+    // Records from before there was this column do not know which of the door's generations was used.
+    if (!db_.prepare("SELECT door_generation FROM audit") &&
+        !db_.run("ALTER TABLE audit ADD COLUMN door_generation INTEGER NOT NULL DEFAULT 0"))
+        return db_.after_failure();
     if (!prepare_all() || !count_all()) return db_.after_failure();
     return Database::Condition::sound;
 }
@@ -115,7 +120,7 @@ bool Record::prepare_all() {
         {&insert_tag_, "INSERT INTO tag VALUES(?,?,?)"},
         {&put_client_floor_, "INSERT INTO client_floor VALUES(?,?) ON CONFLICT DO UPDATE SET time=max(time,excluded.time)"},
         {&put_close_, "INSERT INTO last_close VALUES(?,?,?,?) ON CONFLICT DO UPDATE SET time=max(time,excluded.time)"},
-        {&insert_audit_, "INSERT INTO audit VALUES(NULL,?,?,?,?,?,?,?,?,?,?,?)"},
+        {&insert_audit_, "INSERT INTO audit VALUES(NULL,?,?,?,?,?,?,?,?,?,?,?,?)"},
         {&find_stale_, "SELECT time, tag, client FROM tag WHERE time<? ORDER BY time, tag LIMIT ?"},
         {&delete_stale_, "DELETE FROM tag WHERE (time, tag)<=(?,?)"},
         {&put_floor_, "UPDATE floor SET time=max(time,?)"},
@@ -126,7 +131,9 @@ bool Record::prepare_all() {
         {&delete_of_client_, "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE client=? ORDER BY time, id LIMIT ?)"
                              " RETURNING client"},
         {&find_holders_, "SELECT client, protocol, port, address FROM audit WHERE time>=? AND decision='accepted'"
-                         " AND operation='open' AND time+duration>=? ORDER BY time, id"}};
+                         " AND operation='open' AND time+duration>=? ORDER BY time, id"},
+        {&find_uses_, "SELECT generation, door_generation, min(time), max(time) FROM audit WHERE client=? AND time>=?"
+                      " AND decision='accepted' GROUP BY 1, 2"}};
     for (const auto& [prepared, sql] : all)
         if (*prepared = db_.prepare(sql); !*prepared) return false;
     return true;

@@ -57,26 +57,17 @@ Keyring new_keyring() {
     return keyring;
 }
 
-// A daemon as far as keys go: the generations in force follow from the files and from what was accepted.
+// A daemon as far as keys go.
 class Daemon {
 public:
     explicit Daemon(const Keyring& files)
-        : doorkeeper_(Verifier(copy(files)), *Record::open("", files.door.id, start, tolerance), Limits{}) {
-        reload(files, start);
+        : doorkeeper_(Verifier(copy(files)), *Record::open("", files.door.id, start, tolerance),
+                      {tolerance, Seconds{30}, Seconds{3600}, grace}) {
+        doorkeeper_.learn_uses(start);
     }
 
-    void reload(const Keyring& files, UnixTime now) {
-        Keyring keyring = copy(files);
-        end_early(keyring.door.generations, joint_uses(keyring, door_uses_, now), grace);
-        for (Client& client : keyring.clients) end_early(client.generations, uses_[client.name], grace);
-        doorkeeper_.replace_keys(std::move(keyring));
-        first_uses_ = false;
-    }
-    // Now and then: far more often than a grace period lasts.
-    void tidy(const Keyring& files, UnixTime now) {
-        if (first_uses_) reload(files, now);
-        REQUIRE(doorkeeper_.record().prune(now, tolerance));
-    }
+    void reload(const Keyring& files, UnixTime now) { doorkeeper_.replace_keys(copy(files), now); }
+    void tidy(UnixTime now) { REQUIRE(doorkeeper_.record().prune(now, tolerance)); }
 
     // The reason of a refusal; nothing: accepted. "not heard": no book of the listener's knows the packets.
     std::string decide(Candidate candidate, const Secret32& door_secret, UnixTime now) {
@@ -88,21 +79,11 @@ public:
         doorkeeper_.verifier().want(wanted_epochs(now, tolerance));
         candidate.door_generation = book->number;
         const Decision decision = doorkeeper_.decide({candidate}, {now, now - UnixTime{}})[0];
-        if (decision.refused) return std::string(reason_name(*decision.refused));
-        note(uses_[decision.client], decision.generation, now);
-        note(door_uses_[decision.client], book->number, now);
-        return "";
+        return decision.refused ? std::string(reason_name(*decision.refused)) : "";
     }
 
 private:
-    void note(Uses& uses, std::uint32_t generation, UnixTime now) {
-        first_uses_ = first_uses_ || !uses.contains(generation);
-        note_use(uses, generation, now);
-    }
-
     Doorkeeper doorkeeper_;
-    std::map<std::string, Uses> uses_, door_uses_;
-    bool first_uses_ = false;
 };
 
 // --- what clients have ---
@@ -164,7 +145,7 @@ public:
         at(start + 5 * day + Seconds{below(2 * 86400)}, [this] { rotate_door(); });
         for (UnixTime time = start; time < start + 7 * day; time += hour) plan_hour(time, everyone);
         for (UnixTime time = start; time < start + 7 * day; time += 10 * minute)
-            at(time, [this] { daemon_.tidy(files_, now_); });
+            at(time, [this] { daemon_.tidy(now_); });
         while (!events_.empty() && events_.top().time < start + 7 * day) {
             const Event event = events_.top();
             events_.pop();

@@ -1,0 +1,37 @@
+// Which generation of its key each client has used, and each client of the door's: from the audit, and from what is
+// accepted since. From that follow the early ends of older generations (keys/rotation.hpp), which are held in the keyring
+// in memory: no file is written for them.
+#pragma once
+
+#include <map>
+#include <string>
+#include <utility>
+
+#include "keys/keyring.hpp"
+#include "keys/rotation.hpp"
+#include "server/gatekeeper/record.hpp"
+
+namespace oneknock {
+
+class GenerationUses {
+public:
+    explicit GenerationUses(const Grace& grace) : grace_(grace) {}
+
+    // At the start and after a reload: what the audit knows of clients that rotate, or of all while the door does.
+    void learn(Keyring& keyring, Record& record, UnixTime now);
+
+    // A knock of `client` was accepted.
+    void note(Keyring& keyring, Client& client, std::uint32_t generation, std::uint32_t door_generation, UnixTime now);
+
+    // Whether the ends of the door's generations may have changed since the last call.
+    [[nodiscard]] bool door_has_changed() { return std::exchange(door_has_changed_, false); }
+
+private:
+    void end_door_early(Keyring& keyring, UnixTime now);
+
+    Grace grace_;
+    std::map<std::string, Uses> of_clients_, of_door_;  // by client
+    bool door_has_changed_ = false;
+};
+
+}  // namespace oneknock
