@@ -14,12 +14,13 @@ import signal
 import socket
 import statistics
 import struct
+import subprocess
 import sys
 import time
 
 from contestants import ALL
 from frames import mac_of
-from harness import Network, eventually, program, run
+from harness import Network, eventually, program
 
 SERVER, CLIENT, PORT, OPEN_PORT = "10.77.0.1", "10.77.0.2", 22, 80
 IDLE_TIME = 5.0  # seconds
@@ -98,11 +99,21 @@ def spawn(command):
     return os.posix_spawn(command[0], command, os.environ, file_actions=actions)
 
 
-def time_to_connection(bench, command, port=PORT):
-    """Seconds from the start of the program to a connection, None without one in time. From where the thread is."""
-    done = run(program("until_open"), SERVER, port, *command, check=False)
-    bench.drain()
-    return int(done.stdout) / 1e9 if done.returncode == 0 else None
+class Clock:
+    """until_open.cpp for one program; in the namespace where the thread is."""
+
+    def __init__(self, command, port=PORT):
+        self._process = subprocess.Popen([program("until_open"), SERVER, str(port), *command], text=True,
+                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def time(self):
+        """Seconds from the start of the program to a connection, None without one in time."""
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+        return int(self._process.stdout.readline()) / 1e9 or None
+
+    def stop(self):
+        self._process.communicate()
 
 
 def time_to_end(command):
@@ -125,12 +136,14 @@ def summary(samples):
 
 
 def latency(bench, contestant, runs):
-    command = contestant.command()
+    with bench.client:
+        clock = Clock(contestant.command())
     samples = []
     for _ in range(runs):
         bench.close(contestant)
-        with bench.client:
-            samples.append(time_to_connection(bench, command))
+        samples.append(clock.time())
+        bench.drain()
+    clock.stop()
     bench.close(contestant)
     return summary(samples)
 
@@ -138,9 +151,14 @@ def latency(bench, contestant, runs):
 def floor(bench, runs):
     """What the measuring costs by itself."""
     with bench.client:
-        samples = [time_to_connection(bench, ["/bin/true"], OPEN_PORT) for _ in range(runs)]
-        program = [time_to_end(["/bin/true"]) for _ in range(runs)]
-    return {"start_and_connect": summary(samples), "start_to_end": summary(program)}
+        clock = Clock(["/bin/true"], OPEN_PORT)
+    samples = []
+    for _ in range(runs):
+        samples.append(clock.time())
+        bench.drain()
+        time.sleep(0.1)  # as between knocks
+    clock.stop()
+    return {"start_and_connect": summary(samples), "start_to_end": summary([time_to_end(["/bin/true"]) for _ in range(runs)])}
 
 
 # --- packets and processes ----------------------------------------------------------------------------------------

@@ -1,7 +1,8 @@
-// Starts a program and measures the time until a TCP connection succeeds: until_open ADDRESS PORT PROGRAM [ARGUMENT...]
+// Measures how long a program takes to have a TCP port opened: until_open ADDRESS PORT PROGRAM [ARGUMENT...]
 //
-// Prints nanoseconds from just before the start to the accepted connection; nothing, and exit 1, after five seconds without.
-// Small and without an interpreter, so that measuring takes little from the processors that knock and daemon need.
+// For each line on standard input it starts the program once and prints the nanoseconds from just before the start to an
+// accepted connection; 0 if there is none for five seconds. Small and without an interpreter, so that measuring takes little
+// from the processors that knock and daemon need; and one process for many knocks, so that its own start is no part of them.
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -22,7 +23,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 constexpr std::chrono::microseconds pause_between{200};
 constexpr std::chrono::seconds patience{5};
-constexpr std::chrono::milliseconds warm_up{20};  // so that what is measured is not a processor's waking
 
 bool connects(const sockaddr_in& to) {
     const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -47,6 +47,16 @@ pid_t start(char** command) {
     return pid;
 }
 
+long long measure(const sockaddr_in& to, char** command) {
+    const auto begin = Clock::now();
+    const pid_t pid = start(command);
+    bool connected = false;
+    while (!(connected = connects(to)) && Clock::now() < begin + patience) std::this_thread::sleep_for(pause_between);
+    const auto took = Clock::now() - begin;
+    waitpid(pid, nullptr, 0);
+    return connected ? std::chrono::nanoseconds(took).count() : 0;
+}
+
 }  // namespace
 
 int main(int argc, char* argv[]) {
@@ -58,13 +68,8 @@ int main(int argc, char* argv[]) {
     }
     to.sin_port = htons(static_cast<std::uint16_t>(std::atoi(argv[2])));
     prctl(PR_SET_TIMERSLACK, 1UL);
-    for (const auto until = Clock::now() + warm_up; Clock::now() < until; std::this_thread::sleep_for(pause_between)) connects(to);
-    const auto begin = Clock::now();
-    const pid_t pid = start(argv + 3);
-    bool connected = false;
-    while (!(connected = connects(to)) && Clock::now() < begin + patience) std::this_thread::sleep_for(pause_between);
-    const auto took = Clock::now() - begin;
-    waitpid(pid, nullptr, 0);
-    if (!connected) return 1;
-    std::printf("%lld\n", static_cast<long long>(std::chrono::nanoseconds(took).count()));
+    while (std::getchar() == '\n') {
+        std::printf("%lld\n", measure(to, argv + 3));
+        std::fflush(stdout);
+    }
 }
