@@ -1,4 +1,4 @@
-"""`./run bench [PART...]`: measures and writes docs/benchmarks.md. Parts: knocks, floods, costs; all of them take about fifteen
+"""`./run bench [PART...]`: measures and writes docs/benchmarks.md. Parts: knocks, floods, costs; all of them take about ten
 minutes. Nothing else should run on the machine. The figures are kept in build/bench/results.json, so that a part can be
 measured again alone."""
 

@@ -41,7 +41,7 @@ def ranges(title, unit, rows):
     def x(value):
         return left + (width - left - 30) * math.log10(value / ticks[0]) / math.log10(ticks[-1] / ticks[0])
 
-    parts = [_text(left, 20, f"{title} ({unit}, logarithmic; the bar ends at the median, the line at the 99th percentile)")]
+    parts = [_text(left, 20, f"{title} ({unit}): median, and 99th percentile")]
     for tick in ticks:
         parts += [_line(x(tick), 32, x(tick), height - 25), _text(x(tick), height - 10, f"{tick:g}", "middle")]
     for number, (name, median, most) in enumerate(rows):

@@ -203,8 +203,8 @@ void open_grant(benchmark::State& state) {
         const int error = firewall->open_grant(BenchDoor::ssh, address, Seconds{60}, steady_now());
         state.SetIterationTime(seconds_since(start));
         if (error != 0) state.SkipWithError("a grant was refused");
-        std::this_thread::sleep_for(between_knocks);
         if (firewall->close_grant(BenchDoor::ssh, address, steady_now()) != 0) state.SkipWithError("a grant was not closed");
+        std::this_thread::sleep_for(between_knocks);
     }
     if (!firewall->remove()) state.SkipWithError("the table was not removed");
 }
