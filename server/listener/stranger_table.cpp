@@ -26,7 +26,7 @@ std::span<const StrangerTable::Pair> StrangerTable::add(const Address& source, s
     if (said < most_pairs) {
         set.marks[set.oldest] = mark;
         set.pairs[set.oldest] = pair;
-        set.oldest = (set.oldest + 1) % places;
+        set.oldest = static_cast<std::uint32_t>((set.oldest + 1) % places);
         return {};
     }
     std::size_t count = 0;
