@@ -111,7 +111,14 @@ class Refusals(Guarded):
 
     # --- clocks ---------------------------------------------------------------------------------------------------
 
+    def skip_where_the_hour_changes(self, offset):
+        """A time in another hour leads to that hour's codebook, which is heard only close to the change: a knock of such a clock
+        is noise then, and nothing is said."""
+        if int(time.time() + offset) // 3600 != int(time.time()) // 3600:
+            self.skipTest("the hour changes within these seconds")
+
     def test_a_knock_of_a_clock_that_is_ahead_is_refused_and_the_log_says_by_how_much(self):
+        self.skip_where_the_hour_changes(95)
         self.start()
         knock(self.client, self.key, "ssh", "--time-offset", "90s")
         self.await_refusals(future=1)
@@ -119,6 +126,7 @@ class Refusals(Guarded):
                                      r"the client's clock is (89|90) s ahead$")
 
     def test_a_knock_of_a_clock_that_is_behind_is_refused_and_the_log_says_by_how_much(self):
+        self.skip_where_the_hour_changes(-90)
         self.start()
         knock(self.client, self.key, "ssh", "--time-offset", "-90s")
         self.await_refusals(stale=1)

@@ -64,7 +64,7 @@ TEST_CASE("a write behind the end of secret bytes ends the process") {
     }
 }
 
-TEST_CASE("secret bytes are locked also in a process that was forked since") {
+TEST_CASE("secret bytes are locked also in a process that was forked since", "[unsanitized]") {
     { const SecretBytes before(100); }
     const pid_t pid = fork();
     REQUIRE(pid >= 0);
