@@ -51,16 +51,16 @@ void Assembler::feed(Books::Slot book, Symbol symbol, const Packet& packet, Inst
     const std::uint64_t hash = table_.hash(merged_key);
     if (table_.find(merged_key, hash) == no_index) {
         for (const auto& pair : strangers_.add(packet.source, hash, {symbol, packet.source_port, tick_of(now)}))
-            feed_windows(merged_key, pair.symbol, pair.port, instant_of(pair.seen, now));
+            feed_windows(merged_key, hash, pair.symbol, pair.port, instant_of(pair.seen, now));
         return;
     }
-    feed_windows(merged_key, symbol, packet.source_port, now);
+    feed_windows(merged_key, hash, symbol, packet.source_port, now);
 }
 
 // While a source uses one port, one window serves as its port's and as the merged one; with the second port it is
 // split, so that strangers' packets under the same address do not meet the knock's own.
-void Assembler::feed_windows(const WindowKey& merged_key, Symbol symbol, std::uint16_t port, Instant now) {
-    Index merged = table_.find(merged_key);
+void Assembler::feed_windows(const WindowKey& merged_key, std::uint64_t hash, Symbol symbol, std::uint16_t port, Instant now) {
+    Index merged = table_.find(merged_key, hash);
     if (merged == no_index) {
         merged = table_.insert(merged_key, now);
         table_[merged].only_port = port;
@@ -82,7 +82,7 @@ void Assembler::feed_windows(const WindowKey& merged_key, Symbol symbol, std::ui
     if (add_pair(own, symbol, now)) look(own, symbol, now);
     own = table_.find(own_key);
     const bool alone = own != no_index && table_[own].full != no_index && table_.full(own).pairs_at_most() > own_window_only;
-    merged = table_.find(merged_key);
+    merged = table_.find(merged_key, hash);
     if (!alone && merged != no_index && add_pair(merged, symbol, now)) look(merged, symbol, now);
 }
 

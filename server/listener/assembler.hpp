@@ -71,7 +71,7 @@ private:
     };
 
     void feed(Books::Slot book, Symbol symbol, const Packet& packet, Instant now);
-    void feed_windows(const WindowKey& merged_key, Symbol symbol, std::uint16_t port, Instant now);
+    void feed_windows(const WindowKey& merged_key, std::uint64_t hash, Symbol symbol, std::uint16_t port, Instant now);
     void split(Index merged, Instant now);
     bool add_pair(Index index, Symbol symbol, Instant now);
     void look(Index index, Symbol symbol, Instant now);
