@@ -23,6 +23,13 @@ bool is_allowed(const Client& client, const Door& door, const Service& service) 
     });
 }
 
+// Null if there is none. They are sorted by name.
+template <class Clients>
+auto find_client(Clients& clients, const std::string& name) {
+    const auto found = std::ranges::lower_bound(clients, name, {}, &Client::name);
+    return found != clients.end() && found->name == name ? &*found : nullptr;
+}
+
 AuditEntry audit_entry(const Decision& decision, UnixTime when) {
     return {when, decision.client, decision.generation, decision.source, decision.address, decision.request, decision.duration,
             decision.refused ? "refused" : "accepted",
@@ -58,10 +65,8 @@ void Doorkeeper::make_durable(std::vector<Decision>& decisions, const Now& now) 
 void Doorkeeper::note_uses(const std::vector<Decision>& decisions, UnixTime now) {
     Keyring& keyring = verifier_.keyring();
     for (const Decision& decision : decisions)
-        if (decision.verified && !decision.refused) {
-            const auto client = std::ranges::lower_bound(keyring.clients, decision.client, {}, &Client::name);
-            uses_.note(keyring, *client, decision.generation, decision.door_generation, now);
-        }
+        if (decision.verified && !decision.refused)
+            uses_.note(keyring, *find_client(keyring.clients, decision.client), decision.generation, decision.door_generation, now);
 }
 
 void Doorkeeper::replace_keys(Keyring keyring, UnixTime now) {
@@ -72,9 +77,7 @@ void Doorkeeper::replace_keys(Keyring keyring, UnixTime now) {
 }
 
 const Client* Doorkeeper::find(const std::string& client) const {
-    const auto& clients = verifier_.keyring().clients;  // by name
-    const auto found = std::ranges::lower_bound(clients, client, {}, &Client::name);
-    return found != clients.end() && found->name == client ? &*found : nullptr;
+    return find_client(verifier_.keyring().clients, client);
 }
 
 bool Doorkeeper::may_open(const std::string& client, const Service& service) const {

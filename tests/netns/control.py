@@ -8,23 +8,14 @@ import signal
 import socket
 import time
 
-from door import Daemon, Door, knock
-from harness import NetworkTest, eventually, main, program
-from traffic import CLOSED, Service, attempt
+from door import PlainHouse, knock
+from harness import eventually, main, program
+from traffic import CLOSED, attempt
 
 PARTS = ["assembly", "verification", "record", "netlink", "total"]
 
 
-class Control(NetworkTest):
-    def build(self):
-        net = self.net
-        self.server, self.client = map(net.namespace, ("server", "client"))
-        net.link(self.server, "s0", ["10.77.0.1/24"], self.client, "c0", ["10.77.0.2/24"])
-        net.keep(Service(self.server, 22), Service.stop)
-        self.door = Door(net, "10.77.0.1")
-        self.key = self.door.add("alice")
-        self.daemon = Daemon(net, self.server, self.door)
-
+class Control(PlainHouse):
     def with_a_firewall_that_hangs(self):
         """Stops that room until the test calls what it gets."""
         firewall = self.daemon.rooms()["firewall"]

@@ -4,7 +4,8 @@ import json
 import os
 import signal
 
-from harness import eventually, program, run
+from harness import NetworkTest, eventually, program, run
+from traffic import Service
 
 READY = r"^ready:"
 
@@ -122,6 +123,19 @@ class Daemon:
                 pass  # it went with the first one
         self.process.wait()
         eventually(lambda: not any(map(is_running, pids)), "the rooms to be gone")
+
+
+class PlainHouse(NetworkTest):
+    """A client, a server with a service on tcp 22, and a running daemon with a key for "alice"."""
+
+    def build(self):
+        net = self.net
+        self.server, self.client = map(net.namespace, ("server", "client"))
+        net.link(self.server, "s0", ["10.77.0.1/24"], self.client, "c0", ["10.77.0.2/24"])
+        net.keep(Service(self.server, 22), Service.stop)
+        self.door = Door(net, "10.77.0.1")
+        self.key = self.door.add("alice")
+        self.daemon = Daemon(net, self.server, self.door)
 
 
 def is_running(pid):

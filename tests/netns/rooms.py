@@ -11,9 +11,9 @@ import socket
 import subprocess
 import time
 
-from door import Daemon, Door, elements, is_running, knock
-from harness import NetworkTest, eventually, main, program, run
-from traffic import CLOSED, OPEN, Service, attempt
+from door import Daemon, PlainHouse, elements, is_running, knock
+from harness import eventually, main, program, run
+from traffic import CLOSED, OPEN, attempt
 
 CAP_NET_ADMIN = 1 << 12
 
@@ -23,16 +23,7 @@ def status_of(pid):
         return dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
 
 
-class Rooms(NetworkTest):
-    def build(self):
-        net = self.net
-        self.server, self.client = map(net.namespace, ("server", "client"))
-        net.link(self.server, "s0", ["10.77.0.1/24"], self.client, "c0", ["10.77.0.2/24"])
-        net.keep(Service(self.server, 22), Service.stop)
-        self.door = Door(net, "10.77.0.1")
-        self.key = self.door.add("alice")
-        self.daemon = Daemon(net, self.server, self.door)
-
+class Rooms(PlainHouse):
     def test_each_room_has_the_one_privilege_it_needs_and_no_way_to_more(self):
         rooms = self.daemon.rooms()
         self.assertEqual(set(rooms), {"firewall", "listener", "gatekeeper"})
