@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <filesystem>
 #include <system_error>
+#include <utility>
 
 #include "common/files.hpp"
 #include "common/json.hpp"
@@ -93,6 +94,15 @@ Result<void> check_client(const Client& client, const Door& door, const std::str
             return fail(Exit::data, file + ": field \"allow\": the door has no service " + json::quote(service) +
                                         "; it has " + service_names(door.services));
     return {};
+}
+
+const Client* find_client(const Keyring& keyring, std::string_view name) {
+    const auto found = std::ranges::lower_bound(keyring.clients, name, {}, &Client::name);
+    return found != keyring.clients.end() && found->name == name ? &*found : nullptr;
+}
+
+Client* find_client(Keyring& keyring, std::string_view name) {
+    return const_cast<Client*>(find_client(std::as_const(keyring), name));
 }
 
 std::string service_names(const std::map<std::string, Service>& services) {

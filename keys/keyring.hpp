@@ -52,6 +52,10 @@ struct Keyring {
     std::vector<Client> clients;  // by name
 };
 
+// Null if there is none.
+[[nodiscard]] const Client* find_client(const Keyring& keyring, std::string_view name);
+[[nodiscard]] Client* find_client(Keyring& keyring, std::string_view name);
+
 [[nodiscard]] Result<Door> parse_door(std::string_view text, const std::string& name);
 [[nodiscard]] Result<Client> parse_client(std::string_view text, const std::string& name);
 

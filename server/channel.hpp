@@ -4,8 +4,9 @@
 //
 //   listener   -> gatekeeper   Candidate, CaptureReport
 //   gatekeeper -> listener     DoorSpan, BookSeed, WordVerdict, ReportRequest
-//   gatekeeper -> firewall     GrantRequest, DoorServices, Ready, TrialConfirmed, ReloadRequest
-//   firewall   -> gatekeeper   GrantReply, AdoptedGrant, PassedKeyFile (with a descriptor), KeyFilesEnd, TrialReply
+//   gatekeeper -> firewall     GrantRequest, DoorServices, Ready, TrialConfirmed, ReloadRequest, KeysAnswer
+//   firewall   -> gatekeeper   GrantReply, AdoptedGrant, PassedKeyFile (with a descriptor), MissingKeyFile, KeyFilesEnd,
+//                              TrialReply
 #pragma once
 
 #include <cstdint>
@@ -17,6 +18,7 @@
 #include "common/message.hpp"
 #include "common/secret.hpp"
 #include "keys/keyring.hpp"
+#include "keys/names.hpp"
 
 namespace oneknock {
 
@@ -37,6 +39,8 @@ enum class Kind : std::uint32_t {
     door_span,
     door_services,
     trial_reply,
+    missing_key_file,
+    keys_answer,
 };
 
 // Numbers that name things on both sides of a channel.
@@ -144,11 +148,27 @@ struct PassedKeyFile {
     char name[longest_name + 1] = {};  // for messages only, never opened
 };
 
-// Everything of this load has been passed; the gatekeeper swaps all or nothing.
+// A client's file that was passed in an earlier load is not there any more.
+struct MissingKeyFile {
+    static constexpr Kind kind = Kind::missing_key_file;
+    Kind head = kind;
+    char client[longest_name + 1] = {};  // its name, which is the file's without ".json"
+};
+
+// Everything that has changed since the last load that was taken has been passed; the gatekeeper takes all or nothing, and
+// answers.
 struct KeyFilesEnd {
     static constexpr Kind kind = Kind::key_files_end;
     Kind head = kind;
-    std::uint32_t count = 0;  // of PassedKeyFile datagrams before it
+    bool is_whole = false;     // else one could not be opened, and nothing is to be taken
+    std::uint32_t count = 0;   // of PassedKeyFile and MissingKeyFile datagrams before it
+    Ticket last_request = 0;   // the last ReloadRequest that came before this load began; 0: none yet
+};
+
+struct KeysAnswer {
+    static constexpr Kind kind = Kind::keys_answer;
+    Kind head = kind;
+    bool taken = false;  // else the keys in force are those of before this load
 };
 
 // `oneknockctl confirm`: the guard of --try stays.
@@ -168,6 +188,7 @@ struct TrialReply {
 struct ReloadRequest {
     static constexpr Kind kind = Kind::reload_request;
     Kind head = kind;
+    Ticket ticket = 0;  // 1, 2, ...
 };
 
 // What the door opens at all: the firewall refuses requests for anything else. Before Ready.

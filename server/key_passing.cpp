@@ -1,87 +1,151 @@
 #include "server/key_passing.hpp"
 
 #include <algorithm>
-#include <cstdint>
+#include <cerrno>
 #include <filesystem>
 
-#include <sys/inotify.h>
+#include <fcntl.h>
 #include <unistd.h>
-
-#include "keys/keyring.hpp"
 
 namespace oneknock {
 namespace {
 
-Result<void> pass_one(const std::string& path, bool is_door, Channel& gatekeeper) {
-    const auto file = open_to_read(path);
-    if (!file) return tl::unexpected(file.error());
-    PassedKeyFile passed;
-    passed.is_door = is_door;
-    // The end of a long path is what tells files apart.
-    const std::string_view name = std::string_view(path).substr(path.size() - std::min(path.size(), PassedKeyFile::longest_name));
-    std::ranges::copy(name, passed.name);
-    gatekeeper.send_with(datagram_of(passed), file->get());
-    return {};
-}
+constexpr int looks_a_slice = 200;  // some 0.3 ms
+constexpr std::int64_t second_ns = 1'000'000'000;
+// The clock of a file system may tick slowly, or be another machine's.
+constexpr std::int64_t settled_after_ns = 2 * second_ns;
+constexpr std::string_view extension = ".json";
+const std::string door_name;  // no file has an empty name
 
-Result<void> pass_all(const DaemonConfig& config, Channel& gatekeeper, std::uint32_t& count) {
-    const auto clients = client_paths(config.clients);
-    if (!clients) return tl::unexpected(clients.error());
-    Result<void> result = pass_one(config.door, true, gatekeeper);
-    for (const std::string& path : *clients)
-        if (result) result = pass_one(path, false, gatekeeper);
-    count = static_cast<std::uint32_t>(clients->size() + 1);
-    return result;
+std::int64_t nanoseconds(const timespec& time) { return time.tv_sec * second_ns + time.tv_nsec; }
+
+bool is_client_file(std::string_view name) { return name.ends_with(extension) && !name.starts_with('.'); }
+
+// The end of a long path is what tells files apart.
+PassedKeyFile announcement(const std::string& path, bool is_door) {
+    PassedKeyFile message;
+    message.is_door = is_door;
+    std::ranges::copy(std::string_view(path).substr(path.size() - std::min(path.size(), PassedKeyFile::longest_name)),
+                      message.name);
+    return message;
 }
 
 }  // namespace
 
-Result<void> pass_keys(const DaemonConfig& config, Channel& gatekeeper) {
-    KeyFilesEnd end;
-    const auto result = pass_all(config, gatekeeper, end.count);
-    if (!result) end.count = 0;  // never the number that arrived: the gatekeeper forgets this load
-    gatekeeper.send(end, SIZE_MAX);  // one a load: never dropped for lack of room
-    return result;
+void KeyPassing::begin(Ticket last_request) {
+    needs_ = Needs::a_turn;
+    ++load_;
+    last_request_ = last_request;
+    door_was_seen_ = folder_was_seen_ = false;
+    still_there_ = 0;
+    ready_.reset();
+    passed_.clear();
+    missing_.clear();
 }
 
-Result<KeyWatch> KeyWatch::open(const DaemonConfig& config) {
-    auto folder = std::filesystem::path(config.clients).lexically_normal();
-    if (!folder.has_filename()) folder = folder.parent_path();  // written with a slash at its end
-    KeyWatch watch(Descriptor(inotify_init1(IN_NONBLOCK | IN_CLOEXEC)), folder.string(), config.door);
-    if (!watch.fd_ || !watch.follow()) return tl::unexpected(system_error("watch", config.clients));
-    return watch;
-}
-
-bool KeyWatch::follow() {
-    // A mode that was mended counts as well: the daemon asked for it.
-    constexpr std::uint32_t changes = IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ATTRIB;
-    if (in_folder_ >= 0) inotify_rm_watch(fd_.get(), in_folder_);
-    in_folder_ = inotify_add_watch(fd_.get(), folder_.c_str(), changes | IN_ONLYDIR);
-    const auto parent = std::filesystem::path(folder_).parent_path();
-    beside_it_ = inotify_add_watch(fd_.get(), parent.empty() ? "." : parent.c_str(), IN_CREATE | IN_MOVED_TO | IN_ONLYDIR);
-    // The same watch as the last one where the door's file lies beside the clients' folder: its mask grows.
-    const auto of_door = std::filesystem::path(door_).parent_path();
-    beside_door_ = inotify_add_watch(fd_.get(), of_door.empty() ? "." : of_door.c_str(),
-                                     IN_CLOSE_WRITE | IN_MOVED_TO | IN_ATTRIB | IN_ONLYDIR | IN_MASK_ADD);
-    return in_folder_ >= 0 && beside_door_ >= 0;
-}
-
-bool KeyWatch::changed() {
-    alignas(inotify_event) char buffer[4096];
-    const std::string name = std::filesystem::path(folder_).filename(), door = std::filesystem::path(door_).filename();
-    bool any = false, replaced = false;
-    for (ssize_t got = 0; (got = read(fd_.get(), buffer, sizeof buffer)) > 0;) {
-        const inotify_event* event = nullptr;
-        for (ssize_t at = 0; at < got; at += static_cast<ssize_t>(sizeof *event + event->len)) {
-            event = reinterpret_cast<const inotify_event*>(buffer + at);
-            const std::string_view of = event->len > 0 ? event->name : "";
-            if (event->wd == in_folder_ || event->wd < 0) any = true;  // below 0: the kernel lost count
-            else if (event->wd == beside_door_ && of == door) any = true;
-            else if (event->wd == beside_it_ && of == name) replaced = true;
+Result<void> KeyPassing::go_on(Channel& gatekeeper) {
+    needs_ = Needs::a_turn;
+    for (int looks = 0; looks < looks_a_slice && needs_ == Needs::a_turn; ++looks) {
+        if (ready_) {
+            pass(gatekeeper);
+        } else if (folder_was_seen_) {
+            pass_what_is_missing(gatekeeper);
+            end(gatekeeper, true);
+        } else if (const auto looked = look(); !looked) {
+            end(gatekeeper, false);
+            return looked;
         }
     }
-    if (replaced) static_cast<void>(follow());  // where that fails, the load that follows says why
-    return any || replaced;
+    return {};
+}
+
+Result<void> KeyPassing::look() {
+    if (door_was_seen_) return look_at_next_client();
+    door_was_seen_ = true;
+    struct stat info{};
+    if (stat(door_path_.c_str(), &info) == 0 && is_as_it_was(door_name, info)) return {};
+    return open(AT_FDCWD, door_path_.c_str(), door_name);
+}
+
+Result<void> KeyPassing::look_at_next_client() {
+    if (!folder_) folder_.reset(opendir(folder_path_.c_str()));
+    errno = 0;
+    const dirent* entry = folder_ ? readdir(folder_.get()) : nullptr;
+    if (entry == nullptr) {
+        folder_was_seen_ = folder_ != nullptr && errno == 0;
+        if (folder_was_seen_) return {};
+        return tl::unexpected(system_error("read the clients' folder", folder_path_, Exit::no_input));
+    }
+    if (!is_client_file(entry->d_name)) return {};
+    struct stat info{};
+    const int folder = dirfd(folder_.get());
+    if (fstatat(folder, entry->d_name, &info, 0) == 0 && is_as_it_was(entry->d_name, info)) return {};
+    const bool was_removed = fstatat(folder, entry->d_name, &info, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT;
+    return was_removed ? Result<void>{} : open(folder, entry->d_name, entry->d_name);
+}
+
+bool KeyPassing::is_as_it_was(const std::string& name, const struct stat& info) {
+    const auto known = known_.find(name);
+    if (known == known_.end()) return false;
+    if (std::exchange(known->second.seen_in, load_) != load_) ++still_there_;
+    const auto stamp = stamp_of(info);
+    return stamp && stamp == known->second.stamp;
+}
+
+Result<void> KeyPassing::open(int folder, const char* at, std::string name) {
+    const std::string path = name == door_name ? door_path_ : (std::filesystem::path(folder_path_) / name).string();
+    Descriptor file(openat(folder, at, O_RDONLY | O_CLOEXEC | O_NONBLOCK));  // a FIFO must not block us
+    struct stat info{};
+    if (!file || fstat(file.get(), &info) != 0) return tl::unexpected(system_error("open", path, Exit::no_input));
+    ready_ = Ready{announcement(path, name == door_name), std::move(file), {std::move(name), stamp_of(info)}};
+    return {};
+}
+
+std::optional<KeyPassing::Stamp> KeyPassing::stamp_of(const struct stat& info) {
+    timespec now{};
+    clock_gettime(CLOCK_REALTIME, &now);
+    const std::int64_t changed = nanoseconds(info.st_ctim);
+    if (changed > nanoseconds(now) - settled_after_ns) return std::nullopt;
+    return Stamp{info.st_dev, info.st_ino, info.st_size, changed};
+}
+
+void KeyPassing::pass(Channel& gatekeeper) {
+    if (!gatekeeper.try_send_with(datagram_of(ready_->message), ready_->file.get())) {
+        needs_ = Needs::room;
+        return;
+    }
+    passed_.push_back(std::move(ready_->passed));
+    ready_.reset();
+}
+
+void KeyPassing::pass_what_is_missing(Channel& gatekeeper) {
+    if (still_there_ == known_.size()) return;
+    for (const auto& [name, known] : known_) {
+        if (known.seen_in == load_ || name == door_name) continue;
+        MissingKeyFile message;
+        name.copy(message.client, std::min(longest_name, name.size() - extension.size()));
+        gatekeeper.send(message, SIZE_MAX);
+        missing_.push_back(name);
+    }
+}
+
+void KeyPassing::end(Channel& gatekeeper, bool is_whole) {
+    KeyFilesEnd end;
+    end.is_whole = is_whole;
+    end.count = static_cast<std::uint32_t>(passed_.size() + missing_.size());
+    end.last_request = last_request_;
+    gatekeeper.send(end, SIZE_MAX);  // one a load: never dropped for lack of room
+    folder_.reset();
+    needs_ = Needs::the_answer;
+}
+
+void KeyPassing::answered(bool taken) {
+    needs_ = Needs::nothing;
+    if (!taken) return;
+    for (Passed& passed : passed_) known_.insert_or_assign(std::move(passed.name), Known{passed.stamp, load_});
+    for (const std::string& name : missing_) known_.erase(name);
+    passed_ = {};
+    missing_ = {};
 }
 
 }  // namespace oneknock

@@ -1,6 +1,20 @@
-// Opens the key files and passes their descriptors to the gatekeeper, unread: whoever opens them needs the privilege,
-// whoever reads them must not have it.
+// Opens key files and passes their descriptors to the gatekeeper, unread: whoever opens them needs the privilege, whoever
+// reads them must not have it.
+//
+// A load passes what has changed since the last load that the gatekeeper took: all of it at the start. It goes on in
+// slices, between which the parent serves grants, and never waits for the gatekeeper to make room.
 #pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include <dirent.h>
+#include <sys/stat.h>
 
 #include "common/files.hpp"
 #include "keys/daemon_config.hpp"
@@ -8,28 +22,72 @@
 
 namespace oneknock {
 
-// Ends with KeyFilesEnd whatever happens, so that whoever waits for the load gets an answer. That the gatekeeper is gone is
-// no error here: its channel tells.
-[[nodiscard]] Result<void> pass_keys(const DaemonConfig& config, Channel& gatekeeper);
-
-// Notices when the door's file or one of the clients' folder changes, or that folder is replaced by another of its name.
-class KeyWatch {
+class KeyPassing {
 public:
-    [[nodiscard]] static Result<KeyWatch> open(const DaemonConfig& config);
+    explicit KeyPassing(const DaemonConfig& config) : door_path_(config.door), folder_path_(config.clients) {}
 
-    [[nodiscard]] int descriptor() const { return fd_.get(); }  // readable when there is news; non-blocking
-    [[nodiscard]] bool changed();                               // reads the news
+    // Begins a load; none may be under way. `last_request` comes back to the gatekeeper at the load's end.
+    void begin(Ticket last_request);
+
+    // What the load needs in order to go on.
+    enum class Needs : std::uint8_t { nothing, a_turn, room, the_answer };
+    [[nodiscard]] Needs needs() const { return needs_; }  // nothing: none is under way
+
+    // A slice of the load. An error ends it: the gatekeeper is told, which then takes nothing of it.
+    [[nodiscard]] Result<void> go_on(Channel& gatekeeper);
+
+    // What was not taken is passed again by the next load.
+    void answered(bool taken);
 
 private:
-    KeyWatch(Descriptor fd, std::string folder, std::string door)
-        : fd_(std::move(fd)), folder_(std::move(folder)), door_(std::move(door)) {}
-    [[nodiscard]] bool follow();  // the folder that has the name now
+    // By which a file is known to be as it was: whatever is done to a file changes its ctime, which nobody can set.
+    struct Stamp {
+        dev_t device = 0;
+        ino_t inode = 0;
+        off_t size = 0;
+        std::int64_t changed_ns = 0;  // ctime
+        friend bool operator==(const Stamp&, const Stamp&) = default;
+    };
+    struct Known {
+        std::optional<Stamp> stamp;
+        std::uint64_t seen_in = 0;  // number of a load
+    };
+    struct Passed {
+        std::string name;
+        std::optional<Stamp> stamp;
+    };
+    struct Ready {
+        PassedKeyFile message;
+        Descriptor file;
+        Passed passed;
+    };
+    struct CloseFolder {
+        void operator()(DIR* folder) const { closedir(folder); }
+    };
 
-    Descriptor fd_;
-    std::string folder_, door_;
-    int in_folder_ = -1;  // inotify's numbers of the watches: two may be one
-    int beside_it_ = -1;
-    int beside_door_ = -1;
+    // Nothing for a file that changed moments ago: a change within the same tick of the clock could not be told.
+    [[nodiscard]] static std::optional<Stamp> stamp_of(const struct stat& info);
+    [[nodiscard]] Result<void> look();
+    [[nodiscard]] Result<void> look_at_next_client();
+    [[nodiscard]] bool is_as_it_was(const std::string& name, const struct stat& info);
+    [[nodiscard]] Result<void> open(int folder, const char* at, std::string name);
+    void pass(Channel& gatekeeper);
+    void pass_what_is_missing(Channel& gatekeeper);
+    void end(Channel& gatekeeper, bool is_whole);
+
+    std::string door_path_, folder_path_;
+    std::unordered_map<std::string, Known> known_;  // what the gatekeeper has, by the file's name; the door's is empty
+
+    // Of the load under way.
+    Needs needs_ = Needs::nothing;
+    std::uint64_t load_ = 0;
+    Ticket last_request_ = 0;
+    bool door_was_seen_ = false, folder_was_seen_ = false;
+    std::unique_ptr<DIR, CloseFolder> folder_;
+    std::size_t still_there_ = 0;  // of known_
+    std::optional<Ready> ready_;   // opened, and still to be passed
+    std::vector<Passed> passed_;
+    std::vector<std::string> missing_;
 };
 
 }  // namespace oneknock

@@ -18,6 +18,7 @@
 #include "server/firewall/table_lock.hpp"
 #include "server/gatekeeper/loop.hpp"
 #include "server/key_passing.hpp"
+#include "server/key_watch.hpp"
 #include "server/listener/loop.hpp"
 #include "server/lock_out.hpp"
 #include "server/notify.hpp"
@@ -113,18 +114,28 @@ Result<void> await_listener(Rooms& rooms) {
     return tl::unexpected(ended_early(std::exchange(rooms.listener, -1), "listener"));
 }
 
-// The services of the door, once the gatekeeper is ready.
-Result<std::vector<Service>> await_gatekeeper(Rooms& rooms) {
+// Passes the keys; the services of the door, once the gatekeeper has read them and is ready.
+Result<std::vector<Service>> await_gatekeeper(Rooms& rooms, KeyPassing& passing) {
+    using Needs = KeyPassing::Needs;
     std::vector<Service> services;
     Datagram datagram;
+    passing.begin(0);
     for (;;) {
-        pollfd wait{rooms.to_gatekeeper.descriptor(), POLLIN, 0};
-        poll(&wait, 1, -1);
+        const bool wants_room = passing.needs() == Needs::room || rooms.to_gatekeeper.wants_write();
+        pollfd wait{rooms.to_gatekeeper.descriptor(), static_cast<short>(wants_room ? POLLIN | POLLOUT : POLLIN), 0};
+        poll(&wait, 1, passing.needs() == Needs::a_turn ? 0 : -1);
+        if (passing.needs() == Needs::a_turn || passing.needs() == Needs::room)
+            if (const auto passed = passing.go_on(rooms.to_gatekeeper); !passed) return tl::unexpected(passed.error());
+        rooms.to_gatekeeper.flush();
         const auto received = rooms.to_gatekeeper.receive(datagram);
         if (received == Channel::Received::closed)
             return tl::unexpected(ended_early(std::exchange(rooms.gatekeeper, -1), "gatekeeper"));
         if (received == Channel::Received::nothing) continue;
         if (datagram.as<Ready>()) return services;
+        if (const auto answer = datagram.as<KeysAnswer>()) {
+            passing.answered(answer->taken);
+            continue;
+        }
         const auto said = datagram.as<DoorServices>();
         if (!said || said->count > most_services) return fail(Exit::software, "the gatekeeper said something unexpected");
         services.assign(said->services, said->services + said->count);
@@ -167,10 +178,10 @@ Result<Exit> start_and_run(const DaemonConfig& config, const DaemonOptions& opti
     if (const auto forked = fork_rooms(config, *identity, *places, rooms); !forked) return tl::unexpected(forked.error());
     const Descriptor signals = take_signals();
     if (const auto ready = await_listener(rooms); !ready) return tl::unexpected(ready.error());
-    auto keys = KeyWatch::open(config);
-    if (!keys) return tl::unexpected(keys.error());
-    if (const auto passed = pass_keys(config, rooms.to_gatekeeper); !passed) return tl::unexpected(passed.error());
-    const auto services = await_gatekeeper(rooms);
+    auto watch = KeyWatch::open(config);
+    if (!watch) return tl::unexpected(watch.error());
+    KeyPassing passing(config);
+    const auto services = await_gatekeeper(rooms, passing);
     if (!services) return tl::unexpected(services.error());
     if (const auto kept = keep_net_admin_only(); !kept) return tl::unexpected(kept.error());
     auto firewall = set_up_firewall(config, options, *services, rooms.to_gatekeeper);
@@ -179,7 +190,7 @@ Result<Exit> start_and_run(const DaemonConfig& config, const DaemonOptions& opti
     log::info("ready: " + std::string(options.dry_run ? "dry run, the firewall is left alone" : "the services are closed and knocks are heard") +
               (options.trial ? "; confirm within " + std::to_string(options.trial->count()) + " s with: oneknockctl confirm" : ""));
     notify_ready();
-    return run_firewall({config, rooms.to_gatekeeper, *firewall, signals.get(), *keys, options.trial});
+    return run_firewall({config, rooms.to_gatekeeper, *firewall, signals.get(), *watch, passing, options.trial});
 }
 
 }  // namespace

@@ -2,7 +2,6 @@
 
 #include <cerrno>
 
-#include <poll.h>
 #include <sys/socket.h>
 
 namespace oneknock {
@@ -39,7 +38,7 @@ void Channel::flush() {
     while (!queue_.empty() && try_send(queue_.front())) queue_.pop_front();
 }
 
-bool Channel::send_with(ByteSpan bytes, int descriptor) {
+bool Channel::try_send_with(ByteSpan bytes, int descriptor) {
     iovec data{const_cast<std::uint8_t*>(bytes.data()), bytes.size()};
     alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
     msghdr message{};
@@ -52,13 +51,10 @@ bool Channel::send_with(ByteSpan bytes, int descriptor) {
     header->cmsg_type = SCM_RIGHTS;
     header->cmsg_len = CMSG_LEN(sizeof(int));
     std::memcpy(CMSG_DATA(header), &descriptor, sizeof descriptor);
-    pollfd wait{fd_.get(), POLLOUT, 0};
-    for (flush(); wants_write(); flush()) poll(&wait, 1, -1);  // what was sent before arrives before
-    while (sendmsg(fd_.get(), &message, MSG_NOSIGNAL) < 0) {
-        if (errno == ETOOMANYREFS) poll(nullptr, 0, 1);  // too many descriptors in flight: let the reader catch up
-        else if (errno == EAGAIN || errno == EINTR) poll(&wait, 1, -1);
-        else return false;
-    }
+    flush();  // what was sent before arrives before
+    if (wants_write()) return false;
+    while (sendmsg(fd_.get(), &message, MSG_NOSIGNAL) < 0)
+        if (errno != EINTR) return errno != EAGAIN && errno != ENOBUFS && errno != ETOOMANYREFS;
     return true;
 }
 

@@ -53,9 +53,9 @@ public:
         return send_bytes(datagram_of(message), longest_queue);
     }
 
-    // The same with a descriptor, which is sent at once or not at all; blocks. For start-up and reload only, towards a
-    // room that does nothing but receive.
-    bool send_with(ByteSpan bytes, int descriptor);
+    // The same with a descriptor, which is sent at once or not at all: false if there is no room now, or something sent
+    // before is still waiting. True as well if the other end is gone, which receive() tells.
+    [[nodiscard]] bool try_send_with(ByteSpan bytes, int descriptor);
 
     [[nodiscard]] bool wants_write() const { return !queue_.empty(); }
     void flush();

@@ -44,9 +44,10 @@ private:
             if (const auto end = hear_gatekeeper()) return *end;
             if (const auto end = hear_signals()) return *end;
             if (p_.firewall && p_.firewall->on_watch_readable()) plan(repair_at_, repair_delay);
-            if (p_.keys.changed()) plan(reload_at_, reload_delay);
+            if (p_.watch.changed()) plan(reload_at_, reload_delay);
             if (is_due(repair_at_)) repair();
-            if (is_due(reload_at_)) reload();
+            if (is_due(reload_at_) && p_.passing.needs() == KeyPassing::Needs::nothing) begin_reload();
+            go_on_with_reload();
             if (is_due(trial_ends_)) {
                 log::warning("not confirmed within " + duration_text(*p_.trial));
                 return Exit::try_later;
@@ -56,14 +57,17 @@ private:
     }
 
     void wait() {
+        const auto needs = p_.passing.needs();
+        const bool wants_room = p_.gatekeeper.wants_write() || needs == KeyPassing::Needs::room;
         pollfd polled[] = {
-            {p_.gatekeeper.descriptor(), static_cast<short>(p_.gatekeeper.wants_write() ? POLLIN | POLLOUT : POLLIN), 0},
+            {p_.gatekeeper.descriptor(), static_cast<short>(wants_room ? POLLIN | POLLOUT : POLLIN), 0},
             {p_.signals, POLLIN, 0},
-            {p_.keys.descriptor(), POLLIN, 0},
+            {p_.watch.descriptor(), POLLIN, 0},
             {p_.firewall ? p_.firewall->watch_descriptor() : -1, POLLIN, 0}};
         std::optional<Instant> due;
-        for (const auto& timer : {repair_at_, reload_at_, trial_ends_})
+        for (const auto& timer : {repair_at_, needs == KeyPassing::Needs::nothing ? reload_at_ : std::nullopt, trial_ends_})
             if (timer) due = std::min(due.value_or(Instant::max()), *timer);
+        if (needs == KeyPassing::Needs::a_turn) due = now_;
         timespec timeout{};
         if (due) {
             const Instant left = std::max(Instant{0}, *due - read_clocks().steady);
@@ -87,7 +91,11 @@ private:
             }
             if (const auto request = datagram.as<GrantRequest>()) grant(*request);
             else if (const auto confirmed = datagram.as<TrialConfirmed>()) confirm(confirmed->ticket);
-            else if (datagram.as<ReloadRequest>()) reload_at_ = now_;
+            else if (const auto answer = datagram.as<KeysAnswer>()) p_.passing.answered(answer->taken);
+            else if (const auto asked = datagram.as<ReloadRequest>()) {
+                last_reload_request_ = asked->ticket;
+                reload_at_ = now_;
+            }
             else {
                 log::error("firewall: the gatekeeper sent something unexpected");
                 return Exit::software;
@@ -150,9 +158,15 @@ private:
         }
     }
 
-    void reload() {
+    void begin_reload() {
         reload_at_.reset();
-        if (const auto passed = pass_keys(p_.config, p_.gatekeeper); !passed)
+        p_.passing.begin(last_reload_request_);
+    }
+
+    void go_on_with_reload() {
+        const auto needs = p_.passing.needs();
+        if (needs != KeyPassing::Needs::a_turn && needs != KeyPassing::Needs::room) return;
+        if (const auto passed = p_.passing.go_on(p_.gatekeeper); !passed)
             log::error("reload refused, the keys in force stay in force: " + passed.error().message);
     }
 
@@ -192,6 +206,7 @@ private:
     Instant now_{};
     std::optional<Instant> repair_at_, reload_at_, trial_ends_;
     Instant repaired_{};
+    Ticket last_reload_request_ = 0;
 };
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "keys/daemon_config.hpp"
 #include "server/firewall/firewall.hpp"
 #include "server/key_passing.hpp"
+#include "server/key_watch.hpp"
 #include "server/transport.hpp"
 
 namespace oneknock {
@@ -17,7 +18,8 @@ struct FirewallLoop {
     Channel& gatekeeper;
     std::optional<Firewall>& firewall;  // nothing: --dry-run, requests are only logged
     int signals;                        // a signalfd
-    KeyWatch& keys;
+    KeyWatch& watch;
+    KeyPassing& passing;
     std::optional<Seconds> trial;       // --try
 };
 

@@ -22,8 +22,10 @@ void ControlDesk::asked(Connection connection, std::string_view line, Instant no
     } else if (word == "revoke" && !argument.empty()) {
         revoke(connection, argument == "--all" ? "" : argument, now);
     } else if (word == "reload") {
-        house_.firewall.send(ReloadRequest{});
-        reload_waiters_.push_back(connection);  // answered when the files have been read
+        ReloadRequest request;
+        request.ticket = ++last_reload_request_;
+        house_.firewall.send(request);
+        reload_waiters_[request.ticket] = connection;  // answered when the files have been read
     } else if (word == "confirm") {
         TrialConfirmed confirmed;
         confirmed.ticket = connection;
@@ -68,11 +70,11 @@ void ControlDesk::hear(const GrantDesk::Revocation& revocation) {
     else socket_.answer(revocation.waiter, closed_json(revocation.closed));
 }
 
-void ControlDesk::reloaded(const Result<void>& result) {
+void ControlDesk::reloaded(const Result<void>& result, Ticket last_request) {
     const std::string problem = result ? "" : "reload refused, the keys in force stay in force: " + result.error().message;
     if (!result) log::error(problem);
-    for (const Connection connection : std::exchange(reload_waiters_, {}))
-        socket_.answer(connection, result ? done_json() : error_json(problem));
+    while (!reload_waiters_.empty() && reload_waiters_.begin()->first <= last_request)
+        socket_.answer(reload_waiters_.extract(reload_waiters_.begin()).mapped(), result ? done_json() : error_json(problem));
 }
 
 void ControlDesk::refuse(Connection connection, const std::string& why) { socket_.answer(connection, error_json(why)); }

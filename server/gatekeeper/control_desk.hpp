@@ -1,6 +1,7 @@
 // What oneknockctl asks: answered at once, or when the room that has to know has answered.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -39,8 +40,8 @@ public:
     [[nodiscard]] bool hear(const CaptureReport& report, Instant now);
     void hear(const TrialReply& reply);
     void hear(const GrantDesk::Revocation& revocation);
-    // The outcome of a reload, whoever asked for it.
-    void reloaded(const Result<void>& result);
+    // The outcome of a reload, whoever asked for it, and the last request that came before it began.
+    void reloaded(const Result<void>& result, Ticket last_request);
 
 private:
     using Connection = ControlSocket::Connection;
@@ -53,7 +54,8 @@ private:
     House house_;
     Instant started_{};
     std::set<Ticket> reports_asked_;
-    std::vector<Connection> reload_waiters_;
+    std::map<Ticket, Connection> reload_waiters_;  // by the request made for them
+    Ticket last_reload_request_ = 0;
 };
 
 }  // namespace oneknock

@@ -23,13 +23,6 @@ bool is_allowed(const Client& client, const Door& door, const Service& service) 
     });
 }
 
-// Null if there is none. They are sorted by name.
-template <class Clients>
-auto find_client(Clients& clients, const std::string& name) {
-    const auto found = std::ranges::lower_bound(clients, name, {}, &Client::name);
-    return found != clients.end() && found->name == name ? &*found : nullptr;
-}
-
 AuditEntry audit_entry(const Decision& decision, UnixTime when) {
     return {when, decision.client, decision.generation, decision.source, decision.address, decision.request, decision.duration,
             decision.refused ? "refused" : "accepted",
@@ -66,18 +59,25 @@ void Doorkeeper::note_uses(const std::vector<Decision>& decisions, UnixTime now)
     Keyring& keyring = verifier_.keyring();
     for (const Decision& decision : decisions)
         if (decision.verified && !decision.refused)
-            uses_.note(keyring, *find_client(keyring.clients, decision.client), decision.generation, decision.door_generation, now);
+            uses_.note(keyring, *find_client(keyring, decision.client), decision.generation, decision.door_generation, now);
 }
 
-void Doorkeeper::replace_keys(Keyring keyring, UnixTime now) {
+PreparedClient Doorkeeper::prepare(Client client) {
+    uses_.look_up(client, verifier_.keyring().door, record_);
+    return prepare_client(std::move(client), verifier_.wanted());
+}
+
+void Doorkeeper::change_keys(KeyChange change, UnixTime now) {
     const auto epochs = verifier_.wanted();
-    verifier_ = Verifier(std::move(keyring));
+    const bool has_new_door = change.door.has_value();
+    uses_.forget(change.gone);
+    verifier_.change(std::move(change));
     verifier_.want(epochs);
-    learn_uses(now);
+    uses_.take_in_what_was_looked_up(verifier_.keyring(), has_new_door, now);
 }
 
 const Client* Doorkeeper::find(const std::string& client) const {
-    return find_client(verifier_.keyring().clients, client);
+    return find_client(verifier_.keyring(), client);
 }
 
 bool Doorkeeper::may_open(const std::string& client, const Service& service) const {

@@ -60,8 +60,10 @@ public:
     // Why the record could not be written, the last time it could not.
     [[nodiscard]] const std::string& record_problem() const { return record_problem_; }
 
-    // Throws LockedMemoryError where the new keys do not fit in beside the old ones; then those stay in force.
-    void replace_keys(Keyring keyring, UnixTime now);
+    // A client of a reload, ready to be taken in. Throws LockedMemoryError where its keys do not fit in.
+    [[nodiscard]] PreparedClient prepare(Client client);
+    // Takes in what changed: only moves what prepare() made, however many clients there are.
+    void change_keys(KeyChange change, UnixTime now);
 
     // Ends generations of keys early as far as the audit tells; once after the start, before the first decision.
     void learn_uses(UnixTime now) { uses_.learn(verifier_.keyring(), record_, now); }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -17,8 +18,14 @@ class GenerationUses {
 public:
     explicit GenerationUses(const Grace& grace) : grace_(grace) {}
 
-    // At the start and after a reload: what the audit knows of clients that rotate, or of all while the door does.
+    // At the start: what the audit knows of clients that rotate, or of all while the door does.
     void learn(Keyring& keyring, Record& record, UnixTime now);
+
+    // During a reload, which goes on in slices: the same of one client that is new or changed; then for all of them at once,
+    // with the clients that are gone.
+    void look_up(const Client& client, const Door& door, Record& record);
+    void forget(const std::set<std::string>& gone);
+    void take_in_what_was_looked_up(Keyring& keyring, bool has_new_door, UnixTime now);
 
     // A knock of `client` was accepted.
     void note(Keyring& keyring, Client& client, std::uint32_t generation, std::uint32_t door_generation, UnixTime now);
@@ -31,6 +38,7 @@ private:
 
     Grace grace_;
     std::map<std::string, Uses> of_clients_, of_door_;  // by client
+    std::map<std::string, Record::ClientUses> looked_up_;
     bool door_has_changed_ = false;
 };
 

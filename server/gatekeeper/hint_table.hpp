@@ -3,7 +3,7 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
+#include <utility>
 #include <vector>
 
 #include "common/protocol.hpp"
@@ -19,9 +19,18 @@ public:
         entries_.reserve(keys);
     }
 
+    // Complete: the hints by key number.
+    HintTable(Epoch epoch, std::vector<std::uint16_t> hints)
+        : epoch_(epoch), count_(hints.size()), starts_(hint_values + 1), entries_(std::move(hints)) {
+        sort();
+    }
+
     [[nodiscard]] Epoch epoch() const { return epoch_; }
     [[nodiscard]] bool complete() const { return entries_.size() == count_; }
     [[nodiscard]] std::size_t size() const { return entries_.size(); }
+
+    // By key number.
+    [[nodiscard]] std::uint16_t hint_of(KeyNumber key) const { return entries_[key]; }
 
     // Adds the hint of the next key, in the order of the keys' numbers; the last one completes the table.
     void add(Hint hint);

@@ -1,31 +1,35 @@
-// Key files that arrive as descriptors become a keyring, all or nothing.
+// Key files that arrive as descriptors become a change of the keys in force, all or nothing.
 #pragma once
 
-#include <optional>
-#include <vector>
+#include <functional>
 
-#include "keys/keyring.hpp"
+#include "server/gatekeeper/key_change.hpp"
 #include "server/transport.hpp"
 
 namespace oneknock {
 
-// Whether a door can take the place of the other without a restart: what the listener and the firewall know of it is equal.
-[[nodiscard]] bool is_same_door(const Door& one, const Door& other);
-
 class KeyLoading {
 public:
+    // `in_force`: the door, which must live as long; null at the start. `prepare`: called for each client that is read.
+    KeyLoading(const Door* in_force, std::function<PreparedClient(Client)> prepare)
+        : in_force_(in_force), prepare_(std::move(prepare)) {}
+
     // Reads and closes the file's descriptor. After the first error, which may be a lack of locked memory, the rest is
     // only counted.
     void file(const PassedKeyFile& passed, Descriptor descriptor);
+    void missing(const MissingKeyFile& missing);
 
-    // The keyring, when `expected` files were passed and all are right. 0: they could not all be opened.
-    [[nodiscard]] Result<Keyring> finish(std::uint32_t expected);
+    // The change, when everything was passed and all is right.
+    [[nodiscard]] Result<KeyChange> finish(const KeyFilesEnd& end);
 
 private:
     [[nodiscard]] Result<void> read(const PassedKeyFile& passed, int descriptor);
+    [[nodiscard]] Result<void> read_door(std::string_view text, const std::string& name);
+    [[nodiscard]] Result<void> read_client(std::string_view text, const std::string& name);
 
-    std::optional<Door> door_;
-    std::vector<std::pair<std::string, Client>> clients_;  // with the file's name
+    const Door* in_force_;
+    std::function<PreparedClient(Client)> prepare_;
+    KeyChange change_;
     std::optional<Error> error_;
     std::uint32_t count_ = 0;
 };

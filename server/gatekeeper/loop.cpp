@@ -62,6 +62,7 @@ private:
         while (doorkeeper_.verifier().prepare(hints_a_slice)) {}
         DoorServices services;
         for (const auto& [name, service] : door().services) services.services[services.count++] = service;
+        answer_load(true);
         firewall_.send(services);
         firewall_.send(Ready{});
         upkeep_.plan(now_.steady);
@@ -163,8 +164,9 @@ private:
             }
             if (const auto reply = datagram_.as<GrantReply>()) take_reply(*reply);
             else if (const auto adopted = datagram_.as<AdoptedGrant>()) grants_.adopt(*adopted, doorkeeper_.record(), now_);
-            else if (const auto file = datagram_.as<PassedKeyFile>()) loading_.file(*file, std::move(datagram_.descriptor));
-            else if (const auto end = datagram_.as<KeyFilesEnd>()) control_.reloaded(reload(*end));
+            else if (const auto file = datagram_.as<PassedKeyFile>()) loading().file(*file, std::move(datagram_.descriptor));
+            else if (const auto missing = datagram_.as<MissingKeyFile>()) loading().missing(*missing);
+            else if (const auto end = datagram_.as<KeyFilesEnd>()) end_load(*end);
             else if (const auto trial = datagram_.as<TrialReply>()) control_.hear(*trial);
             else {
                 log::error("gatekeeper: the firewall sent something unexpected");
@@ -192,23 +194,39 @@ private:
         times_.add(knock->moments);
     }
 
+    // --- reload -------------------------------------------------------------------------------------------------
+
+    KeyLoading& loading() {
+        if (!loading_) loading_.emplace(&door(), [this](Client client) { return doorkeeper_.prepare(std::move(client)); });
+        return *loading_;
+    }
+
+    void end_load(const KeyFilesEnd& end) {
+        const auto reloaded = reload(end);
+        loading_.reset();
+        answer_load(reloaded.has_value());
+        control_.reloaded(reloaded, end.last_request);
+    }
+
+    void answer_load(bool taken) {
+        KeysAnswer answer;
+        answer.taken = taken;
+        firewall_.send(answer);
+    }
+
     // All or nothing.
     Result<void> reload(const KeyFilesEnd& end) {
-        auto keyring = std::exchange(loading_, {}).finish(end.count);
-        if (!keyring) return tl::unexpected(keyring.error());
-        if (!is_same_door(keyring->door, door()))
-            return fail(Exit::config, "door.json now has another id, span or other services; restart oneknockd for that");
-        const auto count = keyring->clients.size();
-        try {
-            doorkeeper_.replace_keys(std::move(*keyring), now_.wall);
-        } catch (const LockedMemoryError& error) {  // the old and the new keys are in memory together
-            return fail(Exit::permission, error.what());
-        }
-        hours_.forget_what_was_told();
-        prepare_hours();  // a knock that comes before the hint tables are complete completes them
+        auto change = loading().finish(end);
+        if (!change) return tl::unexpected(change.error());
+        const bool has_new_door = change->door.has_value();
+        const std::string changed = std::to_string(change->clients.size()), gone = std::to_string(change->gone.size());
+        doorkeeper_.change_keys(std::move(*change), now_.wall);
+        if (has_new_door) hours_.forget_what_was_told();
+        prepare_hours();
         if (const auto closed = grants_.close_what_is_no_longer_allowed(now_.steady); closed > 0)
             log::info("closed " + std::to_string(closed) + " grants that are no longer allowed");
-        log::info("reloaded: " + std::to_string(count) + " clients");
+        log::info("reloaded: " + std::to_string(doorkeeper_.verifier().keyring().clients.size()) + " clients, " + changed +
+                  " read anew, " + gone + " gone");
         return {};
     }
 
@@ -222,7 +240,7 @@ private:
     ControlDesk control_;
     Hours hours_;
     Upkeep upkeep_;
-    KeyLoading loading_;
+    std::optional<KeyLoading> loading_;  // of the reload under way
 
     Now now_;
     bool more_hints_ = false;

@@ -10,8 +10,8 @@ namespace oneknock {
 namespace {
 
 // The first load: blocks until every file has come.
-Result<Keyring> receive_keys(Channel& firewall) {
-    KeyLoading loading;
+Result<KeyChange> receive_keys(Channel& firewall) {
+    KeyLoading loading(nullptr, [](Client client) { return prepare_client(std::move(client), {}); });
     Datagram datagram;
     for (;;) {
         pollfd wait{firewall.descriptor(), POLLIN, 0};
@@ -21,8 +21,8 @@ Result<Keyring> receive_keys(Channel& firewall) {
         if (received == Channel::Received::closed) return fail(Exit::ok, "");  // the parent has said why
         if (const auto file = datagram.as<PassedKeyFile>()) loading.file(*file, std::move(datagram.descriptor));
         else if (const auto end = datagram.as<KeyFilesEnd>()) {
-            if (end->count == 0) return fail(Exit::no_input, "");  // likewise
-            return loading.finish(end->count);
+            if (!end->is_whole) return fail(Exit::no_input, "");  // likewise
+            return loading.finish(*end);
         }
         else return fail(Exit::software, "something unexpected came instead of the key files");
     }
@@ -58,14 +58,14 @@ Result<std::string> lock_in(const std::string& state, const Identity& identity) 
 }
 
 Result<Doorkeeper> open_doorkeeper(const DaemonConfig& config, const std::string& folder, Channel& firewall) {
-    auto keyring = receive_keys(firewall);
-    if (!keyring) return tl::unexpected(keyring.error());
+    auto keys = receive_keys(firewall);
+    if (!keys) return tl::unexpected(keys.error());
     const UnixTime now = read_clocks().wall;
-    auto record = Record::open(folder, keyring->door.id, now, config.tolerance);
+    auto record = Record::open(folder, keys->door->id, now, config.tolerance);
     if (!record) return tl::unexpected(record.error());
     say_what_was_lost(*record, now);
-    say_if_deaf(keyring->door, now, config.tolerance);
-    Doorkeeper doorkeeper(Verifier(std::move(*keyring)), std::move(*record),
+    say_if_deaf(*keys->door, now, config.tolerance);
+    Doorkeeper doorkeeper(Verifier(std::move(*keys)), std::move(*record),
                           {config.tolerance, config.grant_default, config.grant_maximum, config.rotation_grace});
     doorkeeper.learn_uses(now);
     return doorkeeper;

@@ -1,16 +1,61 @@
 #include "server/gatekeeper/verifier.hpp"
 
 #include <algorithm>
+#include <span>
 
 #include "common/key_schedule.hpp"
 
 namespace oneknock {
 
-Verifier::Verifier(Keyring keyring) : keyring_(std::move(keyring)) {
-    for (std::size_t c = 0; c < keyring_.clients.size(); ++c)
-        for (std::size_t g = 0; g < keyring_.clients[c].generations.size(); ++g)
-            keys_.push_back({static_cast<std::uint32_t>(c), static_cast<std::uint32_t>(g),
-                             derive_hint_key(keyring_.clients[c].generations[g].secret)});
+// All that there is by client and by key, in the making.
+struct Verifier::Keys {
+    Keys(const std::list<HintTable>& before, std::size_t most_clients) : old_tables(before), hints(before.size()) {
+        clients.reserve(most_clients);
+        keys.reserve(most_clients);
+    }
+
+    // A client that has not changed, with its keys and the number of the first.
+    void keep(Client& client, std::span<Key> its, HintTable::KeyNumber first) {
+        const auto number = static_cast<std::uint32_t>(clients.size());
+        for (std::uint32_t g = 0; g < its.size(); ++g) keys.push_back({number, g, std::move(its[g].hint_key)});
+        auto hint = hints.begin();
+        for (const HintTable& table : old_tables) {
+            for (std::uint32_t g = 0; g < its.size(); ++g) hint->push_back(table.hint_of(first + g));
+            ++hint;
+        }
+        clients.push_back(std::move(client));
+    }
+    void add(PreparedClient& prepared) {
+        const auto number = static_cast<std::uint32_t>(clients.size());
+        for (std::uint32_t g = 0; g < prepared.hint_keys.size(); ++g)
+            keys.push_back({number, g, std::move(prepared.hint_keys[g])});
+        auto hint = hints.begin();
+        for (const HintTable& table : old_tables) {
+            for (const auto& [epoch, value] : prepared.hints)
+                if (epoch == table.epoch()) hint->push_back(load_u16be(value.bytes.data()));
+            ++hint;
+        }
+        clients.push_back(std::move(prepared.client));
+    }
+    // Those that have a hint of every key.
+    [[nodiscard]] std::list<HintTable> tables() {
+        std::list<HintTable> complete;
+        auto hint = hints.begin();
+        for (const HintTable& table : old_tables) {
+            if (hint->size() == keys.size()) complete.emplace_back(table.epoch(), std::move(*hint));
+            ++hint;
+        }
+        return complete;
+    }
+
+    const std::list<HintTable>& old_tables;
+    std::vector<Client> clients;
+    std::vector<Key> keys;
+    std::vector<std::vector<std::uint16_t>> hints;  // of each of the tables
+};
+
+Verifier::Verifier(KeyChange keys) {
+    change(std::move(keys));
     static_cast<void>(derive_message_keys(Secret32()));  // so that there is room for those of each knock
 }
 
@@ -27,6 +72,26 @@ std::optional<Verifier::Match> Verifier::verify(const Message& message, Epoch ep
             match = Match{&client, &generation, *request};
     });
     return match;
+}
+
+void Verifier::change(KeyChange change) {
+    if (change.door) keyring_.door = std::move(*change.door);
+    if (change.clients.empty() && change.gone.empty()) return;
+    tables_.remove_if([](const HintTable& table) { return !table.complete(); });
+    Keys keys(tables_, keyring_.clients.size() + change.clients.size());
+    HintTable::KeyNumber number = 0;  // of the first key of the client
+    auto changed = change.clients.begin();
+    for (Client& client : keyring_.clients) {
+        while (changed != change.clients.end() && changed->first < client.name) keys.add((changed++)->second);
+        const auto count = static_cast<HintTable::KeyNumber>(client.generations.size());
+        if (changed != change.clients.end() && changed->first == client.name) keys.add((changed++)->second);
+        else if (!change.gone.contains(client.name)) keys.keep(client, {keys_.data() + number, count}, number);
+        number += count;
+    }
+    while (changed != change.clients.end()) keys.add((changed++)->second);
+    tables_ = keys.tables();
+    keyring_.clients = std::move(keys.clients);
+    keys_ = std::move(keys.keys);
 }
 
 void Verifier::want(const std::vector<Epoch>& epochs) {

@@ -10,12 +10,14 @@
 #include "common/message.hpp"
 #include "keys/keyring.hpp"
 #include "server/gatekeeper/hint_table.hpp"
+#include "server/gatekeeper/key_change.hpp"
 
 namespace oneknock {
 
 class Verifier {
 public:
-    explicit Verifier(Keyring keyring);
+    explicit Verifier(KeyChange keys);  // with a door
+    explicit Verifier(Keyring keyring) : Verifier(change_to(std::move(keyring))) {}
 
     [[nodiscard]] const Keyring& keyring() const { return keyring_; }
     // For the ends of generations; all else stays as it is.
@@ -30,6 +32,9 @@ public:
     // epoch is not one of those wanted: the listener has no say in which hours there are.
     [[nodiscard]] std::optional<Match> verify(const Message& message, Epoch epoch);
 
+    // Takes in what changed. Hours for which a changed client has no hint yet are to be wanted again.
+    void change(KeyChange change);
+
     // Sees that the tables of these hours exist or are begun, and forgets all others.
     void want(const std::vector<Epoch>& epochs);
     [[nodiscard]] std::vector<Epoch> wanted() const;
@@ -42,6 +47,7 @@ private:
         std::uint32_t generation;
         Secret32 hint_key;
     };
+    struct Keys;
     void advance(HintTable& table, std::size_t keys);
 
     Keyring keyring_;

@@ -195,7 +195,7 @@ TEST_CASE("a knock refused today cannot be played back later") {
     auto revoked = door.doorkeeper([](Client& c) { c.revoked = true; });
     const auto knock = door.candidate(door.request());
     CHECK(outcome(revoked, knock) == "key-revoked");
-    revoked.replace_keys(door.keyring(), noon);
+    revoked.change_keys(change_to(door.keyring()), noon);
     CHECK(outcome(revoked, knock) == "replayed");
 }
 

@@ -26,6 +26,13 @@ PassedKeyFile the_door() {
     return passed;
 }
 
+KeyFilesEnd whole(std::uint32_t count) {
+    KeyFilesEnd end;
+    end.is_whole = true;
+    end.count = count;
+    return end;
+}
+
 constexpr int passed_over = 98;
 
 // The exit code of a load where no memory can be locked.
@@ -34,20 +41,20 @@ int exit_without_memory() {
     const rlimit nothing{0, 0};
     if (setrlimit(RLIMIT_MEMLOCK, &nothing) != 0) return 99;
     if (mlock(&passed_over, sizeof passed_over) == 0) return passed_over;  // AddressSanitizer makes it do nothing
-    KeyLoading loading;
+    KeyLoading loading(nullptr, [](Client client) { return prepare_client(std::move(client), {}); });
     loading.file(the_door(), file_of(test::valid_door));
-    const auto keyring = loading.finish(1);
-    return keyring ? 0 : static_cast<int>(keyring.error().exit);
+    const auto change = loading.finish(whole(1));
+    return change ? 0 : static_cast<int>(change.error().exit);
 }
 
 }  // namespace
 
 TEST_CASE("a door alone is a keyring without clients") {
-    KeyLoading loading;
+    KeyLoading loading(nullptr, [](Client client) { return prepare_client(std::move(client), {}); });
     loading.file(the_door(), file_of(test::valid_door));
-    const auto keyring = loading.finish(1);
-    REQUIRE(keyring);
-    CHECK(keyring->clients.empty());
+    const auto change = loading.finish(whole(1));
+    REQUIRE(change);
+    CHECK(change->clients.empty());
 }
 
 TEST_CASE("a lack of locked memory is an error of the load, not the end of the process") {

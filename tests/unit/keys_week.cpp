@@ -33,12 +33,16 @@ std::vector<Generation> copy(const std::vector<Generation>& generations) {
     return copies;
 }
 
+Client copy(const Client& c) {
+    return {c.name, c.allow, c.source, c.max_duration, c.revoked, c.expires, copy(c.generations)};
+}
+
+Door copy(const Door& d) { return {d.name, d.address, d.id, d.span, d.services, copy(d.generations)}; }
+
 Keyring copy(const Keyring& keyring) {
     Keyring copied;
-    copied.door = {keyring.door.name, keyring.door.address,  keyring.door.id,
-                   keyring.door.span, keyring.door.services, copy(keyring.door.generations)};
-    for (const Client& c : keyring.clients)
-        copied.clients.push_back({c.name, c.allow, c.source, c.max_duration, c.revoked, c.expires, copy(c.generations)});
+    copied.door = copy(keyring.door);
+    for (const Client& client : keyring.clients) copied.clients.push_back(copy(client));
     return copied;
 }
 
@@ -66,7 +70,23 @@ public:
         doorkeeper_.learn_uses(start);
     }
 
-    void reload(const Keyring& files, UnixTime now) { doorkeeper_.replace_keys(copy(files), now); }
+    // One client's file has changed, or the door's, or each looks as if it had.
+    void reload(const Client& client, UnixTime now) {
+        KeyChange change;
+        change.clients.emplace(client.name, doorkeeper_.prepare(copy(client)));
+        doorkeeper_.change_keys(std::move(change), now);
+    }
+    void reload(const Door& door, UnixTime now) {
+        KeyChange change;
+        change.door = copy(door);
+        doorkeeper_.change_keys(std::move(change), now);
+    }
+    void reload(const Keyring& files, UnixTime now) {
+        KeyChange change;
+        change.door = copy(files.door);
+        for (const Client& client : files.clients) change.clients.emplace(client.name, doorkeeper_.prepare(copy(client)));
+        doorkeeper_.change_keys(std::move(change), now);
+    }
     void tidy(UnixTime now) { REQUIRE(doorkeeper_.record().prune(now, tolerance)); }
 
     // The reason of a refusal; nothing: accepted. "not heard": no book of the listener's knows the packets.
@@ -146,6 +166,8 @@ public:
         for (UnixTime time = start; time < start + 7 * day; time += hour) plan_hour(time, everyone);
         for (UnixTime time = start; time < start + 7 * day; time += 10 * minute)
             at(time, [this] { daemon_.tidy(now_); });
+        for (int times = 0; times < 20; ++times)
+            at(start + Seconds{below(7 * 86400)}, [this] { daemon_.reload(files_, now_); });
         while (!events_.empty() && events_.top().time < start + 7 * day) {
             const Event event = events_.top();
             events_.pop();
@@ -195,7 +217,7 @@ private:
         REQUIRE(add_generation(generations, Secret32::random(), now_, client_overlap));
         histories_[i].own.rotated(generations.back().number, now_, client_overlap);
         deliver(i, client_overlap);
-        daemon_.reload(files_, now_);
+        daemon_.reload(files_.clients[i], now_);
         ++counts_.rotations;
     }
 
@@ -204,7 +226,7 @@ private:
         REQUIRE(files_.door.generations.size() <= most_door_generations);
         door_history_.rotated(files_.door.generations.back().number, now_, door_overlap);
         for (std::size_t i = 0; i < client_count; ++i) deliver(i, door_overlap);
-        daemon_.reload(files_, now_);
+        daemon_.reload(files_.door, now_);
         ++counts_.rotations;
     }
 

@@ -76,7 +76,7 @@ TEST_CASE("a descriptor travels with its datagram and is closed with the next on
     const Descriptor null(open("/dev/null", O_RDONLY | O_CLOEXEC));
     Datagram datagram;
     const auto before = open_descriptors();
-    REQUIRE(near.send_with(datagram_of(PassedKeyFile{}), null.get()));
+    REQUIRE(near.try_send_with(datagram_of(PassedKeyFile{}), null.get()));
     REQUIRE(far.receive(datagram) == Channel::Received::datagram);
     CHECK(datagram.descriptor);
     CHECK(open_descriptors() == before + 1);

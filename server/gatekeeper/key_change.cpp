@@ -1,0 +1,26 @@
+#include "server/gatekeeper/key_change.hpp"
+
+#include "common/key_schedule.hpp"
+
+namespace oneknock {
+
+PreparedClient prepare_client(Client client, const std::vector<Epoch>& epochs) {
+    PreparedClient prepared;
+    for (const Generation& generation : client.generations) prepared.hint_keys.push_back(derive_hint_key(generation.secret));
+    for (const Epoch epoch : epochs)
+        for (const Secret32& key : prepared.hint_keys) prepared.hints.emplace_back(epoch, hint_for(key, epoch));
+    prepared.client = std::move(client);
+    return prepared;
+}
+
+KeyChange change_to(Keyring keyring) {
+    KeyChange change;
+    change.door = std::move(keyring.door);
+    for (Client& client : keyring.clients) {
+        const std::string name = client.name;
+        change.clients.insert_or_assign(name, prepare_client(std::move(client), {}));
+    }
+    return change;
+}
+
+}  // namespace oneknock

@@ -1,0 +1,36 @@
+// What a load of key files changes in the keys in force.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/protocol.hpp"
+#include "keys/keyring.hpp"
+
+namespace oneknock {
+
+// A client with what the verifier needs of its keys, worked out while its file is read: taking it in is then only moving it.
+struct PreparedClient {
+    Client client;
+    std::vector<Secret32> hint_keys;                // of each generation
+    std::vector<std::pair<Epoch, Hint>> hints;  // of each generation, for one hour after the other
+};
+
+// `epochs`: those for which there shall be hints.
+[[nodiscard]] PreparedClient prepare_client(Client client, const std::vector<Epoch>& epochs);
+
+struct KeyChange {
+    std::optional<Door> door;
+    std::map<std::string, PreparedClient> clients;  // new or changed, by name
+    std::set<std::string> gone;                     // names
+};
+
+// Everything is new.
+[[nodiscard]] KeyChange change_to(Keyring keyring);
+
+}  // namespace oneknock
