@@ -4,9 +4,9 @@
       desk    10.77.1.2  c0 ---- s1  10.77.1.1   server (oneknockd; service on tcp 22)
       new     10.77.2.2  c0 ---- s2  10.77.2.1
 
-A test reads a step along: `says` passes its words by, `code` takes what stands between backquotes. What it does not expect
-is a failure, and so is anything that it leaves. The commands run as they stand, in a shell, with the folders put in their
-places.
+A test reads a step along: `says` passes its words by, `code` takes what stands between backquotes. What it does not
+expect is a failure, and so is anything that it leaves. The commands run as they stand, in a shell, with the folders put
+in their places.
 """
 
 import base64
@@ -16,84 +16,20 @@ import shutil
 import time
 import unittest
 
+from document import Drill
 from door import Daemon, Door, change_json, knock
 from frames import Injector, read_pcap, with_source_port
 from harness import BIN, NetworkTest, eventually, main, run
 from traffic import CLOSED, OPEN, Service, attempt, connect, is_alive
 
-# Of a copy, to see these tests fail.
-DOCUMENT = os.environ.get("OPERATIONS_MD") or os.path.join(os.path.dirname(__file__), "../../docs/operations.md")
-SECTION = "## Keys: rotation and three drills\n"
 ADDRESS = "10.77.0.1"
 PACKETS = 64
 GRACE = 1  # seconds; "a day" in the document
 TOLERANCE = 2
-LOST = rf"no replay record in the state folder: for {TOLERANCE} s every knock made before \S+ is refused, .*all is normal$"
+LOST = rf"no replay record in the state folder: for {TOLERANCE} s every knock made before \S+ is refused, .*is normal$"
 
 
-# --- the document -------------------------------------------------------------------------------------------------
-
-
-class Step:
-    """Words and code of a step, in their order. At the end of `with` nothing may be left."""
-
-    def __init__(self, name, text):
-        self.name = name
-        # Code that is indented, a line at a time without its comment, and code in a line.
-        text = re.sub(r"^ {4,}(.*?)(?: +# .*)?$", r"`\1`", text, flags=re.M)
-        self._rest = re.sub(r"\s+", " ", text).strip()
-
-    def says(self, words):
-        if not self._rest.startswith(words):
-            raise AssertionError(f"{self.name}: the test follows {words!r}; the document says {self._rest!r}")
-        self._rest = self._rest[len(words):].strip()
-
-    def code(self, start):
-        """The code that comes next; it starts so."""
-        found = re.match("`([^`]+)`", self._rest)
-        if not found or not found[1].startswith(start):
-            raise AssertionError(f"{self.name}: the test knows the code {start!r}; the document says {self._rest!r}")
-        self._rest = self._rest[found.end():].strip()
-        return found[1]
-
-    def skip_to(self, words):
-        """Behind these words, what stands before them passed by."""
-        self.says(self._rest[:self._rest.find(words)] + words)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, failed, *_):
-        if not failed and self._rest:
-            raise AssertionError(f"{self.name}: the test does not know what to do with {self._rest!r}")
-
-
-class Drill:
-    """What begins with **title** in the section: step 0, which is what stands before the first number, and its steps.
-    At the end of `with` none may be left."""
-
-    def __init__(self, title):
-        with open(DOCUMENT) as file:
-            section = file.read().split(SECTION)[1].split("\n## ")[0]
-        (found,) = [part for part in section.split("\n**") if part.startswith(title + "**")]
-        texts = re.split(r"^\d+\. ", found.removeprefix(title + "**"), flags=re.M)
-        self._title = title
-        self._left = [Step(f"{title}: step {number}", text) for number, text in enumerate(texts)]
-
-    def step(self):
-        if not self._left:
-            raise AssertionError(f"{self._title}: the document has no further step")
-        return self._left.pop(0)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, failed, *_):
-        if not failed and self._left:
-            raise AssertionError(f"the test does not know {self._left[0].name}")
-
-
-# --- those who follow it ------------------------------------------------------------------------------------------
+# --- who follows them -----------------------------------------------------------------------------------------------
 
 
 class Machine:
@@ -264,7 +200,7 @@ class LostLaptop(Drills):
                 revoked = time.monotonic()
                 step.says(". Within a second the key opens nothing, and what it opened is closed;")
                 step.says("the daemon's log says")
-                self.daemon.wait_for(f"^{step.code('reloaded')}: 2 clients$", timeout=1)
+                self.daemon.wait_for(f"^{step.code('reloaded')}: 2 clients", timeout=1)
                 left = revoked + 1 - time.monotonic()
                 eventually(lambda: self.daemon.elements() == [], "the grant to be closed", left)
                 self.assertEqual(self.laptop.reaches(), CLOSED)
@@ -416,7 +352,7 @@ class RestoredBackup(Drills):
 
     def make_history(self):
         self.new.run(f"oneknock import {self.door.add('new')}")
-        self.daemon.wait_for("^reloaded: 3 clients$")
+        self.daemon.wait_for("^reloaded: 3 clients")
         self.wait_for_a_later_second(time.time())
         if self.machine_too:
             self.make_a_key_that_ended_early()
