@@ -12,19 +12,49 @@ namespace {
 constexpr std::size_t deepest = 16;
 constexpr std::string_view secret_member = "secret";
 
-// Counts lines as the lexer reads. The lexer reads one character ahead only behind a number, so the line of a token
-// is the number of line ends before the character read last.
-struct Position {
-    int lines = 1;
-    bool at_line_end = false;
+// The text as the lexer reads it. Counts lines: the lexer reads one character ahead only behind a number, so the line of
+// a token is the number of line ends before the character read last. And passes over the texts of secrets, which the
+// lexer would copy into memory that is not locked: it sees an empty string in their place.
+class Source {
+public:
+    explicit Source(std::string_view text) : end_(text.data() + text.size()) {}
 
-    void read(char c) {
-        if (at_line_end) ++lines;
-        at_line_end = c == '\n';
+    // Behind the character at `at`, as far as the lexer is concerned.
+    const char* pass(const char* at) {
+        if (at_line_end_) ++line_;
+        at_line_end_ = *at == '\n';
+        if (*at++ == '"' && expects_secret && is_secret(at)) {
+            hidden_ = at;
+            at += base64_secret_length;
+        }
+        return at_ = at;
     }
+
+    [[nodiscard]] int line() const { return line_; }
+
+    // The text that was passed over, if that was in the string that ends here (not in a comment before it).
+    [[nodiscard]] std::optional<std::string_view> hidden() const {
+        if (hidden_ == nullptr || hidden_ + base64_secret_length + 1 != at_) return std::nullopt;
+        return std::string_view(hidden_, base64_secret_length);
+    }
+
+    bool expects_secret = false;  // the next string is one
+
+private:
+    // A string of the right length in which nothing is escaped.
+    [[nodiscard]] bool is_secret(const char* at) const {
+        if (end_ - at <= static_cast<std::ptrdiff_t>(base64_secret_length) || at[base64_secret_length] != '"') return false;
+        return std::all_of(at, at + base64_secret_length, [](char c) { return c > ' ' && c != '"' && c != '\\'; });
+    }
+
+    const char* end_;
+    const char* at_ = nullptr;
+    const char* hidden_ = nullptr;
+    int line_ = 1;
+    bool at_line_end_ = false;
 };
 
-class CountingIterator {
+class SourceIterator {
 public:
     using iterator_category = std::input_iterator_tag;
     using value_type = char;
@@ -32,29 +62,29 @@ public:
     using pointer = const char*;
     using reference = const char&;
 
-    CountingIterator(const char* at, Position* position) : at_(at), position_(position) {}
+    SourceIterator(const char* at, Source* source) : at_(at), source_(source) {}
     const char& operator*() const { return *at_; }
-    CountingIterator& operator++() {
-        position_->read(*at_++);
+    SourceIterator& operator++() {
+        at_ = source_->pass(at_);
         return *this;
     }
-    CountingIterator operator++(int) {
+    SourceIterator operator++(int) {
         const auto before = *this;
         ++*this;
         return before;
     }
-    bool operator==(const CountingIterator& other) const { return at_ == other.at_; }
-    bool operator!=(const CountingIterator& other) const { return at_ != other.at_; }
+    bool operator==(const SourceIterator& other) const { return at_ == other.at_; }
+    bool operator!=(const SourceIterator& other) const { return at_ != other.at_; }
 
 private:
     const char* at_;
-    Position* position_;
+    Source* source_;
 };
 
 // Builds Values from the parser's events.
 class Builder : public nlohmann::json_sax<nlohmann::json> {
 public:
-    Builder(const std::string& file, const Position& position) : file_(file), position_(position) {}
+    Builder(const std::string& file, Source& source) : file_(file), source_(source) {}
 
     bool null() override { return add(Value::Kind::null) != nullptr; }
     bool boolean(bool value) override {
@@ -83,7 +113,8 @@ public:
         auto& members = open_.back()->members;
         if (std::ranges::any_of(members, [&](const Member& m) { return m.name == name; }))
             return stop("field " + quote(name) + " appears twice; remove one");
-        members.push_back({name, position_.lines, {}});
+        members.push_back({name, source_.line(), {}});
+        source_.expects_secret = name == secret_member;
         return true;
     }
     bool start_object(std::size_t) override { return start(Value::Kind::object); }
@@ -110,7 +141,7 @@ private:
 
     bool secret(string_t& text) {
         Secret32 decoded;
-        const bool valid = secret_from_base64(text, decoded);
+        const bool valid = secret_from_base64(source_.hidden().value_or(text), decoded);
         wipe(text.data(), text.size());
         if (!valid) return stop("field \"secret\": not the base64 text of 32 bytes (44 characters); copy the file again");
         Value* added = add(Value::Kind::secret);
@@ -125,8 +156,9 @@ private:
             if (parent.kind == Value::Kind::array) parent.items.emplace_back();
             place = parent.kind == Value::Kind::array ? &parent.items.back() : &parent.members.back().value;
         }
+        source_.expects_secret = false;
         place->kind = kind;
-        place->line = position_.lines;
+        place->line = source_.line();
         return place;
     }
 
@@ -137,21 +169,21 @@ private:
     }
 
     bool stop(const std::string& what) {
-        if (!error) error = Error{Exit::data, file_ + ":" + std::to_string(position_.lines) + ": " + what};
+        if (!error) error = Error{Exit::data, file_ + ":" + std::to_string(source_.line()) + ": " + what};
         return false;
     }
 
     const std::string& file_;
-    const Position& position_;
+    Source& source_;
     std::vector<Value*> open_;  // the containers around the next value; a parent does not grow while a child is open
 };
 
 }  // namespace
 
 Result<Value> parse(std::string_view text, const std::string& file) {
-    Position position;
-    Builder builder(file, position);
-    const CountingIterator first(text.data(), &position), last(text.data() + text.size(), &position);
+    Source source(text);
+    Builder builder(file, source);
+    const SourceIterator first(text.data(), &source), last(text.data() + text.size(), &source);
     const bool parsed = nlohmann::json::sax_parse(first, last, &builder, nlohmann::json::input_format_t::json, true, true);
     if (builder.error) return tl::unexpected(*builder.error);
     if (!parsed) return fail(Exit::data, file + ": not valid JSON");

@@ -11,6 +11,9 @@ namespace {
 constexpr char kdf_context[crypto_kdf_CONTEXTBYTES + 1] = "oneknock";
 constexpr std::string_view codebook_label = "oneknock/1 codebook";
 
+// libsodium's BLAKE2b leaves its answer, here a key, in a frame of its own below ours. It needs less than this in all.
+void wipe_frames_of_hash() { sodium_stackzero(4096); }
+
 enum class Subkey : std::uint64_t { mac = 1, cipher = 2, hint = 3 };
 
 Secret32 derive(const Secret32& client_secret, Subkey subkey) {
@@ -18,6 +21,7 @@ Secret32 derive(const Secret32& client_secret, Subkey subkey) {
     Secret32 key;
     crypto_kdf_derive_from_key(key.bytes().data(), Secret32::size, static_cast<std::uint64_t>(subkey), kdf_context,
                                client_secret.data());
+    wipe_frames_of_hash();
     return key;
 }
 
@@ -45,6 +49,7 @@ Secret32 codebook_seed(const Secret32& door_secret, const DoorId& door, Epoch ep
     Secret32 seed;
     crypto_generichash(seed.bytes().data(), Secret32::size, input.data(), input.size(), door_secret.data(),
                        Secret32::size);
+    wipe_frames_of_hash();
     return seed;
 }
 

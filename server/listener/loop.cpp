@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <utility>
 
 #include <poll.h>
@@ -84,15 +85,24 @@ private:
                 case Channel::Received::datagram: break;
             }
             if (const auto verdict = datagram_.as<WordVerdict>()) assembler_.verdict(verdict->ticket, verdict->verified, now_.steady);
-            else if (const auto seed = datagram_.as<BookSeed>()) add_book(*seed);
             else if (const auto request = datagram_.as<ReportRequest>()) report(request->ticket);
             else if (const auto span = datagram_.as<DoorSpan>()) set_span(*span);
-            else {
+            else if (!hear_seed()) {
                 log::error("listener: the gatekeeper sent something unexpected");
                 return Exit::software;
             }
             wipe(datagram_.bytes.data(), datagram_.size);  // it may have been a seed
         }
+    }
+
+    // Not with as<BookSeed>(), which leaves a copy behind.
+    bool hear_seed() {
+        if (datagram_.kind() != BookSeed::kind || datagram_.size != sizeof(BookSeed)) return false;
+        BookSeed seed;
+        std::memcpy(static_cast<void*>(&seed), datagram_.bytes.data(), sizeof seed);
+        add_book(seed);
+        wipe(&seed, sizeof seed);
+        return true;
     }
 
     void set_span(const DoorSpan& span) {

@@ -40,6 +40,27 @@ TEST_CASE("a strict reading names file, line and field") {
     CHECK_THAT(error_of(std::string(40, '[')), Catch::Contains("nested too deeply"));
 }
 
+TEST_CASE("a secret is the one that the file says, however it is written") {
+    const std::string first = "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=", zeros = std::string(43, 'A') + "=";
+    for (const std::string& text : {
+             "{\"secret\":\"" + first + "\"}",
+             "{\"secret\" : // it was \"" + zeros + "\"\n\"" + first + "\"}",
+             "{\"secret\":\"" + first + "\", // not \"" + zeros + "\"\n \"name\":\"" + zeros + "\"}",
+             std::string(R"({"secret":"\u0041QIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA="})"),
+         }) {
+        CAPTURE(text);
+        const auto parsed = json::parse(text, "f");
+        REQUIRE(parsed);
+        REQUIRE(parsed->members[0].value.secret);
+        CHECK(parsed->members[0].value.secret->bytes()[0] == 1);
+        CHECK(parsed->members[0].value.secret->bytes()[31] == 0x20);
+        if (parsed->members.size() > 1) CHECK(parsed->members[1].value.text == zeros);
+    }
+    for (const std::string& bad : {"{\"secret\": // \"" + first + "\"\n\"\"}", "{\"secret\": // \"" + first + "\"\n\"short\"}",
+                                   "{\"secret\":\"" + first, "{\"secret\":\"" + first + "\"\"" + first + "\"}"})
+        CHECK_FALSE(json::parse(bad, "f"));
+}
+
 TEST_CASE("secrets are decoded into locked memory and never quoted in an error") {
     const auto good = json::parse(R"({"secret":"AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA="})", "f");
     REQUIRE(good);
