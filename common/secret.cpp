@@ -50,6 +50,10 @@ public:
         return slot;
     }
 
+    void make_room(std::size_t slots) {
+        while (free_.size() < slots) grow();
+    }
+
     void give_back(std::uint8_t* slot) {
         sodium_memzero(slot, Secret32::size);
         free_.push_back(slot);  // capacity reserved by grow: cannot throw
@@ -127,6 +131,8 @@ Secret32& Secret32::operator=(Secret32&& other) noexcept {
     std::swap(slot_, other.slot_);
     return *this;
 }
+
+void Secret32::make_room(std::size_t count) { arena().make_room(count); }
 
 Secret32 Secret32::random() {
     Secret32 secret;

@@ -41,6 +41,9 @@ public:
     Secret32(const Secret32&) = delete;
     Secret32& operator=(const Secret32&) = delete;
 
+    // So many more can be made from now on without failing. Throws if that cannot be promised.
+    static void make_room(std::size_t count);
+
     [[nodiscard]] static Secret32 random();
     [[nodiscard]] static Secret32 from(std::span<const std::uint8_t, size> bytes);
     [[nodiscard]] Secret32 copy() const { return from(bytes()); }

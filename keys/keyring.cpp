@@ -96,6 +96,15 @@ Result<void> check_client(const Client& client, const Door& door, const std::str
     return {};
 }
 
+bool is_equal(const Client& one, const Client& other) {
+    const auto same_generation = [](const Generation& a, const Generation& b) {
+        return a.number == b.number && a.secret.equals(b.secret) && a.not_before == b.not_before && a.not_after == b.not_after;
+    };
+    return one.name == other.name && one.allow == other.allow && one.source == other.source &&
+           one.max_duration == other.max_duration && one.revoked == other.revoked && one.expires == other.expires &&
+           std::ranges::equal(one.generations, other.generations, same_generation);
+}
+
 const Client* find_client(const Keyring& keyring, std::string_view name) {
     const auto found = std::ranges::lower_bound(keyring.clients, name, {}, &Client::name);
     return found != keyring.clients.end() && found->name == name ? &*found : nullptr;

@@ -52,6 +52,8 @@ struct Keyring {
     std::vector<Client> clients;  // by name
 };
 
+[[nodiscard]] bool is_equal(const Client& one, const Client& other);
+
 // Null if there is none.
 [[nodiscard]] const Client* find_client(const Keyring& keyring, std::string_view name);
 [[nodiscard]] Client* find_client(Keyring& keyring, std::string_view name);

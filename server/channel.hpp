@@ -4,9 +4,11 @@
 //
 //   listener   -> gatekeeper   Candidate, CaptureReport
 //   gatekeeper -> listener     DoorSpan, BookSeed, WordVerdict, ReportRequest
-//   gatekeeper -> firewall     GrantRequest, DoorServices, Ready, TrialConfirmed, ReloadRequest, KeysAnswer
-//   firewall   -> gatekeeper   GrantReply, AdoptedGrant, PassedKeyFile (with a descriptor), MissingKeyFile, KeyFilesEnd,
-//                              TrialReply
+//   gatekeeper -> firewall     GrantRequest, DoorServices, Ready, TrialConfirmed, ReloadRequest
+//   firewall   -> gatekeeper   GrantReply, AdoptedGrant, TrialReply
+// and on a pair of its own, so that no grant waits behind key files:
+//   firewall   -> gatekeeper   PassedKeyFile (with a descriptor), MissingKeyFile, KeyFilesEnd
+//   gatekeeper -> firewall     KeysAnswer
 #pragma once
 
 #include <cstdint>
@@ -55,7 +57,7 @@ struct Candidate {
     std::uint32_t door_generation = 0;  // likewise
     Address source;
     Message message;
-    std::int64_t first_packet_ns = 0;  // CLOCK_MONOTONIC when the first packet of its window was read
+    std::int64_t first_packet_ns = 0;  // CLOCK_MONOTONIC when the first of its packets came, to 16 microseconds
 };
 
 // The values that the kinds and sizes of datagrams leave open: a family that is none, families that differ, an address with

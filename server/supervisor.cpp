@@ -39,10 +39,11 @@ std::vector<Service> services_of(const Door& door) {
 struct Rooms {
     pid_t listener = -1;
     pid_t gatekeeper = -1;
-    Channel to_gatekeeper;
+    Channel to_gatekeeper, keys;
     Descriptor listener_ready;
 
     ~Rooms() {
+        keys.close();
         to_gatekeeper.close();  // the gatekeeper ends, and with it the listener
         for (const pid_t pid : {listener, gatekeeper}) {
             if (pid <= 0) continue;
@@ -62,9 +63,11 @@ Error fork_error() { return {Exit::software, std::string("cannot start another p
 Result<void> fork_rooms(const DaemonConfig& config, const Identity& identity, Places& places, Rooms& rooms) {
     auto candidates = Channel::make_pair();
     auto grants = Channel::make_pair();
+    auto keys = Channel::make_pair();
     int ready[2];
     if (!candidates) return tl::unexpected(candidates.error());
     if (!grants) return tl::unexpected(grants.error());
+    if (!keys) return tl::unexpected(keys.error());
     if (pipe2(ready, O_CLOEXEC) != 0) return tl::unexpected(fork_error());
     Descriptor ready_read(ready[0]), ready_write(ready[1]);
 
@@ -72,8 +75,7 @@ Result<void> fork_rooms(const DaemonConfig& config, const Identity& identity, Pl
     if (rooms.listener < 0) return tl::unexpected(fork_error());
     if (rooms.listener == 0) {
         candidates->second.close();
-        grants->first.close();
-        grants->second.close();
+        for (Channel* const other : {&grants->first, &grants->second, &keys->first, &keys->second}) other->close();
         ready_read.reset();
         places.close();
         _exit(static_cast<int>(run_listener(config, identity, std::move(candidates->first), std::move(ready_write))));
@@ -84,14 +86,16 @@ Result<void> fork_rooms(const DaemonConfig& config, const Identity& identity, Pl
     if (rooms.gatekeeper < 0) return tl::unexpected(fork_error());
     if (rooms.gatekeeper == 0) {
         grants->second.close();
+        keys->second.close();
         ready_read.reset();
         Descriptor control = std::move(places.control_socket);
         places.close();
-        _exit(static_cast<int>(
-            run_gatekeeper(config, identity, std::move(candidates->second), std::move(grants->first), std::move(control))));
+        _exit(static_cast<int>(run_gatekeeper(config, identity, std::move(candidates->second), std::move(grants->first),
+                                              std::move(keys->first), std::move(control))));
     }
     places.control_socket.reset();
     rooms.to_gatekeeper = std::move(grants->second);
+    rooms.keys = std::move(keys->second);
     rooms.listener_ready = std::move(ready_read);
     return {};
 }
@@ -114,28 +118,39 @@ Result<void> await_listener(Rooms& rooms) {
     return tl::unexpected(ended_early(std::exchange(rooms.listener, -1), "listener"));
 }
 
-// Passes the keys; the services of the door, once the gatekeeper has read them and is ready.
-Result<std::vector<Service>> await_gatekeeper(Rooms& rooms, KeyPassing& passing) {
+Error gatekeeper_ended_early(Rooms& rooms) { return ended_early(std::exchange(rooms.gatekeeper, -1), "gatekeeper"); }
+
+// Until the gatekeeper has read them.
+Result<void> pass_keys(Rooms& rooms, KeyPassing& passing) {
     using Needs = KeyPassing::Needs;
-    std::vector<Service> services;
     Datagram datagram;
     passing.begin(0);
-    for (;;) {
-        const bool wants_room = passing.needs() == Needs::room || rooms.to_gatekeeper.wants_write();
-        pollfd wait{rooms.to_gatekeeper.descriptor(), static_cast<short>(wants_room ? POLLIN | POLLOUT : POLLIN), 0};
+    while (passing.needs() != Needs::nothing) {
+        const bool wants_room = passing.needs() == Needs::room || rooms.keys.wants_write();
+        pollfd wait{rooms.keys.descriptor(), static_cast<short>(wants_room ? POLLIN | POLLOUT : POLLIN), 0};
         poll(&wait, 1, passing.needs() == Needs::a_turn ? 0 : -1);
-        if (passing.needs() == Needs::a_turn || passing.needs() == Needs::room)
-            if (const auto passed = passing.go_on(rooms.to_gatekeeper); !passed) return tl::unexpected(passed.error());
-        rooms.to_gatekeeper.flush();
+        if (passing.needs() != Needs::the_answer)
+            if (const auto passed = passing.go_on(rooms.keys); !passed) return passed;
+        rooms.keys.flush();
+        const auto received = rooms.keys.receive(datagram);
+        if (received == Channel::Received::closed) return tl::unexpected(gatekeeper_ended_early(rooms));
+        if (const auto answer = datagram.as<KeysAnswer>(); answer && received == Channel::Received::datagram)
+            passing.answered(answer->taken);
+    }
+    return {};
+}
+
+// The services of the door, once the gatekeeper is ready.
+Result<std::vector<Service>> await_gatekeeper(Rooms& rooms) {
+    std::vector<Service> services;
+    Datagram datagram;
+    for (;;) {
+        pollfd wait{rooms.to_gatekeeper.descriptor(), POLLIN, 0};
+        poll(&wait, 1, -1);
         const auto received = rooms.to_gatekeeper.receive(datagram);
-        if (received == Channel::Received::closed)
-            return tl::unexpected(ended_early(std::exchange(rooms.gatekeeper, -1), "gatekeeper"));
+        if (received == Channel::Received::closed) return tl::unexpected(gatekeeper_ended_early(rooms));
         if (received == Channel::Received::nothing) continue;
         if (datagram.as<Ready>()) return services;
-        if (const auto answer = datagram.as<KeysAnswer>()) {
-            passing.answered(answer->taken);
-            continue;
-        }
         const auto said = datagram.as<DoorServices>();
         if (!said || said->count > most_services) return fail(Exit::software, "the gatekeeper said something unexpected");
         services.assign(said->services, said->services + said->count);
@@ -181,7 +196,8 @@ Result<Exit> start_and_run(const DaemonConfig& config, const DaemonOptions& opti
     auto watch = KeyWatch::open(config);
     if (!watch) return tl::unexpected(watch.error());
     KeyPassing passing(config);
-    const auto services = await_gatekeeper(rooms, passing);
+    if (const auto passed = pass_keys(rooms, passing); !passed) return tl::unexpected(passed.error());
+    const auto services = await_gatekeeper(rooms);
     if (!services) return tl::unexpected(services.error());
     if (const auto kept = keep_net_admin_only(); !kept) return tl::unexpected(kept.error());
     auto firewall = set_up_firewall(config, options, *services, rooms.to_gatekeeper);
@@ -190,7 +206,7 @@ Result<Exit> start_and_run(const DaemonConfig& config, const DaemonOptions& opti
     log::info("ready: " + std::string(options.dry_run ? "dry run, the firewall is left alone" : "the services are closed and knocks are heard") +
               (options.trial ? "; confirm within " + std::to_string(options.trial->count()) + " s with: oneknockctl confirm" : ""));
     notify_ready();
-    return run_firewall({config, rooms.to_gatekeeper, *firewall, signals.get(), *watch, passing, options.trial});
+    return run_firewall({config, rooms.to_gatekeeper, rooms.keys, *firewall, signals.get(), *watch, passing, options.trial});
 }
 
 }  // namespace

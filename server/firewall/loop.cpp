@@ -42,6 +42,7 @@ private:
             wait();
             now_ = read_clocks().steady;
             if (const auto end = hear_gatekeeper()) return *end;
+            if (const auto end = hear_about_keys()) return *end;
             if (const auto end = hear_signals()) return *end;
             if (p_.firewall && p_.firewall->on_watch_readable()) plan(repair_at_, repair_delay);
             if (p_.watch.changed()) plan(reload_at_, reload_delay);
@@ -53,14 +54,16 @@ private:
                 return Exit::try_later;
             }
             p_.gatekeeper.flush();
+            p_.keys.flush();
         }
     }
 
     void wait() {
         const auto needs = p_.passing.needs();
-        const bool wants_room = p_.gatekeeper.wants_write() || needs == KeyPassing::Needs::room;
+        const auto events = [](bool wants_room) { return static_cast<short>(wants_room ? POLLIN | POLLOUT : POLLIN); };
         pollfd polled[] = {
-            {p_.gatekeeper.descriptor(), static_cast<short>(wants_room ? POLLIN | POLLOUT : POLLIN), 0},
+            {p_.gatekeeper.descriptor(), events(p_.gatekeeper.wants_write()), 0},
+            {p_.keys.descriptor(), events(p_.keys.wants_write() || needs == KeyPassing::Needs::room), 0},
             {p_.signals, POLLIN, 0},
             {p_.watch.descriptor(), POLLIN, 0},
             {p_.firewall ? p_.firewall->watch_descriptor() : -1, POLLIN, 0}};
@@ -91,7 +94,6 @@ private:
             }
             if (const auto request = datagram.as<GrantRequest>()) grant(*request);
             else if (const auto confirmed = datagram.as<TrialConfirmed>()) confirm(confirmed->ticket);
-            else if (const auto answer = datagram.as<KeysAnswer>()) p_.passing.answered(answer->taken);
             else if (const auto asked = datagram.as<ReloadRequest>()) {
                 last_reload_request_ = asked->ticket;
                 reload_at_ = now_;
@@ -101,6 +103,19 @@ private:
                 return Exit::software;
             }
         }
+    }
+
+    std::optional<Exit> hear_about_keys() {
+        Datagram datagram;
+        switch (p_.keys.receive(datagram)) {
+            case Channel::Received::nothing: return std::nullopt;
+            case Channel::Received::closed: return the_gatekeeper_ended();
+            case Channel::Received::datagram: break;
+        }
+        const auto answer = datagram.as<KeysAnswer>();
+        if (answer) p_.passing.answered(answer->taken);
+        else log::error("firewall: the gatekeeper sent something unexpected about key files");
+        return answer ? std::nullopt : std::optional(Exit::software);
     }
 
     void grant(const GrantRequest& request) {
@@ -166,7 +181,7 @@ private:
     void go_on_with_reload() {
         const auto needs = p_.passing.needs();
         if (needs != KeyPassing::Needs::a_turn && needs != KeyPassing::Needs::room) return;
-        if (const auto passed = p_.passing.go_on(p_.gatekeeper); !passed)
+        if (const auto passed = p_.passing.go_on(p_.keys); !passed)
             log::error("reload refused, the keys in force stay in force: " + passed.error().message);
     }
 

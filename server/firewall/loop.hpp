@@ -16,6 +16,7 @@ namespace oneknock {
 struct FirewallLoop {
     const DaemonConfig& config;
     Channel& gatekeeper;
+    Channel& keys;                      // to the gatekeeper as well
     std::optional<Firewall>& firewall;  // nothing: --dry-run, requests are only logged
     int signals;                        // a signalfd
     KeyWatch& watch;

@@ -67,11 +67,11 @@ PreparedClient Doorkeeper::prepare(Client client) {
     return prepare_client(std::move(client), verifier_.wanted());
 }
 
-void Doorkeeper::change_keys(KeyChange change, UnixTime now) {
+void Doorkeeper::change_keys(KeyChange& change, UnixTime now) {
     const auto epochs = verifier_.wanted();
     const bool has_new_door = change.door.has_value();
     uses_.forget(change.gone);
-    verifier_.change(std::move(change));
+    verifier_.change(change);
     verifier_.want(epochs);
     uses_.take_in_what_was_looked_up(verifier_.keyring(), has_new_door, now);
 }
@@ -89,7 +89,8 @@ Decision Doorkeeper::weigh_one(const Candidate& candidate, const Now& now) {
     Decision decision;
     decision.source = candidate.source;
     decision.first_packet_ns = candidate.first_packet_ns;
-    const auto match = verifier_.verify(candidate.message, Epoch{candidate.epoch});
+    const auto match = is_read(candidate.door_generation, now.wall) ? verifier_.verify(candidate.message, Epoch{candidate.epoch})
+                                                                    : std::nullopt;
     if (!match) {
         decision.refused = Reason::unknown_key;
         return decision;
@@ -114,6 +115,13 @@ Decision Doorkeeper::weigh_one(const Candidate& candidate, const Now& now) {
     if (!decision.refused && is_close(match->request))
         record_.set_last_close(decision.client, match->request.service(), time_of(match->request));
     return decision;
+}
+
+// Whether the door still has the secret that the candidate was read with: the listener may not have been told yet.
+bool Doorkeeper::is_read(std::uint32_t door_generation, UnixTime now) const {
+    const auto& generations = verifier_.keyring().door.generations;
+    const auto found = std::ranges::find(generations, door_generation, &Generation::number);
+    return found != generations.end() && !has_ended(*found, now - limits_.tolerance);
 }
 
 void Doorkeeper::file_and_refuse(const Verifier::Match& match, const Tag& tag, const Now& now, Decision& decision) {

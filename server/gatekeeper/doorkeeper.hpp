@@ -62,8 +62,8 @@ public:
 
     // A client of a reload, ready to be taken in. Throws LockedMemoryError where its keys do not fit in.
     [[nodiscard]] PreparedClient prepare(Client client);
-    // Takes in what changed: only moves what prepare() made, however many clients there are.
-    void change_keys(KeyChange change, UnixTime now);
+    // Takes in what changed: only moves what prepare() made. Leaves what is replaced in its place (Verifier::change).
+    void change_keys(KeyChange& change, UnixTime now);
 
     // Ends generations of keys early as far as the audit tells; once after the start, before the first decision.
     void learn_uses(UnixTime now) { uses_.learn(verifier_.keyring(), record_, now); }
@@ -85,6 +85,7 @@ private:
 
     [[nodiscard]] const Client* find(const std::string& client) const;
     void note_uses(const std::vector<Decision>& decisions, UnixTime now);
+    [[nodiscard]] bool is_read(std::uint32_t door_generation, UnixTime now) const;
     [[nodiscard]] Decision weigh_one(const Candidate& candidate, const Now& now);
     void file_and_refuse(const Verifier::Match& match, const Tag& tag, const Now& now, Decision& decision);
     [[nodiscard]] std::optional<Reason> refusal_before_record(const Verifier::Match& match, const Candidate& candidate,

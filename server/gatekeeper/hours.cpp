@@ -28,6 +28,16 @@ void Hours::prepare(Verifier& verifier, UnixTime now) {
     timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &when, nullptr);
 }
 
+void Hours::tell_again(const Door& door) {
+    for (const auto& [epoch, number] : std::exchange(told_, {})) {
+        if (std::ranges::find(door.generations, number, &Generation::number) != door.generations.end()) continue;
+        BookSeed ended;  // live until 1970
+        ended.epoch = epoch.value;
+        ended.door_generation = number;
+        listener_.send(ended);
+    }
+}
+
 bool Hours::has_changed() {
     std::uint64_t expirations = 0;
     return read(timer_.get(), &expirations, sizeof expirations) >= 0 || errno == ECANCELED;

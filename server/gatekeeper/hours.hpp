@@ -24,8 +24,9 @@ public:
 
     // Tells the books the listener does not have yet, begins the hint tables, and sets the timer for the next change.
     void prepare(Verifier& verifier, UnixTime now);
-    // After a change of keys every book is told again: its times may be others.
-    void forget_what_was_told() { told_.clear(); }
+    // After a change of the door every book is told again, since its times may be others; those of generations that are
+    // not there any more are ended.
+    void tell_again(const Door& door);
 
     [[nodiscard]] int descriptor() const { return timer_.get(); }  // readable when the timer is due
     // True if the hours are to be prepared again: at their edges, and whenever somebody sets the clock.

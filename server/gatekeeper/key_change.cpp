@@ -6,9 +6,10 @@ namespace oneknock {
 
 PreparedClient prepare_client(Client client, const std::vector<Epoch>& epochs) {
     PreparedClient prepared;
-    for (const Generation& generation : client.generations) prepared.hint_keys.push_back(derive_hint_key(generation.secret));
-    for (const Epoch epoch : epochs)
-        for (const Secret32& key : prepared.hint_keys) prepared.hints.emplace_back(epoch, hint_for(key, epoch));
+    for (const Generation& generation : client.generations) {
+        const Secret32 key = derive_hint_key(generation.secret);
+        for (const Epoch epoch : epochs) prepared.hints.emplace_back(epoch, hint_for(key, epoch));
+    }
     prepared.client = std::move(client);
     return prepared;
 }

@@ -1,7 +1,6 @@
 // What a load of key files changes in the keys in force.
 #pragma once
 
-#include <cstdint>
 #include <map>
 #include <optional>
 #include <set>
@@ -17,8 +16,7 @@ namespace oneknock {
 // A client with what the verifier needs of its keys, worked out while its file is read: taking it in is then only moving it.
 struct PreparedClient {
     Client client;
-    std::vector<Secret32> hint_keys;                // of each generation
-    std::vector<std::pair<Epoch, Hint>> hints;  // of each generation, for one hour after the other
+    std::vector<std::pair<Epoch, Hint>> hints;  // of each generation, one after the other, for some hours
 };
 
 // `epochs`: those for which there shall be hints.

@@ -8,6 +8,10 @@ bool is_same_door(const Door& one, const Door& other) {
     return one.id == other.id && one.span.text() == other.span.text() && one.services == other.services;
 }
 
+// What is derived while a load goes on, for knocks and for the hour: a load that needs the last of the memory fails, nothing
+// else.
+constexpr std::size_t room_for_knocks = 16;
+
 }  // namespace
 
 void KeyLoading::file(const PassedKeyFile& passed, Descriptor descriptor) {
@@ -15,9 +19,11 @@ void KeyLoading::file(const PassedKeyFile& passed, Descriptor descriptor) {
     if (error_) return;
     try {
         if (const auto result = read(passed, descriptor.get()); !result) error_ = result.error();
+        Secret32::make_room(room_for_knocks);
     } catch (const LockedMemoryError& error) {  // the old and the new keys are in memory together
         error_ = Error{Exit::permission, error.what()};
     }
+    if (error_) change_ = {};
 }
 
 void KeyLoading::missing(const MissingKeyFile& missing) {
@@ -35,7 +41,7 @@ Result<void> KeyLoading::read(const PassedKeyFile& passed, int descriptor) {
 Result<void> KeyLoading::read_door(std::string_view text, const std::string& name) {
     auto door = parse_door(text, name);
     if (!door) return tl::unexpected(door.error());
-    if (in_force_ != nullptr && !is_same_door(*door, *in_force_))
+    if (in_force_ != nullptr && !is_same_door(*door, in_force_->door))
         return fail(Exit::config, "door.json now has another id, span or other services; restart oneknockd for that");
     change_.door = std::move(*door);
     return {};
@@ -45,11 +51,13 @@ Result<void> KeyLoading::read_door(std::string_view text, const std::string& nam
 Result<void> KeyLoading::read_client(std::string_view text, const std::string& name) {
     auto client = parse_client(text, name);
     if (!client) return tl::unexpected(client.error());
-    const Door* const door = change_.door ? &*change_.door : in_force_;
-    if (door == nullptr) return fail(Exit::software, "the door's file did not come first");
-    if (const auto checked = check_client(*client, *door, name); !checked) return checked;
+    if (in_force_ == nullptr && !change_.door) return fail(Exit::software, "the door's file did not come first");
+    const Door& door = change_.door ? *change_.door : in_force_->door;
+    if (const auto checked = check_client(*client, door, name); !checked) return checked;
+    const Client* const before = in_force_ != nullptr ? find_client(*in_force_, client->name) : nullptr;
     const std::string key = client->name;
-    change_.clients.insert_or_assign(key, prepare_(std::move(*client)));
+    if (before != nullptr && is_equal(*client, *before)) change_.clients.erase(key);  // should it have come twice
+    else change_.clients.insert_or_assign(key, prepare_(std::move(*client)));
     return {};
 }
 

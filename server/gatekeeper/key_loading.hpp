@@ -10,8 +10,9 @@ namespace oneknock {
 
 class KeyLoading {
 public:
-    // `in_force`: the door, which must live as long; null at the start. `prepare`: called for each client that is read.
-    KeyLoading(const Door* in_force, std::function<PreparedClient(Client)> prepare)
+    // `in_force`: the keys, which must live as long; null at the start. `prepare`: called for each client that is new or
+    // has changed.
+    KeyLoading(const Keyring* in_force, std::function<PreparedClient(Client)> prepare)
         : in_force_(in_force), prepare_(std::move(prepare)) {}
 
     // Reads and closes the file's descriptor. After the first error, which may be a lack of locked memory, the rest is
@@ -27,7 +28,7 @@ private:
     [[nodiscard]] Result<void> read_door(std::string_view text, const std::string& name);
     [[nodiscard]] Result<void> read_client(std::string_view text, const std::string& name);
 
-    const Door* in_force_;
+    const Keyring* in_force_;
     std::function<PreparedClient(Client)> prepare_;
     KeyChange change_;
     std::optional<Error> error_;

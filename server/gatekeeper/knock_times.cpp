@@ -5,8 +5,8 @@
 namespace oneknock {
 namespace {
 
-// The listener is believed no more than this: its pairs live 5 seconds, renewed by each repetition of the knock.
-constexpr Instant longest_assembly = Seconds{60};
+// The listener is believed no more than this: its pairs live no longer.
+constexpr Instant longest_assembly = Seconds{5};
 
 }  // namespace
 

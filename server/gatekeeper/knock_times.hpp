@@ -11,7 +11,7 @@ namespace oneknock {
 
 // The moments of one knock. Several that are decided on in one turn of the loop share all but the first.
 struct KnockMoments {
-    Instant first_packet{};  // of its window, read by the listener
+    Instant first_packet{};  // of those it was read from, by the kernel's clock
     Instant received{};      // the candidate, by the gatekeeper
     Instant verified{};      // hint, tag, policy
     Instant recorded{};      // durably

@@ -23,14 +23,16 @@ namespace {
 
 // Of each room: nothing that one sends keeps the others waiting.
 constexpr std::size_t most_candidates_a_turn = 256;
-constexpr std::size_t most_from_firewall_a_turn = 64;  // key files among them: two milliseconds
-constexpr std::size_t hints_a_slice = 500;          // about half a millisecond
+constexpr std::size_t most_from_firewall_a_turn = 64;
+constexpr std::size_t most_key_files_a_turn = 16;   // half a millisecond
+constexpr std::size_t hints_a_slice = 250;          // about half a millisecond
+constexpr std::size_t discarded_a_slice = 500;      // likewise
 
 class Gatekeeper {
 public:
-    Gatekeeper(const DaemonConfig& config, Channel listener, Channel firewall, Descriptor control_socket, Descriptor wall_timer,
-               Doorkeeper doorkeeper)
-        : listener_(std::move(listener)), firewall_(std::move(firewall)), doorkeeper_(std::move(doorkeeper)),
+    Gatekeeper(const DaemonConfig& config, Channel listener, Channel firewall, Channel keys, Descriptor control_socket,
+               Descriptor wall_timer, Doorkeeper doorkeeper)
+        : listener_(std::move(listener)), firewall_(std::move(firewall)), keys_(std::move(keys)), doorkeeper_(std::move(doorkeeper)),
           grants_(firewall_, [this](const auto& client, const auto& service) { return doorkeeper_.may_open(client, service); }),
           control_(std::move(control_socket), {listener_, firewall_, doorkeeper_, grants_, tally_, times_}),
           hours_(listener_, std::move(wall_timer), config.tolerance), upkeep_(config.tolerance) {}
@@ -45,12 +47,15 @@ public:
             now_ = read_clocks();
             if (const auto end = hear_listener()) return *end;
             if (const auto end = hear_firewall()) return *end;
+            if (const auto end = hear_keys()) return *end;
             control_.serve(now_.steady);
             if (hours_.has_changed()) prepare_hours();
             more_hints_ = doorkeeper_.verifier().prepare(hints_a_slice);
+            discard_some();
             tend_record();
             listener_.flush();
             firewall_.flush();
+            keys_.flush();
         }
     }
 
@@ -72,13 +77,13 @@ private:
 
     void wait() {
         polled_.clear();
-        for (const Channel* channel : {&listener_, &firewall_})
+        for (const Channel* channel : {&listener_, &firewall_, &keys_})
             polled_.push_back({channel->descriptor(), static_cast<short>(channel->wants_write() ? POLLIN | POLLOUT : POLLIN), 0});
         polled_.push_back({hours_.descriptor(), POLLIN, 0});
         control_.socket().add_to(polled_);
         std::optional<Instant> due = upkeep_.next_due(doorkeeper_.record(), now_.steady, grants_.awaits_answers());
         if (const auto control = control_.socket().next_due()) due = std::min(due.value_or(Instant::max()), *control);
-        if (more_hints_) due = now_.steady;
+        if (more_hints_ || !replaced_.empty()) due = now_.steady;
         timespec timeout{};
         if (due) {
             const Instant left = std::max(Instant{0}, *due - read_clocks().steady);
@@ -131,7 +136,7 @@ private:
         moments.recorded = read_clocks().steady;
         upkeep_.plan(now_.steady);
         if (doorkeeper_.door_has_changed()) {
-            hours_.forget_what_was_told();
+            hours_.tell_again(door());
             prepare_hours();
         }
         for (std::size_t i = 0; i < decisions.size(); ++i) {
@@ -164,9 +169,6 @@ private:
             }
             if (const auto reply = datagram_.as<GrantReply>()) take_reply(*reply);
             else if (const auto adopted = datagram_.as<AdoptedGrant>()) grants_.adopt(*adopted, doorkeeper_.record(), now_);
-            else if (const auto file = datagram_.as<PassedKeyFile>()) loading().file(*file, std::move(datagram_.descriptor));
-            else if (const auto missing = datagram_.as<MissingKeyFile>()) loading().missing(*missing);
-            else if (const auto end = datagram_.as<KeyFilesEnd>()) end_load(*end);
             else if (const auto trial = datagram_.as<TrialReply>()) control_.hear(*trial);
             else {
                 log::error("gatekeeper: the firewall sent something unexpected");
@@ -196,8 +198,26 @@ private:
 
     // --- reload -------------------------------------------------------------------------------------------------
 
+    std::optional<Exit> hear_keys() {
+        for (std::size_t i = 0; i < most_key_files_a_turn; ++i) {
+            switch (keys_.receive(datagram_)) {
+                case Channel::Received::nothing: return std::nullopt;
+                case Channel::Received::closed: return Exit::ok;
+                case Channel::Received::datagram: break;
+            }
+            if (const auto file = datagram_.as<PassedKeyFile>()) loading().file(*file, std::move(datagram_.descriptor));
+            else if (const auto missing = datagram_.as<MissingKeyFile>()) loading().missing(*missing);
+            else if (const auto end = datagram_.as<KeyFilesEnd>()) end_load(*end);
+            else {
+                log::error("gatekeeper: something unexpected came among the key files");
+                return Exit::software;
+            }
+        }
+        return std::nullopt;
+    }
+
     KeyLoading& loading() {
-        if (!loading_) loading_.emplace(&door(), [this](Client client) { return doorkeeper_.prepare(std::move(client)); });
+        if (!loading_) loading_.emplace(&doorkeeper_.verifier().keyring(), [this](Client client) { return doorkeeper_.prepare(std::move(client)); });
         return *loading_;
     }
 
@@ -211,7 +231,7 @@ private:
     void answer_load(bool taken) {
         KeysAnswer answer;
         answer.taken = taken;
-        firewall_.send(answer);
+        keys_.send(answer);
     }
 
     // All or nothing.
@@ -220,19 +240,25 @@ private:
         if (!change) return tl::unexpected(change.error());
         const bool has_new_door = change->door.has_value();
         const std::string changed = std::to_string(change->clients.size()), gone = std::to_string(change->gone.size());
-        doorkeeper_.change_keys(std::move(*change), now_.wall);
-        if (has_new_door) hours_.forget_what_was_told();
+        doorkeeper_.change_keys(*change, now_.wall);
+        replaced_ = std::move(change->clients);
+        if (has_new_door) hours_.tell_again(door());
         prepare_hours();
         if (const auto closed = grants_.close_what_is_no_longer_allowed(now_.steady); closed > 0)
             log::info("closed " + std::to_string(closed) + " grants that are no longer allowed");
         log::info("reloaded: " + std::to_string(doorkeeper_.verifier().keyring().clients.size()) + " clients, " + changed +
-                  " read anew, " + gone + " gone");
+                  " new or changed, " + gone + " gone");
         return {};
+    }
+
+    // What the last reload replaced.
+    void discard_some() {
+        for (std::size_t i = 0; i < discarded_a_slice && !replaced_.empty(); ++i) replaced_.erase(replaced_.begin());
     }
 
     [[nodiscard]] const Door& door() { return doorkeeper_.verifier().keyring().door; }
 
-    Channel listener_, firewall_;
+    Channel listener_, firewall_, keys_;
     Doorkeeper doorkeeper_;
     Tally tally_;
     KnockTimes times_;
@@ -241,6 +267,7 @@ private:
     Hours hours_;
     Upkeep upkeep_;
     std::optional<KeyLoading> loading_;  // of the reload under way
+    decltype(KeyChange::clients) replaced_;
 
     Now now_;
     bool more_hints_ = false;
@@ -252,7 +279,7 @@ private:
 
 }  // namespace
 
-Exit run_gatekeeper(const DaemonConfig& config, const Identity& identity, Channel listener, Channel firewall,
+Exit run_gatekeeper(const DaemonConfig& config, const Identity& identity, Channel listener, Channel firewall, Channel keys,
                     Descriptor control_socket) {
     enter_room("okd-gatekeeper", true);
     umask(077);
@@ -264,10 +291,10 @@ Exit run_gatekeeper(const DaemonConfig& config, const Identity& identity, Channe
     Descriptor wall_timer(timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK | TFD_CLOEXEC));
     const auto folder = lock_in(config.state, identity);
     if (!folder) return give_up(folder.error());
-    auto doorkeeper = open_doorkeeper(config, *folder, firewall);
+    auto doorkeeper = open_doorkeeper(config, *folder, keys);
     if (!doorkeeper) return give_up(doorkeeper.error());
-    Gatekeeper gatekeeper(config, std::move(listener), std::move(firewall), std::move(control_socket), std::move(wall_timer),
-                          std::move(*doorkeeper));
+    Gatekeeper gatekeeper(config, std::move(listener), std::move(firewall), std::move(keys), std::move(control_socket),
+                          std::move(wall_timer), std::move(*doorkeeper));
     return gatekeeper.run();
 }
 

@@ -10,13 +10,13 @@ namespace oneknock {
 namespace {
 
 // The first load: blocks until every file has come.
-Result<KeyChange> receive_keys(Channel& firewall) {
+Result<KeyChange> receive_keys(Channel& channel) {
     KeyLoading loading(nullptr, [](Client client) { return prepare_client(std::move(client), {}); });
     Datagram datagram;
     for (;;) {
-        pollfd wait{firewall.descriptor(), POLLIN, 0};
+        pollfd wait{channel.descriptor(), POLLIN, 0};
         poll(&wait, 1, -1);
-        const auto received = firewall.receive(datagram);
+        const auto received = channel.receive(datagram);
         if (received == Channel::Received::nothing) continue;
         if (received == Channel::Received::closed) return fail(Exit::ok, "");  // the parent has said why
         if (const auto file = datagram.as<PassedKeyFile>()) loading.file(*file, std::move(datagram.descriptor));
@@ -57,8 +57,8 @@ Result<std::string> lock_in(const std::string& state, const Identity& identity) 
     return folder;
 }
 
-Result<Doorkeeper> open_doorkeeper(const DaemonConfig& config, const std::string& folder, Channel& firewall) {
-    auto keys = receive_keys(firewall);
+Result<Doorkeeper> open_doorkeeper(const DaemonConfig& config, const std::string& folder, Channel& channel) {
+    auto keys = receive_keys(channel);
     if (!keys) return tl::unexpected(keys.error());
     const UnixTime now = read_clocks().wall;
     auto record = Record::open(folder, keys->door->id, now, config.tolerance);

@@ -14,8 +14,8 @@ namespace oneknock {
 // in '/'.
 [[nodiscard]] Result<std::string> lock_in(const std::string& state, const Identity& identity);
 
-// Blocks until every key file has come. `folder` is what lock_in() gave. An error with
+// Blocks until every key file has come by the channel. `folder` is what lock_in() gave. An error with
 // an empty message has been told by the parent already.
-[[nodiscard]] Result<Doorkeeper> open_doorkeeper(const DaemonConfig& config, const std::string& folder, Channel& firewall);
+[[nodiscard]] Result<Doorkeeper> open_doorkeeper(const DaemonConfig& config, const std::string& folder, Channel& channel);
 
 }  // namespace oneknock

@@ -1,7 +1,6 @@
 #include "server/gatekeeper/verifier.hpp"
 
 #include <algorithm>
-#include <span>
 
 #include "common/key_schedule.hpp"
 
@@ -14,28 +13,23 @@ struct Verifier::Keys {
         keys.reserve(most_clients);
     }
 
-    // A client that has not changed, with its keys and the number of the first.
-    void keep(Client& client, std::span<Key> its, HintTable::KeyNumber first) {
-        const auto number = static_cast<std::uint32_t>(clients.size());
-        for (std::uint32_t g = 0; g < its.size(); ++g) keys.push_back({number, g, std::move(its[g].hint_key)});
+    // One that has not changed; `first` is the number its first key had.
+    void keep(Client& client, HintTable::KeyNumber first) {
         auto hint = hints.begin();
         for (const HintTable& table : old_tables) {
-            for (std::uint32_t g = 0; g < its.size(); ++g) hint->push_back(table.hint_of(first + g));
+            for (std::uint32_t g = 0; g < client.generations.size(); ++g) hint->push_back(table.hint_of(first + g));
             ++hint;
         }
-        clients.push_back(std::move(client));
+        add(client);
     }
     void add(PreparedClient& prepared) {
-        const auto number = static_cast<std::uint32_t>(clients.size());
-        for (std::uint32_t g = 0; g < prepared.hint_keys.size(); ++g)
-            keys.push_back({number, g, std::move(prepared.hint_keys[g])});
         auto hint = hints.begin();
         for (const HintTable& table : old_tables) {
             for (const auto& [epoch, value] : prepared.hints)
                 if (epoch == table.epoch()) hint->push_back(load_u16be(value.bytes.data()));
             ++hint;
         }
-        clients.push_back(std::move(prepared.client));
+        add(prepared.client);
     }
     // Those that have a hint of every key.
     [[nodiscard]] std::list<HintTable> tables() {
@@ -52,12 +46,14 @@ struct Verifier::Keys {
     std::vector<Client> clients;
     std::vector<Key> keys;
     std::vector<std::vector<std::uint16_t>> hints;  // of each of the tables
-};
 
-Verifier::Verifier(KeyChange keys) {
-    change(std::move(keys));
-    static_cast<void>(derive_message_keys(Secret32()));  // so that there is room for those of each knock
-}
+private:
+    void add(Client& client) {
+        const auto number = static_cast<std::uint32_t>(clients.size());
+        for (std::uint32_t g = 0; g < client.generations.size(); ++g) keys.push_back({number, g});
+        clients.push_back(std::move(client));
+    }
+};
 
 std::optional<Verifier::Match> Verifier::verify(const Message& message, Epoch epoch) {
     const auto table = std::ranges::find(tables_, epoch, &HintTable::epoch);
@@ -74,8 +70,8 @@ std::optional<Verifier::Match> Verifier::verify(const Message& message, Epoch ep
     return match;
 }
 
-void Verifier::change(KeyChange change) {
-    if (change.door) keyring_.door = std::move(*change.door);
+void Verifier::change(KeyChange& change) {
+    if (change.door) std::swap(keyring_.door, *change.door);
     if (change.clients.empty() && change.gone.empty()) return;
     tables_.remove_if([](const HintTable& table) { return !table.complete(); });
     Keys keys(tables_, keyring_.clients.size() + change.clients.size());
@@ -84,8 +80,12 @@ void Verifier::change(KeyChange change) {
     for (Client& client : keyring_.clients) {
         while (changed != change.clients.end() && changed->first < client.name) keys.add((changed++)->second);
         const auto count = static_cast<HintTable::KeyNumber>(client.generations.size());
-        if (changed != change.clients.end() && changed->first == client.name) keys.add((changed++)->second);
-        else if (!change.gone.contains(client.name)) keys.keep(client, {keys_.data() + number, count}, number);
+        if (changed != change.clients.end() && changed->first == client.name) {
+            keys.add(changed->second);
+            (changed++)->second.client = std::move(client);
+        } else if (!change.gone.contains(client.name)) {
+            keys.keep(client, number);
+        }
         number += count;
     }
     while (changed != change.clients.end()) keys.add((changed++)->second);
@@ -116,8 +116,10 @@ bool Verifier::prepare(std::size_t keys) {
 }
 
 void Verifier::advance(HintTable& table, std::size_t keys) {
-    for (std::size_t i = table.size(); i < keys_.size() && keys > 0; ++i, --keys)
-        table.add(hint_for(keys_[i].hint_key, table.epoch()));
+    for (std::size_t i = table.size(); i < keys_.size() && keys > 0; ++i, --keys) {
+        const Generation& generation = keyring_.clients[keys_[i].client].generations[keys_[i].generation];
+        table.add(hint_for(derive_hint_key(generation.secret), table.epoch()));
+    }
 }
 
 }  // namespace oneknock

@@ -16,7 +16,7 @@ namespace oneknock {
 
 class Verifier {
 public:
-    explicit Verifier(KeyChange keys);  // with a door
+    explicit Verifier(KeyChange keys) { change(keys); }  // with a door
     explicit Verifier(Keyring keyring) : Verifier(change_to(std::move(keyring))) {}
 
     [[nodiscard]] const Keyring& keyring() const { return keyring_; }
@@ -32,8 +32,9 @@ public:
     // epoch is not one of those wanted: the listener has no say in which hours there are.
     [[nodiscard]] std::optional<Match> verify(const Message& message, Epoch epoch);
 
-    // Takes in what changed. Hours for which a changed client has no hint yet are to be wanted again.
-    void change(KeyChange change);
+    // Takes in what changed, and leaves in its place what that replaces, which the caller may take its time to discard.
+    // Hours for which a changed client has no hint yet are to be wanted again.
+    void change(KeyChange& change);
 
     // Sees that the tables of these hours exist or are begun, and forgets all others.
     void want(const std::vector<Epoch>& epochs);
@@ -45,7 +46,6 @@ private:
     struct Key {
         std::uint32_t client;
         std::uint32_t generation;
-        Secret32 hint_key;
     };
     struct Keys;
     void advance(HintTable& table, std::size_t keys);

@@ -66,7 +66,6 @@ void Assembler::feed_windows(const WindowKey& merged_key, std::uint64_t hash, Sy
         table_[merged].only_port = port;
     } else if (now - table_[merged].last_new > pair_lifetime) {
         table_.empty(merged);
-        table_[merged].first_packet = now;
         table_[merged].only_port = port;
     }
     if (!table_[merged].split && table_[merged].only_port != port) split(merged, now);
@@ -93,7 +92,6 @@ void Assembler::split(Index merged, Instant now) {
     own_key.port = table_[merged].only_port;
     if (const Index stale = table_.find(own_key); stale != no_index) table_.erase(stale);
     const Index own = table_.insert(own_key, now);
-    table_[own].first_packet = table_[merged].first_packet;
     if (table_[merged].full != no_index) {
         table_.promote(own);
         table_.full(own) = table_.full(merged);
@@ -109,10 +107,7 @@ void Assembler::split(Index merged, Instant now) {
 // True if the pair is new to the window and worth a look.
 bool Assembler::add_pair(Index index, Symbol symbol, Instant now) {
     const Tick tick = tick_of(now);
-    if (now - table_[index].last_new > pair_lifetime && !table_[index].key.merged) {
-        table_.empty(index);
-        table_[index].first_packet = now;
-    }
+    if (now - table_[index].last_new > pair_lifetime && !table_[index].key.merged) table_.empty(index);
     if (table_[index].full == no_index) {
         WindowEntry& window = table_[index];
         const auto end = window.small.begin() + window.small_count;
@@ -237,7 +232,7 @@ bool Assembler::attempt(Index index, Choice choice, Instant now, Interval when) 
     if (!word || window.is_rejected(*word)) return false;
     const bool certain = window.agreeing(*word, tick) >= family_code.k() + agreeing_beyond_k;
     if (window.pending != *word) {
-        if (!offer(index, *word)) {
+        if (!offer(index, *word, now)) {
             want_decode(index);  // no room: keeps its turn
             return false;
         }
@@ -247,7 +242,7 @@ bool Assembler::attempt(Index index, Choice choice, Instant now, Interval when) 
     return true;
 }
 
-bool Assembler::offer(Index index, const Codeword& word) {
+bool Assembler::offer(Index index, const Codeword& word, Instant now) {
     const WindowEntry& window = table_[index];
     const Book& book = books_.at(window.key.book);
     Candidate candidate;
@@ -256,7 +251,7 @@ bool Assembler::offer(Index index, const Codeword& word) {
     candidate.door_generation = book.door_generation;
     candidate.source = window.key.source;
     candidate.message = code(window.key.source.family).message_of(word);
-    candidate.first_packet_ns = window.first_packet.count();
+    candidate.first_packet_ns = instant_of(table_.full(index).first_heard(word, tick_of(now)), now).count();
     if (!sink_.offer(candidate)) return false;
     outstanding_[next_ticket_ % most_outstanding] = {next_ticket_, refer(index), window.key, word};
     ++next_ticket_;
@@ -297,7 +292,6 @@ void Assembler::finish_in(const WindowKey& key, const Codeword& word, Instant no
     }
     Window& window = table_.full(index);
     window.finish(word, tick_of(now));
-    if (window.positions_at_most() == 0) table_[index].first_packet = now;
     if (window.positions_at_most() >= code(key.source.family).k()) want_decode(index);
 }
 

@@ -88,7 +88,7 @@ private:
     bool spend(Index index, Instant now, double reserve = 0);
     bool attempt(Index index, Choice choice, Instant now, Interval when);
     void decode_burst(Index index, Instant now);
-    bool offer(Index index, const Codeword& word);
+    bool offer(Index index, const Codeword& word, Instant now);
     void done(const WindowKey& key, const Codeword& word, Instant now);
     void finish_in(const WindowKey& key, const Codeword& word, Instant now);
     void remember(const WindowKey& key, const Codeword& word);

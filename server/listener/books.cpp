@@ -8,7 +8,7 @@ std::optional<Books::Slot> Books::add(Book book) {
     const auto same = std::ranges::find_if(slots_, [&](const auto& slot) {
         return slot && slot->epoch == book.epoch && slot->door_generation == book.door_generation;
     });
-    if (same != slots_.end()) {
+    if (same != slots_.end() && (*same)->codes == book.codes) {
         (*same)->live_from = book.live_from;
         (*same)->live_until = book.live_until;
         return std::nullopt;
@@ -17,8 +17,9 @@ std::optional<Books::Slot> Books::add(Book book) {
     const auto distance = [&](const std::optional<Book>& slot) {
         return slot->epoch.value > book.epoch.value ? slot->epoch.value - book.epoch.value : book.epoch.value - slot->epoch.value;
     };
-    const auto slot = used_ < slots_.size() ? slots_.begin() + static_cast<std::ptrdiff_t>(used_++)
-                                            : std::ranges::max_element(slots_, {}, distance);
+    const auto slot = same != slots_.end()    ? same
+                      : used_ < slots_.size() ? slots_.begin() + static_cast<std::ptrdiff_t>(used_++)
+                                              : std::ranges::max_element(slots_, {}, distance);
     *slot = std::move(book);
     return static_cast<Slot>(slot - slots_.begin());
 }

@@ -150,6 +150,15 @@ std::size_t Window::agreeing(const Codeword& word, Tick now) const {
     return count;
 }
 
+Tick Window::first_heard(const Codeword& word, Tick now) const {
+    Tick longest_ago = 0;
+    for (std::size_t p = 0; p < codeword_length; ++p)
+        for (std::size_t i = 0; i < cells_[p].count; ++i)
+            if (cells_[p].bytes[i] == word[p] && is_live(cells_[p].seen[i], now))
+                longest_ago = std::max(longest_ago, now - cells_[p].seen[i]);
+    return now - longest_ago;
+}
+
 void Window::finish(const Codeword& word, Tick now) {
     for (std::size_t p = 0; p < codeword_length; ++p) {
         Cell& cell = cells_[p];

@@ -84,6 +84,9 @@ public:
     // Live pairs that are part of this word.
     [[nodiscard]] std::size_t agreeing(const Codeword& word, Tick now) const;
 
+    // When the first of them was last heard; `now` if there is none.
+    [[nodiscard]] Tick first_heard(const Codeword& word, Tick now) const;
+
     // The word is done: its pairs leave, and are swallowed for 5 s.
     void finish(const Codeword& word, Tick now);
 

@@ -76,7 +76,7 @@ Index WindowTable::insert(const WindowKey& key, Instant now) {
     WindowEntry& window = windows_[index];
     window.source = source;
     window.serial = next_serial_++;
-    window.last_new = window.first_packet = now;
+    window.last_new = now;
     link(index);
     return index;
 }

@@ -54,7 +54,6 @@ struct SmallPair {
 struct WindowEntry {
     WindowKey key;
     Instant last_new{};                 // when the last new pair came
-    Instant first_packet{};             // when the window was made or last emptied
     Index source = no_index;            // into the sources
     Index full = no_index;              // into the pool, once promoted
     std::uint32_t serial = 0;           // tells this window from a later one at the same index

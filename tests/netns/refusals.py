@@ -153,7 +153,7 @@ class Refusals(Guarded):
         knock(self.client, self.key, "ssh", "--wait")
         self.door.revoke("alice")
         self.daemon.ctl("reload")
-        self.daemon.wait_for("^reloaded: 1 clients$")
+        self.daemon.wait_for("^reloaded: 1 clients,")
         eventually(lambda: self.ssh(self.client) == CLOSED, "the grant of a revoked client to be closed", timeout=1)
         knock(self.client, self.key, "ssh")
         self.await_refusals(key_revoked=1)
@@ -175,7 +175,7 @@ class Refusals(Guarded):
         missing = self.daemon.ctl("reload", check=False)
         self.assertEqual((missing.returncode, "keys in force stay in force" in missing.stderr), (65, True), missing.stderr)
         shutil.copytree(old, clients)
-        self.daemon.wait_for("^reloaded: 1 clients$")
+        self.daemon.wait_for("^reloaded: 1 clients,")
         knock(self.client, self.key, "ssh", "--wait")
         self.door.revoke("alice")
         eventually(lambda: self.ssh(self.client) == CLOSED, "the grant to be closed", 1)
@@ -188,11 +188,11 @@ class Refusals(Guarded):
     def test_a_file_whose_mode_was_mended_is_read_at_once(self):
         self.start()
         path = self.door.add("bob") and self.door.folder + "/clients.d/bob.json"
-        self.daemon.wait_for("^reloaded: 2 clients$")
+        self.daemon.wait_for("^reloaded: 2 clients,")
         os.chmod(path, 0o644)
         self.daemon.wait_for("chmod 600")
         os.chmod(path, 0o600)
-        self.daemon.wait_for("^reloaded: 2 clients$", times=2)
+        self.daemon.wait_for("^reloaded: 2 clients,", times=2)
 
     def test_a_client_that_is_added_while_the_daemon_runs_may_knock_at_once(self):
         self.start()

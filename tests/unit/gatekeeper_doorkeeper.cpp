@@ -55,6 +55,7 @@ struct Door1 {
         Candidate candidate;
         const Epoch epoch = epoch_of(UnixTime{Seconds{request.time}});
         candidate.epoch = epoch.value;
+        candidate.door_generation = 1;
         candidate.source = source;
         candidate.message = seal(request, derive_message_keys(key), id, hint_for(derive_hint_key(key), epoch));
         return candidate;
@@ -185,6 +186,21 @@ TEST_CASE("the duration is clamped to the client's maximum, never refused") {
     }
 }
 
+TEST_CASE("a knock read with a secret that the door has no more is no knock") {
+    Door1 door;
+    auto doorkeeper = door.doorkeeper();
+    auto candidate = door.candidate(door.request());
+    candidate.door_generation = 2;
+    CHECK(outcome(doorkeeper, candidate) == "unknown-key");
+    KeyChange change;
+    change.door = door.keyring().door;
+    change.door->generations.push_back({2, Secret32::random(), noon, std::nullopt});
+    change.door->generations[0].not_after = noon - Seconds{61};
+    doorkeeper.change_keys(change, noon);
+    CHECK(outcome(doorkeeper, door.candidate(door.request())) == "unknown-key");
+    CHECK(outcome(doorkeeper, candidate) == "accepted");
+}
+
 TEST_CASE("a knock refused today cannot be played back later") {
     Door1 door;
     auto doorkeeper = door.doorkeeper();
@@ -195,7 +211,8 @@ TEST_CASE("a knock refused today cannot be played back later") {
     auto revoked = door.doorkeeper([](Client& c) { c.revoked = true; });
     const auto knock = door.candidate(door.request());
     CHECK(outcome(revoked, knock) == "key-revoked");
-    revoked.change_keys(change_to(door.keyring()), noon);
+    KeyChange change = change_to(door.keyring());
+    revoked.change_keys(change, noon);
     CHECK(outcome(revoked, knock) == "replayed");
 }
 

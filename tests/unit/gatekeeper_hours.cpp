@@ -44,8 +44,22 @@ TEST_CASE("each hour's book is told once, ahead of its hour") {
     CHECK(told.at(noon + Seconds{1}).empty());
     CHECK(told.at(start_of(epoch_of(noon + hour)) - Seconds{90}) == Books{1});
     CHECK(told.at(noon + hour).empty());
-    told.hours.forget_what_was_told();
+    told.hours.tell_again(told.verifier.keyring().door);
     CHECK(told.at(noon + hour) == Books{1});
+}
+
+TEST_CASE("the books of a secret that the door has no more are ended") {
+    Told told;
+    CHECK(told.at(noon) == Books{0});
+    Door door;
+    door.generations.push_back({2, Secret32::random(), noon, std::nullopt});
+    told.hours.tell_again(door);
+    Datagram datagram;
+    REQUIRE(told.channel.second.receive(datagram) == Channel::Received::datagram);
+    const auto ended = datagram.as<BookSeed>();
+    REQUIRE(ended);
+    CHECK((ended->epoch == epoch_of(noon).value && ended->door_generation == 1 && ended->live_until == 0));
+    CHECK(told.channel.second.receive(datagram) == Channel::Received::nothing);
 }
 
 TEST_CASE("a clock that was elsewhere for a while, ahead or behind, has its present books told again") {

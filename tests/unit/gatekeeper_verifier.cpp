@@ -92,7 +92,7 @@ TEST_CASE("after any changes exactly the keys in the files verify, each as its c
                 verifier.want(epochs);
                 if (below(2) == 0) verifier.prepare(static_cast<std::size_t>(below(20)));
             }
-            verifier.change(std::move(change));
+            verifier.change(change);
             verifier.want(epochs);
             check(verifier, files, epochs);
         }
@@ -105,12 +105,12 @@ TEST_CASE("a change leaves the hours that were prepared prepared") {
     while (verifier.prepare(100)) {}
     KeyChange change;
     change.clients.emplace("a", prepare_client(client("a", {1, 2}), verifier.wanted()));
-    verifier.change(std::move(change));
+    verifier.change(change);
     CHECK(verifier.wanted() == std::vector{before, now});
     CHECK_FALSE(verifier.prepare(100));
     KeyChange other;
     other.gone.insert("a");
-    verifier.change(std::move(other));
+    verifier.change(other);
     CHECK_FALSE(verifier.prepare(100));
     check(verifier, {}, {before, now});
 }

@@ -74,18 +74,18 @@ public:
     void reload(const Client& client, UnixTime now) {
         KeyChange change;
         change.clients.emplace(client.name, doorkeeper_.prepare(copy(client)));
-        doorkeeper_.change_keys(std::move(change), now);
+        doorkeeper_.change_keys(change, now);
     }
     void reload(const Door& door, UnixTime now) {
         KeyChange change;
         change.door = copy(door);
-        doorkeeper_.change_keys(std::move(change), now);
+        doorkeeper_.change_keys(change, now);
     }
     void reload(const Keyring& files, UnixTime now) {
         KeyChange change;
         change.door = copy(files.door);
         for (const Client& client : files.clients) change.clients.emplace(client.name, doorkeeper_.prepare(copy(client)));
-        doorkeeper_.change_keys(std::move(change), now);
+        doorkeeper_.change_keys(change, now);
     }
     void tidy(UnixTime now) { REQUIRE(doorkeeper_.record().prune(now, tolerance)); }
 

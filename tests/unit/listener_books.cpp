@@ -11,9 +11,9 @@ constexpr std::uint64_t hour = 500'000;
 
 UnixTime middle_of(std::uint64_t epoch) { return UnixTime{epoch_length * static_cast<std::int64_t>(epoch) + Seconds{1800}}; }
 
-Book book_of(std::uint64_t epoch, std::uint32_t generation = 1) {
+Book book_of(std::uint64_t epoch, std::uint32_t generation = 1, const Secret32& seed = Secret32::random()) {
     const UnixTime middle = middle_of(epoch);
-    return {Epoch{epoch}, generation, middle - Seconds{1860}, middle + Seconds{1860}, Codebook::build(Secret32::random(), *PortSpan::parse("1024-65535"))};
+    return {Epoch{epoch}, generation, middle - Seconds{1860}, middle + Seconds{1860}, Codebook::build(seed, *PortSpan::parse("1024-65535"))};
 }
 
 std::size_t ports_known(const Books& books, UnixTime now) {
@@ -37,11 +37,19 @@ TEST_CASE("a book is looked up while it is live, and its neighbour beside it") {
     CHECK(ports_known(books, edge + Seconds{61}) == symbol_count);
 }
 
-TEST_CASE("a book told again keeps its slot and its codes") {
+TEST_CASE("a book told again keeps its slot and its codes, unless they are others") {
     Books books;
-    CHECK(books.add(book_of(hour)));
-    CHECK_FALSE(books.add(book_of(hour)));
-    CHECK(books.add(book_of(hour, 2)));
+    const Secret32 seed = Secret32::random();
+    const auto slot = books.add(book_of(hour, 1, seed));
+    REQUIRE(slot);
+    CHECK_FALSE(books.add(book_of(hour, 1, seed)));
+    CHECK(books.add(book_of(hour, 2)) != slot);
+    Book other = book_of(hour);
+    const std::uint16_t port = other.codes.port({5, 7});
+    CHECK(books.add(std::move(other)) == slot);
+    bool found = false;
+    books.look_up(port, middle_of(hour), [&](Books::Slot at, Symbol symbol) { found = found || (at == slot && symbol == Symbol{5, 7}); });
+    CHECK(found);
 }
 
 TEST_CASE("a clock that was years ahead now and then leaves no book that keeps the present one out") {
