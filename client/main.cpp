@@ -1,4 +1,6 @@
 // oneknock: the client. Reads the command line, runs one subcommand, and reports its failure once.
+#include <sys/prctl.h>
+
 #include "client/command_line.hpp"
 #include "client/commands.hpp"
 #include "client/output.hpp"
@@ -29,6 +31,7 @@ int finish(const Result<void>& result) {
 }
 
 int run(std::vector<std::string> words) {
+    prctl(PR_SET_DUMPABLE, 0);  // no core dump may hold a secret, and no other program of this user may look
     initialise_crypto();
     try {
         const auto command = parse_command_line(std::move(words));

@@ -11,9 +11,6 @@ namespace {
 constexpr char kdf_context[crypto_kdf_CONTEXTBYTES + 1] = "oneknock";
 constexpr std::string_view codebook_label = "oneknock/1 codebook";
 
-// libsodium's BLAKE2b leaves its answer, here a key, in a frame of its own below ours. It needs less than this in all.
-void wipe_frames_of_hash() { sodium_stackzero(4096); }
-
 enum class Subkey : std::uint64_t { mac = 1, cipher = 2, hint = 3 };
 
 Secret32 derive(const Secret32& client_secret, Subkey subkey) {
@@ -21,7 +18,7 @@ Secret32 derive(const Secret32& client_secret, Subkey subkey) {
     Secret32 key;
     crypto_kdf_derive_from_key(key.bytes().data(), Secret32::size, static_cast<std::uint64_t>(subkey), kdf_context,
                                client_secret.data());
-    wipe_frames_of_hash();
+    wipe_traces();
     return key;
 }
 
@@ -38,6 +35,7 @@ Hint hint_for(const Secret32& hint_key, Epoch epoch) {
     store_u64be(number.data(), epoch.value);
     Bytes<16> hash;
     crypto_generichash(hash.data(), hash.size(), number.data(), number.size(), hint_key.data(), Secret32::size);
+    wipe_traces();
     return Hint{{hash[0], hash[1]}};
 }
 
@@ -49,7 +47,7 @@ Secret32 codebook_seed(const Secret32& door_secret, const DoorId& door, Epoch ep
     Secret32 seed;
     crypto_generichash(seed.bytes().data(), Secret32::size, input.data(), input.size(), door_secret.data(),
                        Secret32::size);
-    wipe_frames_of_hash();
+    wipe_traces();
     return seed;
 }
 

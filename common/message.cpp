@@ -63,6 +63,7 @@ Tag compute_tag(const Plaintext& plaintext, Family family, const Secret32& mac, 
     crypto_generichash_update(&state, plaintext.bytes.data(), plaintext_length(family));
     crypto_generichash_final(&state, tag.bytes.data(), tag_length);
     sodium_memzero(&state, sizeof state);
+    wipe_traces();
     return tag;
 }
 
@@ -72,6 +73,7 @@ void apply_cipher(std::uint8_t* to, const std::uint8_t* from, std::size_t length
     Bytes<crypto_stream_xchacha20_NONCEBYTES> nonce{};
     std::ranges::copy(tag.bytes, nonce.begin());
     crypto_stream_xchacha20_xor(to, from, length, nonce.data(), cipher.data());
+    wipe_traces();
 }
 
 }  // namespace

@@ -39,6 +39,12 @@ std::uint8_t* locked_allocate(std::size_t size) {
     return memory;
 }
 
+// sodium_free wipes as well, but takes the guard pages away before.
+void locked_free(std::uint8_t* memory, std::size_t size) {
+    sodium_memzero(memory, size);
+    sodium_free(memory);
+}
+
 // Slots of 32 bytes in slabs that double in size up to 1 MiB. Slabs are never given back: a process that once held
 // that many keys will hold them again after a reload.
 class Arena {
@@ -86,7 +92,7 @@ public:
 
     void give_back(std::uint8_t* page) {
         sodium_memzero(page, page_payload);
-        if (std::uint8_t* const surplus = std::exchange(spare_, page)) sodium_free(surplus);
+        if (std::uint8_t* const surplus = std::exchange(spare_, page)) sodium_free(surplus);  // wiped when it became the spare
     }
 
 private:
@@ -114,6 +120,14 @@ void initialise_crypto() {
 }
 
 void wipe(void* memory, std::size_t size) { sodium_memzero(memory, size); }
+
+#if __has_cpp_attribute(gnu::zero_call_used_regs)
+[[gnu::zero_call_used_regs("all")]]
+#endif
+[[gnu::noinline]] void wipe_traces() {
+    sodium_stackzero(4096);  // more than any of them needs
+    asm volatile("" ::: "memory");  // so that the call is not the last thing, which would leave the registers as they are
+}
 
 void fill_random(std::span<std::uint8_t> bytes) { randombytes_buf(bytes.data(), bytes.size()); }
 
@@ -143,6 +157,7 @@ Secret32 Secret32::random() {
 Secret32 Secret32::from(std::span<const std::uint8_t, size> bytes) {
     Secret32 secret;
     std::memcpy(secret.slot_, bytes.data(), size);
+    wipe_traces();
     return secret;
 }
 
@@ -154,7 +169,7 @@ SecretBytes::SecretBytes(std::size_t size)
 SecretBytes::~SecretBytes() {
     if (data_ == nullptr) return;
     if (room_ <= page_payload) page().give_back(data_ - offset_in_page(room_));
-    else sodium_free(data_);  // wipes
+    else locked_free(data_, room_);
 }
 
 SecretBytes::SecretBytes(SecretBytes&& other) noexcept

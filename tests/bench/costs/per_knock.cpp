@@ -100,7 +100,7 @@ void hour_change(benchmark::State& state) {
     const auto clients = static_cast<std::size_t>(state.range(0));
     BenchDoor door(clients);
     Epoch epoch = epoch_of(BenchDoor::noon);
-    constexpr std::size_t slice = 500;  // as in the gatekeeper's loop
+    constexpr std::size_t slice = 250;  // as in the gatekeeper's loop
     double longest = 0;
     for (auto _ : state) {
         const Epoch next{epoch.value + 1};
