@@ -10,6 +10,7 @@ knock follows the other; those that begin during a reload count.
 import base64
 import json
 import os
+import signal
 import statistics
 import sys
 import threading
@@ -20,7 +21,7 @@ from harness import Network
 from knocks import Bench, private_memory
 
 CLIENTS = 100_000
-RELOADS = {"nothing_changed": 10, "one_changed": 10, "all_changed": 3}
+RELOADS = {"nothing_changed": 10, "one_changed": 10, "all_touched": 3, "all_new": 1}
 KNOCKS_AT_REST = 100
 SETTLED = 2.5  # seconds: files that changed less than two ago are read again by the next load
 
@@ -52,6 +53,13 @@ class ManyClients(Oneknock):
     def touch_all(self):
         for name in self.names:
             os.chmod(os.path.join(self.folder, name + ".json"), 0o600)
+
+    def renew_all(self):
+        """While the daemon's parent is stopped: it would read them in many small reloads."""
+        os.kill(self.process.pid, signal.SIGSTOP)
+        for name in self.names:
+            self.write(name)
+        os.kill(self.process.pid, signal.SIGCONT)
 
     def start(self):
         """Seconds from the start of the program until it is ready."""
@@ -119,7 +127,7 @@ def measure():
                         "locked_bytes": locked_bytes(pids)}
             figures["at_rest"] = of_knocks([door.knock_ms() for _ in range(KNOCKS_AT_REST)])
             for kind, change in (("nothing_changed", lambda turn: None), ("one_changed", lambda turn: door.write(door.names[turn])),
-                                 ("all_changed", lambda turn: door.touch_all())):
+                                 ("all_touched", lambda turn: door.touch_all()), ("all_new", lambda turn: door.renew_all())):
                 figures[kind] = during_reloads(door, RELOADS[kind], change)
             figures["private_bytes_after"] = private_memory(pids)
     print(json.dumps(figures, indent=1), flush=True)

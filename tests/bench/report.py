@@ -139,12 +139,27 @@ def draw_growth(costs):
         "record (knocks)": line("decision_and_record"), "grant (grants)": line("open_grant")})
 
 
+# --- many clients ---------------------------------------------------------------------------------------------------
+
+
+def clients(clients):
+    kinds = {"at_rest": "no reload", "nothing_changed": "none changed", "one_changed": "one changed", "all_touched": "all touched", "all_new": "all with new keys"}
+    rows = [(label, f"{of['reload_s']:.2f}" if "reload_s" in of else "", of["knocks"], _ms(of["median_ms"]), _ms(of["most_ms"]))
+            for kind, label in kinds.items() for of in (clients[kind],)]
+    mib = {name: f"{clients[name] / 2 ** 20:.0f}" for name in ("private_bytes", "locked_bytes", "private_bytes_after")}
+    return (f"{clients['clients']:,} clients are loaded in **{clients['load_s']:.1f} s** (from the start of the program until it is ready; "
+            f"{clients['load_processor_s']:.1f} s of processor time) and take **{mib['private_bytes']} MiB** of private memory in all three "
+            f"processes together, of which {mib['locked_bytes']} MiB are locked for secrets; after the reloads below it is "
+            f"{mib['private_bytes_after']} MiB.\n\n"
+            + table(("files", "a reload, s", "knocks", "from first packet to element, median ms", "at most, ms"), rows))
+
+
 # --- the document -------------------------------------------------------------------------------------------------
 
 TABLES = {"machine": machine, "knocks": knocks, "commands": commands, "floods": floods, "soak": soak,
-          "per-packet": per_packet, "per-knock": per_knock, "growth": growth}
+          "per-packet": per_packet, "per-knock": per_knock, "growth": growth, "clients": clients}
 SOURCES = {"machine": "machine", "knocks": "knocks", "commands": "knocks", "floods": "floods", "soak": "floods",
-           "per-packet": "costs", "per-knock": "costs", "growth": "costs"}
+           "per-packet": "costs", "per-knock": "costs", "growth": "costs", "clients": "clients"}
 PLOTS = {"latency": (draw_latency, "knocks"), "floods": (draw_floods, "floods"), "growth": (draw_growth, "costs")}
 
 
