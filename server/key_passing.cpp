@@ -38,6 +38,7 @@ void KeyPassing::begin(Ticket last_request) {
     last_request_ = last_request;
     door_was_seen_ = folder_was_seen_ = false;
     still_there_ = 0;
+    next_known_ = known_.begin();
     ready_.reset();
     passed_.clear();
     missing_.clear();
@@ -48,10 +49,9 @@ Result<void> KeyPassing::go_on(Channel& gatekeeper) {
     for (int looks = 0; looks < looks_a_slice && needs_ == Needs::a_turn; ++looks) {
         if (ready_) {
             pass(gatekeeper);
-        } else if (folder_was_seen_) {
-            pass_what_is_missing(gatekeeper);
+        } else if (folder_was_seen_ && (still_there_ == known_.size() || next_known_ == known_.end())) {
             end(gatekeeper, true);
-        } else if (const auto looked = look(); !looked) {
+        } else if (const auto looked = folder_was_seen_ ? look_for_next_known(gatekeeper) : look(); !looked) {
             end(gatekeeper, false);
             return looked;
         }
@@ -68,8 +68,8 @@ Result<void> KeyPassing::look() {
 }
 
 Result<void> KeyPassing::look_at_next_client() {
-    if (!folder_) folder_.reset(opendir(folder_path_.c_str()));
     errno = 0;
+    if (!folder_) folder_.reset(opendir(folder_path_.c_str()));
     const dirent* entry = folder_ ? readdir(folder_.get()) : nullptr;
     if (entry == nullptr) {
         folder_was_seen_ = folder_ != nullptr && errno == 0;
@@ -77,11 +77,31 @@ Result<void> KeyPassing::look_at_next_client() {
         return tl::unexpected(system_error("read the clients' folder", folder_path_, Exit::no_input));
     }
     if (!is_client_file(entry->d_name)) return {};
+    const auto looked = look_at_client(entry->d_name);  // one that is not there any more was removed just now
+    return looked ? Result<void>{} : tl::unexpected(looked.error());
+}
+
+// A file that is replaced while the folder is read may not be listed at all: what is gone was looked for by its name.
+Result<void> KeyPassing::look_for_next_known(Channel& gatekeeper) {
+    const auto& [name, known] = *next_known_++;
+    if (known.seen_in == load_ || name == door_name) return {};
+    const auto is_there = look_at_client(name);
+    if (!is_there) return tl::unexpected(is_there.error());
+    if (*is_there) return {};
+    MissingKeyFile message;
+    name.copy(message.client, std::min(longest_name, name.size() - extension.size()));
+    gatekeeper.send(message, SIZE_MAX);
+    missing_.push_back(name);
+    return {};
+}
+
+Result<bool> KeyPassing::look_at_client(const std::string& name) {
     struct stat info{};
     const int folder = dirfd(folder_.get());
-    if (fstatat(folder, entry->d_name, &info, 0) == 0 && is_as_it_was(entry->d_name, info)) return {};
-    const bool was_removed = fstatat(folder, entry->d_name, &info, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT;
-    return was_removed ? Result<void>{} : open(folder, entry->d_name, entry->d_name);
+    if (fstatat(folder, name.c_str(), &info, 0) == 0 && is_as_it_was(name, info)) return true;
+    if (fstatat(folder, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT) return false;
+    const auto opened = open(folder, name.c_str(), name);
+    return opened ? Result<bool>(true) : tl::unexpected(opened.error());
 }
 
 bool KeyPassing::is_as_it_was(const std::string& name, const struct stat& info) {
@@ -97,6 +117,8 @@ Result<void> KeyPassing::open(int folder, const char* at, std::string name) {
     Descriptor file(openat(folder, at, O_RDONLY | O_CLOEXEC | O_NONBLOCK));  // a FIFO must not block us
     struct stat info{};
     if (!file || fstat(file.get(), &info) != 0) return tl::unexpected(system_error("open", path, Exit::no_input));
+    // A folder's descriptor would be a way out of the gatekeeper's root folder.
+    if (!S_ISREG(info.st_mode)) return fail(Exit::data, path + ": not a regular file");
     ready_ = Ready{announcement(path, name == door_name), std::move(file), {std::move(name), stamp_of(info)}};
     return {};
 }
@@ -116,17 +138,6 @@ void KeyPassing::pass(Channel& gatekeeper) {
     }
     passed_.push_back(std::move(ready_->passed));
     ready_.reset();
-}
-
-void KeyPassing::pass_what_is_missing(Channel& gatekeeper) {
-    if (still_there_ == known_.size()) return;
-    for (const auto& [name, known] : known_) {
-        if (known.seen_in == load_ || name == door_name) continue;
-        MissingKeyFile message;
-        name.copy(message.client, std::min(longest_name, name.size() - extension.size()));
-        gatekeeper.send(message, SIZE_MAX);
-        missing_.push_back(name);
-    }
 }
 
 void KeyPassing::end(Channel& gatekeeper, bool is_whole) {

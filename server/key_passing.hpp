@@ -69,14 +69,16 @@ private:
     [[nodiscard]] static std::optional<Stamp> stamp_of(const struct stat& info);
     [[nodiscard]] Result<void> look();
     [[nodiscard]] Result<void> look_at_next_client();
+    [[nodiscard]] Result<void> look_for_next_known(Channel& gatekeeper);
+    [[nodiscard]] Result<bool> look_at_client(const std::string& name);  // false: it is not there
     [[nodiscard]] bool is_as_it_was(const std::string& name, const struct stat& info);
     [[nodiscard]] Result<void> open(int folder, const char* at, std::string name);
     void pass(Channel& gatekeeper);
-    void pass_what_is_missing(Channel& gatekeeper);
     void end(Channel& gatekeeper, bool is_whole);
 
     std::string door_path_, folder_path_;
-    std::unordered_map<std::string, Known> known_;  // what the gatekeeper has, by the file's name; the door's is empty
+    using AllKnown = std::unordered_map<std::string, Known>;
+    AllKnown known_;  // what the gatekeeper has, by the file's name; the door's is empty
 
     // Of the load under way.
     Needs needs_ = Needs::nothing;
@@ -84,8 +86,9 @@ private:
     Ticket last_request_ = 0;
     bool door_was_seen_ = false, folder_was_seen_ = false;
     std::unique_ptr<DIR, CloseFolder> folder_;
-    std::size_t still_there_ = 0;  // of known_
-    std::optional<Ready> ready_;   // opened, and still to be passed
+    std::size_t still_there_ = 0;          // of known_
+    AllKnown::const_iterator next_known_;  // to be looked for, should it not have been listed
+    std::optional<Ready> ready_;           // opened, and still to be passed
     std::vector<Passed> passed_;
     std::vector<std::string> missing_;
 };

@@ -1,6 +1,7 @@
 // What a load of key files passes: all of them at first, then what has changed since the last load that was taken.
 #include "server/key_passing.hpp"
 
+#include <functional>
 #include <map>
 
 #include <poll.h>
@@ -40,11 +41,12 @@ public:
     [[nodiscard]] std::string path(const std::string& name) const { return folder_.path() + "/" + name; }
 
     // A whole load; the gatekeeper reads whenever there is no room left.
-    Heard load(KeyPassing& passing, bool taken = true) {
+    Heard load(KeyPassing& passing, bool taken = true, const std::function<void()>& after_slice = [] {}) {
         Heard heard;
         passing.begin(++request_);
         while (passing.needs() == Needs::a_turn || passing.needs() == Needs::room) {
             if (const auto passed = passing.go_on(parent); !passed) error = passed.error().message;
+            after_slice();
             if (passing.needs() != Needs::a_turn) hear(heard);
         }
         parent.flush();
@@ -156,12 +158,34 @@ TEST_CASE("a load passes what has changed since the last one that was taken") {
         std::filesystem::remove(house.path("clients.d/erin.json"));
         CHECK(house.load(passing).end->is_whole);
     }
+    SECTION("what is no file is not passed") {
+        std::filesystem::create_directory(house.path("clients.d/erin.json"));
+        heard = house.load(passing);
+        CHECK_FALSE(heard.end->is_whole);
+        CHECK(heard.files.empty());
+        CHECK(house.error.find("clients.d/erin.json: not a regular file") != std::string::npos);
+    }
     SECTION("a folder that is not there fails the load") {
         std::filesystem::rename(house.path("clients.d"), house.path("elsewhere"));
         CHECK_FALSE(house.load(passing).end->is_whole);
+        CHECK(house.error.find("No such file or directory") != std::string::npos);
         std::filesystem::rename(house.path("elsewhere"), house.path("clients.d"));
         CHECK(house.load(passing).files.empty());
     }
+}
+
+TEST_CASE("a file that is there but was not listed is not missing") {
+    House house;
+    for (int i = 0; i < 300; ++i) house.write("clients.d/c" + std::to_string(i) + ".json", std::to_string(i));  // two slices
+    KeyPassing passing(house.config);
+    REQUIRE(house.load(passing).files.size() == 301);
+    const std::string name = house.path("clients.d/c7.json"), elsewhere = house.path("elsewhere");
+    std::filesystem::rename(name, elsewhere);
+    const auto heard = house.load(passing, true, [&] {
+        if (std::filesystem::exists(elsewhere)) std::filesystem::rename(elsewhere, name);
+    });
+    CHECK(heard.missing.empty());
+    CHECK(heard.files.contains("c7.json"));
 }
 
 TEST_CASE("a load of many files never waits for the gatekeeper to make room") {
