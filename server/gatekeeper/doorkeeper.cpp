@@ -34,6 +34,7 @@ AuditEntry audit_entry(const Decision& decision, UnixTime when) {
 std::vector<Decision> Doorkeeper::decide(const std::vector<Candidate>& candidates, const Now& now) {
     auto decisions = weigh(candidates, now);
     make_durable(decisions, now);
+    static_cast<void>(write_audit(decisions, now));
     return decisions;
 }
 
@@ -46,13 +47,20 @@ std::vector<Decision> Doorkeeper::weigh(const std::vector<Candidate>& candidates
 
 void Doorkeeper::make_durable(std::vector<Decision>& decisions, const Now& now) {
     if (!record_.in_turn()) return;
-    for (const Decision& decision : decisions)
-        if (decision.is_filed) record_.audit(audit_entry(decision, now.wall));
     const auto committed = record_.commit();
     if (committed) return note_uses(decisions, now.wall);
     record_problem_ = committed.error().message;
     for (Decision& decision : decisions)
         if (decision.verified && !decision.refused) decision.refused = Reason::record_failed;
+}
+
+Result<void> Doorkeeper::write_audit(const std::vector<Decision>& decisions, const Now& now) {
+    for (const Decision& decision : decisions) {
+        if (!decision.is_filed) continue;
+        if (!record_.in_turn()) record_.begin();
+        record_.audit(audit_entry(decision, now.wall));
+    }
+    return record_.in_turn() ? record_.commit() : Result<void>{};
 }
 
 void Doorkeeper::note_uses(const std::vector<Decision>& decisions, UnixTime now) {
@@ -69,11 +77,11 @@ PreparedClient Doorkeeper::prepare(Client client) {
 
 void Doorkeeper::change_keys(KeyChange& change, UnixTime now) {
     const auto epochs = verifier_.wanted();
-    const bool has_new_door = change.door.has_value();
+    const bool may_end_door = change.door || !change.gone.empty();
     uses_.forget(change.gone);
     verifier_.change(change);
     verifier_.want(epochs);
-    uses_.take_in_what_was_looked_up(verifier_.keyring(), has_new_door, now);
+    uses_.take_in_what_was_looked_up(verifier_.keyring(), may_end_door, now);
 }
 
 const Client* Doorkeeper::find(const std::string& client) const {

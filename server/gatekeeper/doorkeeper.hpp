@@ -45,12 +45,14 @@ public:
     Doorkeeper(Verifier verifier, Record record, const Limits& limits)
         : verifier_(std::move(verifier)), record_(std::move(record)), limits_(limits), uses_(limits.rotation_grace) {}
 
-    // One turn of the loop: decides on all candidates that wait and makes the outcome durable at once. If that fails,
-    // what would have been accepted is refused as record-failed.
-    [[nodiscard]] std::vector<Decision> decide(const std::vector<Candidate>& candidates, const Now& now);
-    // The same in two steps, for whoever measures them. Nothing may be done about a decision before the second.
+    // One turn of the loop, in three steps. First it decides on all candidates that wait; then it makes that durable, before
+    // which nothing may be done about it: if it fails, what would have been accepted is refused as record-failed. The
+    // audit comes last: whoever knocks need not wait for it.
     [[nodiscard]] std::vector<Decision> weigh(const std::vector<Candidate>& candidates, const Now& now);
     void make_durable(std::vector<Decision>& decisions, const Now& now);
+    [[nodiscard]] Result<void> write_audit(const std::vector<Decision>& decisions, const Now& now);
+    // All of them.
+    [[nodiscard]] std::vector<Decision> decide(const std::vector<Candidate>& candidates, const Now& now);
 
     // Whether the keys in force let a client of this name open the service: what it opened stays open as long.
     [[nodiscard]] bool may_open(const std::string& client, const Service& service) const;
@@ -64,6 +66,8 @@ public:
     [[nodiscard]] PreparedClient prepare(Client client);
     // Takes in what changed: only moves what prepare() made. Leaves what is replaced in its place (Verifier::change).
     void change_keys(KeyChange& change, UnixTime now);
+    // Instead of the latter, where the reload is refused.
+    void keep_keys() { uses_.forget_what_was_looked_up(); }
 
     // Ends generations of keys early as far as the audit tells; once after the start, before the first decision.
     void learn_uses(UnixTime now) { uses_.learn(verifier_.keyring(), record_, now); }

@@ -19,11 +19,11 @@ void GenerationUses::forget(const std::set<std::string>& gone) {
     }
 }
 
-void GenerationUses::take_in_what_was_looked_up(Keyring& keyring, bool has_new_door, UnixTime now) {
-    const bool changes_door_use = has_new_door || !looked_up_.empty();
+void GenerationUses::take_in_what_was_looked_up(Keyring& keyring, bool may_end_door, UnixTime now) {
+    const bool changes_door_use = may_end_door || !looked_up_.empty();
     for (auto& [name, uses] : std::exchange(looked_up_, {})) {
         Client* const client = find_client(keyring, name);
-        if (client == nullptr) continue;  // of a load that was refused
+        if (client == nullptr) continue;
         end_early(client->generations, uses.of_key, grace_);
         of_clients_[name] = std::move(uses.of_key);
         of_door_[name] = std::move(uses.of_door);

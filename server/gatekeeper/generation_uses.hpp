@@ -22,10 +22,12 @@ public:
     void learn(Keyring& keyring, Record& record, UnixTime now);
 
     // During a reload, which goes on in slices: the same of one client that is new or changed; then for all of them at once,
-    // with the clients that are gone.
+    // with the clients that are gone. Or, where the reload is refused, nothing of it.
     void look_up(const Client& client, const Door& door, Record& record);
     void forget(const std::set<std::string>& gone);
-    void take_in_what_was_looked_up(Keyring& keyring, bool has_new_door, UnixTime now);
+    // `may_end_door`: the door is another one, or a client is gone that was waited for.
+    void take_in_what_was_looked_up(Keyring& keyring, bool may_end_door, UnixTime now);
+    void forget_what_was_looked_up() { looked_up_.clear(); }
 
     // A knock of `client` was accepted.
     void note(Keyring& keyring, Client& client, std::uint32_t generation, std::uint32_t door_generation, UnixTime now);

@@ -147,6 +147,8 @@ private:
             verdict.verified = decisions[i].verified;
             listener_.send(verdict);
         }
+        if (const auto written = doorkeeper_.write_audit(decisions, now_); !written)
+            log::error("the audit lacks a line: " + written.error().message);
     }
 
     void act_on(const Decision& decision, const KnockMoments& moments) {
@@ -237,7 +239,10 @@ private:
     // All or nothing.
     Result<void> reload(const KeyFilesEnd& end) {
         auto change = loading().finish(end);
-        if (!change) return tl::unexpected(change.error());
+        if (!change) {
+            doorkeeper_.keep_keys();
+            return tl::unexpected(change.error());
+        }
         const bool has_new_door = change->door.has_value();
         const std::string changed = std::to_string(change->clients.size()), gone = std::to_string(change->gone.size());
         doorkeeper_.change_keys(*change, now_.wall);

@@ -201,6 +201,66 @@ TEST_CASE("a knock read with a secret that the door has no more is no knock") {
     CHECK(outcome(doorkeeper, candidate) == "accepted");
 }
 
+TEST_CASE("a door's older secret does not wait for a client that was removed") {
+    constexpr Seconds day{86'400};
+    Door1 door;
+    Keyring keyring = door.keyring();
+    keyring.door.generations[0].not_after = noon + 7 * day;
+    keyring.door.generations.push_back({2, Secret32::random(), noon - Seconds{100}, std::nullopt});
+    Client bob;
+    bob.name = "bob";
+    bob.allow = {"ssh"};
+    bob.generations.push_back({1, Secret32::random(), noon - Seconds{100'000}, std::nullopt});
+    keyring.clients.push_back(std::move(bob));
+    Doorkeeper doorkeeper(Verifier(std::move(keyring)), *Record::open("", door.id, noon, Seconds{60}),
+                          {Seconds{60}, Seconds{30}, Seconds{3600}, day});
+    doorkeeper.verifier().want({epoch_of(noon)});
+    auto knock = door.candidate(door.request());
+    knock.door_generation = 2;
+    REQUIRE(outcome(doorkeeper, knock) == "accepted");
+    const auto& older = doorkeeper.verifier().keyring().door.generations[0];
+    CHECK(older.not_after == noon + 7 * day);  // bob may still have it alone
+    static_cast<void>(doorkeeper.door_has_changed());
+
+    KeyChange change;
+    change.gone = {"bob"};
+    doorkeeper.change_keys(change, noon + Seconds{10});
+    CHECK(older.not_after == noon + day);
+    CHECK(doorkeeper.door_has_changed());
+}
+
+TEST_CASE("nothing is left of a reload that was refused") {
+    Door1 door;
+    constexpr Seconds day{86'400};
+    const auto alice = [&](UnixTime since) {
+        Client client = std::move(door.keyring().clients[0]);
+        client.generations[0].not_before = since;
+        client.generations[0].not_after = noon + 7 * day;
+        return client;
+    };
+    Keyring keyring = door.keyring();
+    keyring.clients[0] = alice(noon - Seconds{1000});
+    Doorkeeper doorkeeper(Verifier(std::move(keyring)), *Record::open("", door.id, noon, Seconds{60}),
+                          {Seconds{60}, Seconds{30}, Seconds{3600}, day});
+    doorkeeper.verifier().want({epoch_of(noon)});
+    REQUIRE(outcome(doorkeeper, door.candidate(door.request())) == "accepted");
+    const auto reload = [&](Client client) {
+        KeyChange change;
+        change.clients.emplace("alice", doorkeeper.prepare(std::move(client)));
+        doorkeeper.change_keys(change, noon);
+    };
+    const auto end = [&] { return doorkeeper.verifier().keyring().clients[0].generations[0].not_after; };
+    CHECK(end() == noon + day);
+    reload(alice(noon + Seconds{1}));
+    CHECK(end() == noon + 7 * day);  // another client of that name
+
+    static_cast<void>(doorkeeper.prepare(alice(noon - Seconds{1000})));
+    doorkeeper.keep_keys();
+    KeyChange nothing;
+    doorkeeper.change_keys(nothing, noon);
+    CHECK(end() == noon + 7 * day);
+}
+
 TEST_CASE("a knock refused today cannot be played back later") {
     Door1 door;
     auto doorkeeper = door.doorkeeper();
