@@ -76,7 +76,7 @@ struct WordVerdict {
     bool verified = false;  // a key was found, whatever became of the request
 };
 
-// The ports of the door, as ascending ranges; before the first BookSeed, and again when a reload changed them.
+// The ports of the door, as ascending ranges; before the first BookSeed. No reload changes them.
 struct DoorSpan {
     static constexpr Kind kind = Kind::door_span;
     static constexpr std::size_t most_ranges = 100;
@@ -129,7 +129,8 @@ struct GrantReply {
     static constexpr Kind kind = Kind::grant_reply;
     Kind head = kind;
     Ticket ticket = 0;
-    std::int32_t error = 0;  // errno of the kernel's refusal, 0 for done
+    std::int32_t error = 0;    // errno of the kernel's refusal, 0 for done
+    std::int64_t done_ns = 0;  // CLOCK_MONOTONIC when the kernel had answered
 };
 
 // An element found in the kernel's set at start: a grant of an earlier run.

@@ -36,7 +36,7 @@ public:
     // A slice of the load. An error ends it: the gatekeeper is told, which then takes nothing of it.
     [[nodiscard]] Result<void> go_on(Channel& gatekeeper);
 
-    // What was not taken is passed again by the next load.
+    // Only while the answer is needed. What was not taken is passed again by the next load.
     void answered(bool taken);
 
 private:

@@ -39,7 +39,8 @@ bool KeyWatch::changed() {
         for (ssize_t at = 0; at < got; at += static_cast<ssize_t>(sizeof *event + event->len)) {
             event = reinterpret_cast<const inotify_event*>(buffer + at);
             const std::string_view of = event->len > 0 ? event->name : "";
-            if (event->wd == in_folder_ || event->wd < 0) any = true;  // below 0: the kernel lost count
+            if (event->wd < 0) replaced = true;  // the kernel lost count: that may be among what was lost
+            else if (event->wd == in_folder_) any = true;
             else if (event->wd == beside_door_ && of == door) any = true;
             else if (event->wd == beside_it_ && of == name) replaced = true;
         }

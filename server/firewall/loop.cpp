@@ -113,15 +113,19 @@ private:
             case Channel::Received::datagram: break;
         }
         const auto answer = datagram.as<KeysAnswer>();
-        if (answer) p_.passing.answered(answer->taken);
-        else log::error("firewall: the gatekeeper sent something unexpected about key files");
-        return answer ? std::nullopt : std::optional(Exit::software);
+        if (!answer || p_.passing.needs() != KeyPassing::Needs::the_answer) {
+            log::error("firewall: the gatekeeper sent something unexpected about key files");
+            return Exit::software;
+        }
+        p_.passing.answered(answer->taken);
+        return std::nullopt;
     }
 
     void grant(const GrantRequest& request) {
         GrantReply reply;
         reply.ticket = request.ticket;
         reply.error = change(request);
+        reply.done_ns = read_clocks().steady.count();
         p_.gatekeeper.send(reply, GrantTable::capacity);
     }
 

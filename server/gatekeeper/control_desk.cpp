@@ -24,12 +24,12 @@ void ControlDesk::asked(Connection connection, std::string_view line, Instant no
     } else if (word == "reload") {
         ReloadRequest request;
         request.ticket = ++last_reload_request_;
-        house_.firewall.send(request);
-        reload_waiters_[request.ticket] = connection;  // answered when the files have been read
+        if (house_.firewall.send(request)) reload_waiters_[request.ticket] = connection;  // answered when the files have been read
+        else refuse(connection, "the firewall is busy; try again");
     } else if (word == "confirm") {
         TrialConfirmed confirmed;
         confirmed.ticket = connection;
-        house_.firewall.send(confirmed);
+        if (!house_.firewall.send(confirmed)) refuse(connection, "the firewall is busy; try again");
     } else {
         refuse(connection, "the daemon does not know this request; are oneknockctl and oneknockd of one version?");
     }

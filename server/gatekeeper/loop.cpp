@@ -194,7 +194,7 @@ private:
             return;
         }
         tally_.accepted(decision);
-        knock->moments.answered = read_clocks().steady;  // the reply may be one to a request of this very turn
+        knock->moments.answered = Instant{reply.done_ns};
         times_.add(knock->moments);
     }
 
@@ -247,7 +247,7 @@ private:
         const std::string changed = std::to_string(change->clients.size()), gone = std::to_string(change->gone.size());
         doorkeeper_.change_keys(*change, now_.wall);
         replaced_ = std::move(change->clients);
-        if (has_new_door) hours_.tell_again(door());
+        if (doorkeeper_.door_has_changed() || has_new_door) hours_.tell_again(door());
         prepare_hours();
         if (const auto closed = grants_.close_what_is_no_longer_allowed(now_.steady); closed > 0)
             log::info("closed " + std::to_string(closed) + " grants that are no longer allowed");
