@@ -12,21 +12,24 @@ std::optional<UnixTime> first_use(Uses::const_iterator from, const Uses& uses) {
     return first;
 }
 
+// When the client first used this generation of the door's or a later one.
+std::optional<UnixTime> moved(const Client& client, const std::map<std::string, Uses>& by_client, const Generation& generation) {
+    const auto uses = by_client.find(client.name);
+    return uses == by_client.end() ? std::nullopt : first_use(uses->second.lower_bound(generation.number), uses->second);
+}
+
 // Nothing while a client that is waited for has not used it.
 std::optional<Use> joint_use(const Keyring& keyring, const std::map<std::string, Uses>& by_client,
                              const Generation& generation, UnixTime now) {
     Use joint{generation.not_before, generation.not_before};
     for (const Client& client : keyring.clients) {
-        const auto uses = by_client.find(client.name);
-        const auto first = uses == by_client.end()
-                               ? std::nullopt
-                               : first_use(uses->second.lower_bound(generation.number), uses->second);
+        const auto first = moved(client, by_client, generation);
         const bool waited_for = is_waited_for(client, generation, now);
         if (!first && waited_for) return std::nullopt;
         if (!first) continue;
         if (waited_for) joint.first = std::max(joint.first, *first);
-        if (const auto own = uses->second.find(generation.number); own != uses->second.end())
-            joint.last = std::max(joint.last, own->second.last);
+        const Uses& uses = by_client.at(client.name);
+        if (const auto own = uses.find(generation.number); own != uses.end()) joint.last = std::max(joint.last, own->second.last);
     }
     return joint;
 }
@@ -76,6 +79,14 @@ bool is_waited_for(const Client& client, const Generation& door_generation, Unix
     // A key file made after the door secret has that secret in it.
     return !client.revoked && (!client.expires || now <= *client.expires) &&
            client.generations.front().not_before <= door_generation.not_before;
+}
+
+const Client* first_awaited(const Keyring& keyring, const std::map<std::string, Uses>& by_client, const Generation& generation,
+                            UnixTime now, const std::string& from) {
+    auto client = std::ranges::lower_bound(keyring.clients, from, {}, &Client::name);
+    while (client != keyring.clients.end() && (!is_waited_for(*client, generation, now) || moved(*client, by_client, generation)))
+        ++client;
+    return client == keyring.clients.end() ? nullptr : &*client;
 }
 
 Uses joint_uses(const Keyring& keyring, const std::map<std::string, Uses>& by_client, UnixTime now) {

@@ -11,6 +11,7 @@
 #include <linux/landlock.h>
 #include <net/if.h>
 #include <pwd.h>
+#include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
 #include <sys/ioctl.h>
@@ -32,6 +33,21 @@ Result<void> forbid_new_privileges() {
     return {};
 }
 
+// A room works for moments, and a knock needs all of them in turn: who wakes one should not wait until another program's
+// turn on the processor is over. Since Linux 6.12; before, it changes nothing.
+void ask_for_short_turns() {
+    struct {  // sched_attr; the kernel's header that has it cannot stand beside the C library's
+        std::uint32_t size = sizeof *this;
+        std::uint32_t policy = SCHED_OTHER;
+        std::uint64_t flags = 0;
+        std::int32_t nice = getpriority(PRIO_PROCESS, 0);
+        std::uint32_t priority = 0;
+        std::uint64_t turn_ns = 100'000;  // the shortest there is
+        std::uint64_t deadline = 0, period = 0;
+    } attributes;
+    syscall(SYS_sched_setattr, 0, &attributes, 0);
+}
+
 }  // namespace
 
 Result<Identity> find_identity(const std::string& user) {
@@ -47,6 +63,7 @@ void enter_room(const char* name, bool is_child) {
     const rlimit no_core{0, 0};
     setrlimit(RLIMIT_CORE, &no_core);
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    ask_for_short_turns();
     if (!is_child) return;
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     // Ctrl-C and a service manager's stop reach the whole group; the parent decides, and the rooms end with it.

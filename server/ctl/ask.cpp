@@ -13,9 +13,10 @@
 namespace oneknock {
 namespace {
 
-constexpr timeval patience{5, 0};
+// A hundred thousand clients' files take some seconds to read.
+timeval patience_for(const std::string& question) { return {question == "reload" ? 60 : 5, 0}; }
 
-Error no_daemon(const std::string& socket) {
+Error no_daemon(const std::string& socket, const timeval& patience) {
     if (errno == EAGAIN)
         return {Exit::unavailable, "the daemon on " + socket + " did not answer within " + std::to_string(patience.tv_sec) +
                                        " seconds; it may be busy, see its log"};
@@ -32,19 +33,20 @@ Result<std::string> ask(const std::string& socket, const std::string& question) 
     address.sun_family = AF_UNIX;
     if (socket.size() >= sizeof address.sun_path) return fail(Exit::usage, "the socket's path is too long: " + socket);
     std::memcpy(address.sun_path, socket.c_str(), socket.size());
+    const timeval patience = patience_for(question);
     const Descriptor fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
     for (const int limit : {SO_RCVTIMEO, SO_SNDTIMEO})  // connecting counts as sending
         setsockopt(fd.get(), SOL_SOCKET, limit, &patience, sizeof patience);
-    if (connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) return tl::unexpected(no_daemon(socket));
+    if (connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) return tl::unexpected(no_daemon(socket, patience));
     const std::string line = question + "\n";
     if (send(fd.get(), line.data(), line.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(line.size()))
-        return tl::unexpected(no_daemon(socket));
+        return tl::unexpected(no_daemon(socket, patience));
     std::string answer;
     char buffer[8192];
     for (;;) {
         const auto got = recv(fd.get(), buffer, sizeof buffer, 0);
         if (got < 0 && errno == EINTR) continue;
-        if (got < 0) return tl::unexpected(no_daemon(socket));
+        if (got < 0) return tl::unexpected(no_daemon(socket, patience));
         if (got == 0) break;
         answer.append(buffer, static_cast<std::size_t>(got));
     }

@@ -72,4 +72,9 @@ void ControlSocket::answer(Connection connection, std::string text) {
     if (peer != peers_.end()) peer->out = std::move(text);
 }
 
+void ControlSocket::give_until(Connection connection, Instant deadline) {
+    const auto peer = std::ranges::find(peers_, connection, &Peer::number);
+    if (peer != peers_.end()) peer->deadline = deadline;
+}
+
 }  // namespace oneknock

@@ -32,6 +32,8 @@ public:
     void serve(Instant now, const Asked& asked);
 
     void answer(Connection connection, std::string text);
+    // For a question whose answer takes its time: the asker is given up then, and not after some seconds.
+    void give_until(Connection connection, Instant deadline);
 
 private:
     static constexpr std::size_t most_connections = 16;

@@ -7,6 +7,8 @@
 
 namespace oneknock {
 
+constexpr Instant longest_reload = Seconds{60};  // as oneknockctl waits
+
 void ControlDesk::serve(Instant now) {
     socket_.serve(now, [this, now](Connection connection, std::string_view line) { asked(connection, line, now); });
 }
@@ -24,8 +26,9 @@ void ControlDesk::asked(Connection connection, std::string_view line, Instant no
     } else if (word == "reload") {
         ReloadRequest request;
         request.ticket = ++last_reload_request_;
-        if (house_.firewall.send(request)) reload_waiters_[request.ticket] = connection;  // answered when the files have been read
-        else refuse(connection, "the firewall is busy; try again");
+        if (!house_.firewall.send(request)) return refuse(connection, "the firewall is busy; try again");
+        reload_waiters_[request.ticket] = connection;  // answered when the files have been read
+        socket_.give_until(connection, now + longest_reload);
     } else if (word == "confirm") {
         TrialConfirmed confirmed;
         confirmed.ticket = connection;

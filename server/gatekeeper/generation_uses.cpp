@@ -28,7 +28,9 @@ void GenerationUses::take_in_what_was_looked_up(Keyring& keyring, bool may_end_d
         of_clients_[name] = std::move(uses.of_key);
         of_door_[name] = std::move(uses.of_door);
     }
-    if (changes_door_use) end_door_early(keyring, now);
+    if (!changes_door_use) return;
+    awaited_ = "";
+    end_door_early(keyring, now);
 }
 
 void GenerationUses::note(Keyring& keyring, Client& client, std::uint32_t generation, std::uint32_t door_generation, UnixTime now) {
@@ -42,14 +44,18 @@ void GenerationUses::note(Keyring& keyring, Client& client, std::uint32_t genera
         end_early(client.generations, uses, grace_);
     }
     if (keyring.door.generations.size() < 2) return;
-    Uses& uses = of_door_[client.name];
-    const bool is_first = !uses.contains(door_generation);
-    note_use(uses, door_generation, now);
-    if (is_first) end_door_early(keyring, now);
+    note_use(of_door_[client.name], door_generation, now);
+    if (awaited_) end_door_early(keyring, now);
 }
 
 void GenerationUses::end_door_early(Keyring& keyring, UnixTime now) {
     if (keyring.door.generations.size() < 2) return;
+    const Client* const awaited = first_awaited(keyring, of_door_, keyring.door.generations.back(), now, awaited_.value_or(""));
+    if (awaited != nullptr) {
+        awaited_ = awaited->name;
+        return;
+    }
+    awaited_.reset();
     end_early(keyring.door.generations, joint_uses(keyring, of_door_, now), grace_);
     door_has_changed_ = true;
 }

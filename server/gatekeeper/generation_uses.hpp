@@ -4,6 +4,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -41,6 +42,9 @@ private:
     Grace grace_;
     std::map<std::string, Uses> of_clients_, of_door_;  // by client
     std::map<std::string, Record::ClientUses> looked_up_;
+    // The first client that has yet to use the door's newest secret, so that each is looked at once and not with every
+    // knock; all before it have, or are not waited for. Nothing: all have.
+    std::optional<std::string> awaited_ = "";
     bool door_has_changed_ = false;
 };
 

@@ -15,7 +15,7 @@ struct KnockMoments {
     Instant received{};      // the candidate, by the gatekeeper
     Instant verified{};      // hint, tag, policy
     Instant recorded{};      // durably
-    Instant answered{};      // by the firewall: it is open, or closed
+    Instant answered{};      // by the kernel: it is open, or closed
 };
 
 class KnockTimes {

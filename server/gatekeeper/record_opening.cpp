@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/files.hpp"
@@ -48,6 +49,18 @@ bool remove_marker(const std::string& folder) {
     return opened && fsync(opened.get()) == 0;
 }
 
+// Behind what the log holds, where SQLite looks for no more than it finds valid. Where that fails, it will be appended to.
+void make_room_in_log(const std::string& path, std::size_t room) {
+    const Descriptor log(::open((path + "-wal").c_str(), O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW));
+    struct stat info{};
+    if (!log || fstat(log.get(), &info) != 0) return;
+    constexpr std::size_t step = 64 * 1024;
+    const std::vector<char> nothing(step);
+    for (auto size = static_cast<std::size_t>(info.st_size); size < room; size += step)
+        if (write(log.get(), nothing.data(), step) != static_cast<ssize_t>(step)) break;
+    fsync(log.get());
+}
+
 constexpr const char* side_files[] = {"", "-wal", "-shm"};
 
 bool put_aside(const std::string& path, UnixTime now) {
@@ -83,6 +96,7 @@ Result<Record> Record::open(const std::string& folder, const DoorId& door, UnixT
         }
         record.lost_ = existed ? Loss::damaged : is_new ? Loss::none : Loss::missing;
     }
+    if (!in_memory) make_room_in_log(path, log_room);
     if (had_marker) static_cast<void>(remove_marker(folder));  // beside a record that was begun it means nothing
     return record;
 }

@@ -24,7 +24,7 @@ public:
 
 private:
     static constexpr std::int64_t rows_a_slice = 500;       // less than a millisecond, and a commit
-    static constexpr std::size_t log_pages = 250;           // 1 MB, some 60 knocks: then it is folded in
+    static constexpr std::size_t log_pages = 250;           // 1 MB, some 50 knocks: then it is folded in
     static constexpr std::size_t most_log_pages = 2000;      // likewise, however busy
     static constexpr Instant patience = Seconds{1};         // with pruning, while knocks come
     [[nodiscard]] Result<void> prune(Record& record, const Now& now);

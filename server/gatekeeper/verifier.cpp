@@ -85,6 +85,8 @@ void Verifier::change(KeyChange& change) {
             (changed++)->second.client = std::move(client);
         } else if (!change.gone.contains(client.name)) {
             keys.keep(client, number);
+        } else {
+            change.clients[client.name].client = std::move(client);  // behind `changed`, as far as the order goes
         }
         number += count;
     }
