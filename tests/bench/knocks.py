@@ -1,7 +1,8 @@
 """What a knock costs, with nothing else going on: time, packets, processes; and what the daemons cost while they wait.
 
 Latency is the time from the start of the client program to a connection to the guarded port: until_open.cpp starts the
-program and at once begins to connect, every 0.2 ms, until the port accepts. It is the same loop for all three, and what it costs by itself is measured too (a program that does nothing, a port that is open): the floor.
+program and connects whenever the kernel tells of a change in the server's firewall, until the port accepts. It is the same loop
+for all three, and what it costs by itself is measured too (a program that does nothing, a port that is open): the floor.
 
     ONEKNOCK_BIN=build/release/bin python3 tests/bench/knocks.py [RUNS]        as root; about 1.5 minutes with 100 runs
 """
@@ -102,9 +103,9 @@ def spawn(command):
 class Clock:
     """until_open.cpp for one program; in the namespace where the thread is."""
 
-    def __init__(self, command, port=PORT):
-        self._process = subprocess.Popen([program("until_open"), SERVER, str(port), *command], text=True,
-                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    def __init__(self, server, command, port=PORT):
+        self._process = subprocess.Popen([program("until_open"), f"/run/netns/{server.name}", SERVER, str(port), *command],
+                                         text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def time(self):
         """Seconds from the start of the program to a connection, None without one in time."""
@@ -137,7 +138,7 @@ def summary(samples):
 
 def latency(bench, contestant, runs):
     with bench.client:
-        clock = Clock(contestant.command())
+        clock = Clock(bench.server, contestant.command())
     samples = []
     for _ in range(runs):
         bench.close(contestant)
@@ -151,7 +152,7 @@ def latency(bench, contestant, runs):
 def floor(bench, runs):
     """What the measuring costs by itself."""
     with bench.client:
-        clock = Clock(["/bin/true"], OPEN_PORT)
+        clock = Clock(bench.server, ["/bin/true"], OPEN_PORT)
     samples = []
     for _ in range(runs):
         samples.append(clock.time())
