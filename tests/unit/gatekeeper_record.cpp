@@ -263,6 +263,53 @@ TEST_CASE("a client that fills the audit loses its own oldest lines and no other
     CHECK(record->share_of("alice").lines == 0);
 }
 
+TEST_CASE("a record from before the door's generations were noted is kept and goes on") {
+    const Folder folder;
+    AuditEntry entry;
+    entry.when = now;
+    entry.client = "alice";
+    entry.generation = 2;
+    entry.decision = "accepted";
+    entry.door_generation = 1;
+    const auto file = [&](Record& record) {
+        record.begin();
+        record.audit(entry);
+        REQUIRE(record.commit());
+    };
+    {
+        Record record = folder.open();
+        remember(record, 7);
+        file(record);
+    }
+    folder.meddle("ALTER TABLE audit DROP COLUMN door_generation");
+    Record record = folder.open();
+    CHECK(record.lost() == Record::Loss::none);
+    CHECK(record.holds(Tag{{7}}, now));
+    auto uses = record.uses_of("alice", now);
+    CHECK((uses.of_key.contains(2) && uses.of_door.empty()));
+    file(record);
+    uses = record.uses_of("alice", now);
+    CHECK((uses.of_key.size() == 1 && uses.of_door.contains(1)));
+}
+
+TEST_CASE("the log has its room on the disk from the beginning, and what it holds is found again") {
+    const Folder folder;
+    const auto size_of_log = [&] { return fs::file_size(folder.path + "oneknock.db-wal"); };
+    {
+        Record record = folder.open();
+        CHECK(size_of_log() >= Record::log_room);
+        const auto before = size_of_log();
+        for (std::uint8_t number = 0; number < 20; ++number) remember(record, number);
+        CHECK(size_of_log() == before);
+        fs::copy(folder.path, folder.path + "copy");  // as a crash would leave it: the log is not folded in
+    }
+    auto copy = Record::open(folder.path + "copy/", door, now, tolerance);
+    REQUIRE(copy);
+    CHECK(copy->lost() == Record::Loss::none);
+    for (std::uint8_t number = 0; number < 20; ++number) CHECK(copy->holds(Tag{{number}}, now));
+    CHECK_FALSE(copy->holds(Tag{{99}}, now));
+}
+
 TEST_CASE("the log is folded into the file when it is asked for, and starts anew") {
     const Folder folder;
     folder.mark_new(door);
