@@ -118,7 +118,7 @@ Result<void> KeyPassing::open(int folder, const char* at, std::string name) {
     struct stat info{};
     if (!file || fstat(file.get(), &info) != 0) return tl::unexpected(system_error("open", path, Exit::no_input));
     // A folder's descriptor would be a way out of the gatekeeper's root folder.
-    if (!S_ISREG(info.st_mode)) return fail(Exit::data, path + ": not a regular file");
+    if (!S_ISREG(info.st_mode)) return fail(Exit::data, path + ": not a regular file; take it away");
     ready_ = Ready{announcement(path, name == door_name), std::move(file), {std::move(name), stamp_of(info)}};
     return {};
 }

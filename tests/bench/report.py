@@ -56,6 +56,10 @@ def commands(knocks):
     return "\n\n".join(parts)
 
 
+def stages(stages):
+    return table(("stage", "median ms"), [(name, f"{value:.2f}") for name, value in stages.items()])
+
+
 def draw_latency(knocks):
     rows = [(s, knocks[s]["latency"]["median_ms"], knocks[s]["latency"]["p99_ms"]) for s in SYSTEMS]
     return plot.ranges("Client start to accepted connection", "ms", rows)
@@ -156,9 +160,9 @@ def clients(clients):
 
 # --- the document -------------------------------------------------------------------------------------------------
 
-TABLES = {"machine": machine, "knocks": knocks, "commands": commands, "floods": floods, "soak": soak,
+TABLES = {"machine": machine, "knocks": knocks, "stages": stages, "commands": commands, "floods": floods, "soak": soak,
           "per-packet": per_packet, "per-knock": per_knock, "growth": growth, "clients": clients}
-SOURCES = {"machine": "machine", "knocks": "knocks", "commands": "knocks", "floods": "floods", "soak": "floods",
+SOURCES = {"machine": "machine", "knocks": "knocks", "stages": "stages", "commands": "knocks", "floods": "floods", "soak": "floods",
            "per-packet": "costs", "per-knock": "costs", "growth": "costs", "clients": "clients"}
 PLOTS = {"latency": (draw_latency, "knocks"), "floods": (draw_floods, "floods"), "growth": (draw_growth, "costs")}
 
@@ -169,7 +173,7 @@ def write(results):
     with open(path) as file:
         text = file.read()
     for name, make in TABLES.items():
-        if SOURCES[name] in results:
+        if results.get(SOURCES[name]):
             filled = f"<!-- begin {name} -->\n{make(results[SOURCES[name]])}\n<!-- end {name} -->"
             text, count = re.subn(f"<!-- begin {name} -->.*?<!-- end {name} -->", lambda _: filled, text, flags=re.DOTALL)
             assert count == 1, f"docs/benchmarks.md has no place for {name}"
