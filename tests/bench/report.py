@@ -114,7 +114,7 @@ def per_packet(costs):
 
 def per_knock(costs):
     daemon, parts = costs["in_the_daemon"], costs["per_knock"]
-    floor = {"assembly": "", "verification": "", "record": f"{_us(parts['fdatasync_alone']['0'])} (one page and fdatasync)",
+    floor = {"assembly": "", "verification": "", "record": f"{_us(parts['fdatasync_alone']['0'])} (one page and fdatasync; {_us(parts['fdatasync_alone']['1'])} where the file grows)",
              "netlink": f"{_us(parts['batch_alone']['0'])} (a batch of one element)", "total": ""}
     work = {"assembly": _us(parts["assembly"]["0"]), "verification": _us(parts["verification"]["1"]),
             "record": _us(parts["decision_and_record"]["0"]), "netlink": _us(parts["open_grant"]["0"]), "total": ""}
