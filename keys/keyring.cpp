@@ -150,12 +150,14 @@ SecretBytes client_text(const Client& client) {
     return std::move(writer).finish();
 }
 
+bool is_client_file(std::string_view name) { return name.ends_with(".json") && !name.starts_with('.'); }
+
 Result<std::vector<std::string>> client_paths(const std::string& folder) {
     std::vector<std::string> paths;
     std::error_code error;
     for (fs::directory_iterator at(folder, error), end; !error && at != end; at.increment(error)) {
         const std::string name = at->path().filename().string();
-        if (name.ends_with(".json") && !name.starts_with('.')) paths.push_back(at->path().string());
+        if (is_client_file(name)) paths.push_back(at->path().string());
     }
     if (error) {
         errno = error.value();

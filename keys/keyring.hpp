@@ -70,7 +70,10 @@ struct Keyring {
 [[nodiscard]] SecretBytes door_text(const Door& door);
 [[nodiscard]] SecretBytes client_text(const Client& client);
 
-// The paths of a clients.d folder that are client files: they end in ".json" and do not start with a dot; sorted.
+// Whether a file of a clients.d folder is a client's: it ends in ".json" and does not start with a dot.
+[[nodiscard]] bool is_client_file(std::string_view name);
+
+// The paths of a clients.d folder that are client files; sorted.
 [[nodiscard]] Result<std::vector<std::string>> client_paths(const std::string& folder);
 
 [[nodiscard]] Result<Door> load_door(const std::string& path);

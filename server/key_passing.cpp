@@ -7,6 +7,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "keys/keyring.hpp"
+
 namespace oneknock {
 namespace {
 
@@ -18,8 +20,6 @@ constexpr std::string_view extension = ".json";
 const std::string door_name;  // no file has an empty name
 
 std::int64_t nanoseconds(const timespec& time) { return time.tv_sec * second_ns + time.tv_nsec; }
-
-bool is_client_file(std::string_view name) { return name.ends_with(extension) && !name.starts_with('.'); }
 
 // The end of a long path is what tells files apart.
 PassedKeyFile announcement(const std::string& path, bool is_door) {
