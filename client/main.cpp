@@ -2,7 +2,7 @@
 #include <sys/prctl.h>
 
 #include "client/command_line.hpp"
-#include "client/commands.hpp"
+#include "client/commands/commands.hpp"
 #include "client/output.hpp"
 #include "common/log.hpp"
 #include "common/secret.hpp"

@@ -8,9 +8,9 @@
 #include <string>
 #include <vector>
 
-#include "common/address.hpp"
 #include "common/clock.hpp"
-#include "common/protocol.hpp"
+#include "common/protocol/address.hpp"
+#include "common/protocol/constants.hpp"
 #include "common/result.hpp"
 
 namespace oneknock {

@@ -7,10 +7,10 @@
 #include <string>
 #include <string_view>
 
-#include "common/address.hpp"
 #include "common/clock.hpp"
 #include "common/json.hpp"
-#include "common/port_span.hpp"
+#include "common/protocol/address.hpp"
+#include "common/protocol/port_span.hpp"
 #include "keys/source_policy.hpp"
 
 namespace oneknock::fields {

@@ -7,9 +7,9 @@
 #include <string>
 #include <variant>
 
-#include "common/address.hpp"
 #include "common/clock.hpp"
-#include "common/port_span.hpp"
+#include "common/protocol/address.hpp"
+#include "common/protocol/port_span.hpp"
 #include "common/result.hpp"
 #include "common/secret.hpp"
 #include "keys/source_policy.hpp"

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "common/address.hpp"
+#include "common/protocol/address.hpp"
 
 namespace oneknock {
 

@@ -6,10 +6,10 @@
 
 #include "common/log.hpp"
 #include "common/secret.hpp"
-#include "keys/daemon_config.hpp"
-#include "server/check_config.hpp"
-#include "server/read_capture.hpp"
-#include "server/supervisor.hpp"
+#include "keys/config/daemon_config.hpp"
+#include "server/oneshot/check_config.hpp"
+#include "server/oneshot/read_capture.hpp"
+#include "server/parent/supervisor.hpp"
 
 namespace {
 

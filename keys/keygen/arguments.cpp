@@ -4,7 +4,7 @@
 #include <filesystem>
 
 #include "common/json.hpp"
-#include "keys/daemon_config.hpp"
+#include "keys/config/daemon_config.hpp"
 #include "keys/fields.hpp"
 #include "keys/keyring.hpp"
 #include "keys/names.hpp"

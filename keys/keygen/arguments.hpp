@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "common/address.hpp"
 #include "common/clock.hpp"
-#include "common/port_span.hpp"
+#include "common/protocol/address.hpp"
+#include "common/protocol/port_span.hpp"
 #include "common/result.hpp"
 #include "keys/source_policy.hpp"
 

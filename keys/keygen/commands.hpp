@@ -7,11 +7,11 @@
 #include <variant>
 #include <vector>
 
-#include "common/address.hpp"
 #include "common/clock.hpp"
-#include "common/port_span.hpp"
+#include "common/protocol/address.hpp"
+#include "common/protocol/port_span.hpp"
 #include "common/result.hpp"
-#include "keys/daemon_config.hpp"
+#include "keys/config/daemon_config.hpp"
 #include "keys/rotation.hpp"
 #include "keys/source_policy.hpp"
 

@@ -2,7 +2,7 @@
 
 #include "common/files.hpp"
 #include "common/log.hpp"
-#include "keys/daemon_config.hpp"
+#include "keys/config/daemon_config.hpp"
 #include "keys/json_writer.hpp"
 #include "keys/keygen/commands.hpp"
 #include "keys/keygen/door_folder.hpp"

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "common/protocol.hpp"
+#include "common/protocol/constants.hpp"
 
 namespace oneknock::keygen {
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "keys/audit_reader.hpp"
+#include "keys/keygen/audit_reader.hpp"
 #include "keys/rotation.hpp"
 
 namespace oneknock::keygen {

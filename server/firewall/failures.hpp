@@ -5,7 +5,7 @@
 #include <string_view>
 
 #include "common/result.hpp"
-#include "server/firewall/ruleset.hpp"
+#include "server/firewall/table/ruleset.hpp"
 
 namespace oneknock {
 

@@ -4,8 +4,8 @@
 #include <array>
 #include <cerrno>
 
-#include "server/firewall/element_key.hpp"
 #include "server/firewall/failures.hpp"
+#include "server/firewall/table/element_key.hpp"
 
 namespace oneknock {
 namespace {

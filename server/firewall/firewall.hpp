@@ -11,15 +11,15 @@
 #include <string>
 #include <vector>
 
-#include "common/address.hpp"
 #include "common/clock.hpp"
+#include "common/protocol/address.hpp"
 #include "common/result.hpp"
-#include "keys/daemon_config.hpp"
-#include "server/firewall/audit.hpp"
-#include "server/firewall/grants.hpp"
-#include "server/firewall/nft.hpp"
-#include "server/firewall/ruleset.hpp"
-#include "server/firewall/watch.hpp"
+#include "keys/config/daemon_config.hpp"
+#include "server/firewall/nft/nft.hpp"
+#include "server/firewall/nft/watch.hpp"
+#include "server/firewall/table/compare.hpp"
+#include "server/firewall/table/grants.hpp"
+#include "server/firewall/table/ruleset.hpp"
 
 namespace oneknock {
 

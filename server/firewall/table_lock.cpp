@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "server/firewall/ruleset.hpp"
+#include "server/firewall/table/ruleset.hpp"
 
 namespace oneknock {
 namespace {

@@ -5,7 +5,7 @@
 
 #include "common/files.hpp"
 #include "common/result.hpp"
-#include "keys/daemon_config.hpp"
+#include "keys/config/daemon_config.hpp"
 
 namespace oneknock {
 

@@ -8,15 +8,15 @@
 #include <sys/timerfd.h>
 
 #include "common/log.hpp"
-#include "server/gatekeeper/control_desk.hpp"
-#include "server/gatekeeper/doorkeeper.hpp"
-#include "server/gatekeeper/grant_desk.hpp"
-#include "server/gatekeeper/hours.hpp"
-#include "server/gatekeeper/key_loading.hpp"
-#include "server/gatekeeper/knock_times.hpp"
-#include "server/gatekeeper/opening.hpp"
-#include "server/gatekeeper/tally.hpp"
-#include "server/gatekeeper/upkeep.hpp"
+#include "server/gatekeeper/control/commands.hpp"
+#include "server/gatekeeper/decide/decider.hpp"
+#include "server/gatekeeper/decide/decision_log.hpp"
+#include "server/gatekeeper/decide/knock_times.hpp"
+#include "server/gatekeeper/grants/grant_requests.hpp"
+#include "server/gatekeeper/keys/book_schedule.hpp"
+#include "server/gatekeeper/keys/key_loading.hpp"
+#include "server/gatekeeper/record/maintenance.hpp"
+#include "server/gatekeeper/start.hpp"
 
 namespace oneknock {
 namespace {

@@ -1,9 +1,9 @@
 // The gatekeeper's process: candidates in, decisions, grant requests out; keys by descriptor; the control socket.
 #pragma once
 
-#include "keys/daemon_config.hpp"
-#include "server/sandbox.hpp"
-#include "server/transport.hpp"
+#include "keys/config/daemon_config.hpp"
+#include "server/privsep/channel.hpp"
+#include "server/privsep/sandbox.hpp"
 
 namespace oneknock {
 

@@ -10,13 +10,13 @@
 #include <vector>
 
 #include "common/clock.hpp"
-#include "common/codeword.hpp"
-#include "server/channel.hpp"
+#include "common/protocol/codeword.hpp"
 #include "server/listener/books.hpp"
 #include "server/listener/budget.hpp"
 #include "server/listener/packet.hpp"
 #include "server/listener/stranger_table.hpp"
 #include "server/listener/window_table.hpp"
+#include "server/privsep/messages.hpp"
 
 namespace oneknock {
 

@@ -6,8 +6,8 @@
 #include <optional>
 
 #include "common/clock.hpp"
-#include "common/codebook.hpp"
-#include "common/protocol.hpp"
+#include "common/protocol/codebook.hpp"
+#include "common/protocol/constants.hpp"
 
 namespace oneknock {
 

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "common/keyed_hash.hpp"
+#include "server/listener/keyed_hash.hpp"
 
 namespace oneknock {
 

@@ -1,9 +1,9 @@
 // The listener's process: packets from the captures to the assembler, candidates to the gatekeeper.
 #pragma once
 
-#include "keys/daemon_config.hpp"
-#include "server/sandbox.hpp"
-#include "server/transport.hpp"
+#include "keys/config/daemon_config.hpp"
+#include "server/privsep/channel.hpp"
+#include "server/privsep/sandbox.hpp"
 
 namespace oneknock {
 

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "common/protocol.hpp"
+#include "common/protocol/constants.hpp"
 
 namespace oneknock {
 namespace {

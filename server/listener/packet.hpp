@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <optional>
 
-#include "common/address.hpp"
 #include "common/bytes.hpp"
+#include "common/protocol/address.hpp"
 
 namespace oneknock {
 

@@ -10,9 +10,9 @@
 #include <memory>
 #include <span>
 
-#include "common/address.hpp"
-#include "common/keyed_hash.hpp"
+#include "common/protocol/address.hpp"
 #include "server/listener/books.hpp"
+#include "server/listener/keyed_hash.hpp"
 #include "server/listener/window.hpp"
 
 namespace oneknock {

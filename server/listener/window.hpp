@@ -8,8 +8,8 @@
 #include <span>
 
 #include "common/clock.hpp"
-#include "common/codebook.hpp"
-#include "common/codeword.hpp"
+#include "common/protocol/codebook.hpp"
+#include "common/protocol/codeword.hpp"
 
 namespace oneknock {
 

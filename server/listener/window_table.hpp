@@ -9,7 +9,7 @@
 #include <deque>
 #include <vector>
 
-#include "common/address.hpp"
+#include "common/protocol/address.hpp"
 #include "server/listener/books.hpp"
 #include "server/listener/index_table.hpp"
 #include "server/listener/window.hpp"

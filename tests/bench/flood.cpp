@@ -22,8 +22,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "common/address.hpp"
 #include "common/bytes.hpp"
+#include "common/protocol/address.hpp"
 
 namespace {
 

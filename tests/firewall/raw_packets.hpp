@@ -6,8 +6,8 @@
 #include <optional>
 #include <vector>
 
-#include "common/address.hpp"
 #include "common/files.hpp"
+#include "common/protocol/address.hpp"
 
 namespace oneknock::test {
 

@@ -4,8 +4,8 @@
 #include <chrono>
 #include <string>
 
-#include "common/address.hpp"
 #include "common/files.hpp"
+#include "common/protocol/address.hpp"
 
 namespace oneknock::test {
 

@@ -1,11 +1,11 @@
-#include "client/door.hpp"
+#include "client/door/door.hpp"
 
 #include <cstdlib>
 
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "client/commands.hpp"
+#include "client/commands/commands.hpp"
 #include "client_fixtures.hpp"
 #include "common/files.hpp"
 #include "tests/catch.hpp"

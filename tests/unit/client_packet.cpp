@@ -1,4 +1,4 @@
-#include "client/packet.hpp"
+#include "client/knock/packet.hpp"
 
 #include <numeric>
 

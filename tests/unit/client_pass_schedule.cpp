@@ -1,4 +1,4 @@
-#include "client/pass_schedule.hpp"
+#include "client/knock/pass_schedule.hpp"
 
 #include "tests/catch.hpp"
 

@@ -1,4 +1,4 @@
-#include "client/port_watch.hpp"
+#include "client/knock/port_watch.hpp"
 
 #include <unistd.h>
 

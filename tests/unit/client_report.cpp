@@ -1,4 +1,4 @@
-#include "client/report.hpp"
+#include "client/commands/report.hpp"
 
 #include <nlohmann/json.hpp>
 

@@ -1,4 +1,4 @@
-#include "client/sender.hpp"
+#include "client/knock/sender.hpp"
 
 #include <cerrno>
 #include <cstring>

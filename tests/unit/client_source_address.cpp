@@ -1,4 +1,4 @@
-#include "client/source_address.hpp"
+#include "client/knock/source_address.hpp"
 
 #include "tests/catch.hpp"
 

@@ -1,4 +1,4 @@
-#include "client/targets.hpp"
+#include "client/knock/targets.hpp"
 
 #include <algorithm>
 

@@ -1,4 +1,4 @@
-#include "client/write_pcap.hpp"
+#include "client/knock/write_pcap.hpp"
 
 #include <cstdlib>
 #include <cstring>

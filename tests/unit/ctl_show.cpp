@@ -1,7 +1,7 @@
 // What oneknockctl makes of the daemon's status.
 #include "server/ctl/show.hpp"
 
-#include "server/gatekeeper/answers.hpp"
+#include "server/gatekeeper/control/answers.hpp"
 #include "tests/catch.hpp"
 
 using namespace oneknock;

@@ -1,6 +1,6 @@
-#include "server/firewall/grants.hpp"
+#include "server/firewall/table/grants.hpp"
 
-#include "server/firewall/element_key.hpp"
+#include "server/firewall/table/element_key.hpp"
 #include "tests/catch.hpp"
 
 using namespace oneknock;

@@ -1,4 +1,4 @@
-#include "server/firewall/ruleset.hpp"
+#include "server/firewall/table/ruleset.hpp"
 
 #include <algorithm>
 

@@ -1,5 +1,5 @@
 // The control socket, with peers of every manner.
-#include "server/gatekeeper/control.hpp"
+#include "server/gatekeeper/control/control_socket.hpp"
 
 #include <sys/socket.h>
 #include <sys/un.h>

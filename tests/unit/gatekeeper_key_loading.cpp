@@ -1,5 +1,5 @@
 // Key files as descriptors, up to where locked memory ends.
-#include "server/gatekeeper/key_loading.hpp"
+#include "server/gatekeeper/keys/key_loading.hpp"
 
 #include <sys/mman.h>
 #include <sys/resource.h>

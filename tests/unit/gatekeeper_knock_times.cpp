@@ -1,5 +1,5 @@
 // The sums of where a knock's time goes.
-#include "server/gatekeeper/knock_times.hpp"
+#include "server/gatekeeper/decide/knock_times.hpp"
 
 #include "tests/catch.hpp"
 

@@ -1,9 +1,9 @@
 // The small parts of the gatekeeper: hours, hints, grants.
-#include "server/channel.hpp"
-#include "server/gatekeeper/books_plan.hpp"
-#include "server/gatekeeper/grant_book.hpp"
-#include "server/gatekeeper/hint_table.hpp"
-#include "server/gatekeeper/reason.hpp"
+#include "server/gatekeeper/decide/reason.hpp"
+#include "server/gatekeeper/grants/grant_list.hpp"
+#include "server/gatekeeper/keys/book_life.hpp"
+#include "server/gatekeeper/verify/hint_table.hpp"
+#include "server/privsep/messages.hpp"
 #include "tests/catch.hpp"
 
 using namespace oneknock;

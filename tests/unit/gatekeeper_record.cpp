@@ -1,5 +1,5 @@
 // The record on disk: what survives, and what is done when it does not.
-#include "server/gatekeeper/record.hpp"
+#include "server/gatekeeper/record/record.hpp"
 
 #include <cstdlib>
 #include <filesystem>

@@ -1,10 +1,10 @@
 // Keys that change while the daemon runs: after any sequence of loads the verifier is what one made from the files is.
-#include "server/gatekeeper/verifier.hpp"
+#include "server/gatekeeper/verify/verifier.hpp"
 
 #include <map>
 #include <random>
 
-#include "common/key_schedule.hpp"
+#include "common/protocol/key_schedule.hpp"
 #include "tests/catch.hpp"
 
 using namespace oneknock;

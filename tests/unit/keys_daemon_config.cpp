@@ -1,4 +1,4 @@
-#include "keys/daemon_config.hpp"
+#include "keys/config/daemon_config.hpp"
 
 #include "tests/unit/keys_fixtures.hpp"
 

@@ -8,10 +8,10 @@
 #include <queue>
 #include <random>
 
-#include "common/key_schedule.hpp"
+#include "common/protocol/key_schedule.hpp"
 #include "keys/rotation.hpp"
-#include "server/gatekeeper/books_plan.hpp"
-#include "server/gatekeeper/doorkeeper.hpp"
+#include "server/gatekeeper/decide/decider.hpp"
+#include "server/gatekeeper/keys/book_life.hpp"
 #include "tests/catch.hpp"
 
 using namespace oneknock;

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <deque>
 
-#include "common/knock.hpp"
+#include "common/protocol/knock.hpp"
 #include "tests/catch.hpp"
 
 using namespace oneknock;

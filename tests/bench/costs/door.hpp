@@ -5,11 +5,11 @@
 #include <string>
 #include <vector>
 
-#include "common/key_schedule.hpp"
-#include "common/knock.hpp"
-#include "server/channel.hpp"
-#include "server/gatekeeper/verifier.hpp"
+#include "common/protocol/key_schedule.hpp"
+#include "common/protocol/knock.hpp"
+#include "server/gatekeeper/verify/verifier.hpp"
 #include "server/listener/books.hpp"
+#include "server/privsep/messages.hpp"
 
 namespace oneknock {
 

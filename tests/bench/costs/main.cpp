@@ -1,7 +1,7 @@
 #include <benchmark/benchmark.h>
 
 #include "common/secret.hpp"
-#include "server/sandbox.hpp"
+#include "server/privsep/sandbox.hpp"
 
 int main(int argc, char* argv[]) {
     oneknock::initialise_crypto();

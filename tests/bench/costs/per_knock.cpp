@@ -11,9 +11,9 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "server/firewall/element_key.hpp"
 #include "server/firewall/firewall.hpp"
-#include "server/gatekeeper/doorkeeper.hpp"
+#include "server/firewall/table/element_key.hpp"
+#include "server/gatekeeper/decide/decider.hpp"
 #include "server/listener/assembler.hpp"
 #include "tests/bench/costs/door.hpp"
 

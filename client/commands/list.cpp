@@ -1,0 +1,113 @@
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <memory>
+#include <vector>
+
+#include <dirent.h>
+
+#include "client/commands/commands.hpp"
+#include "client/door/door.hpp"
+#include "client/output.hpp"
+#include "common/json.hpp"
+#include "common/log.hpp"
+
+namespace oneknock {
+namespace {
+
+struct Listed {
+    std::string name;  // what to call it on the command line
+    StoredKey stored;
+
+    [[nodiscard]] const KeyFile& key() const { return clear_part(stored); }
+};
+
+// A folder that is not there yet holds nothing.
+std::vector<std::string> names_in(const std::string& folder) {
+    static constexpr std::string_view suffix = ".json";
+    std::vector<std::string> names;
+    const std::unique_ptr<DIR, int (*)(DIR*)> entries(opendir(folder.c_str()), closedir);
+    if (!entries) return names;
+    while (const dirent* entry = readdir(entries.get())) {
+        const std::string_view file = entry->d_name;
+        if (file.size() > suffix.size() && file.ends_with(suffix) && file.front() != '.')
+            names.emplace_back(file.substr(0, file.size() - suffix.size()));
+    }
+    std::ranges::sort(names);
+    return names;
+}
+
+std::string expiry(const KeyFile& key) { return key.expires ? time_text(*key.expires) : "never"; }
+
+std::string services(const KeyFile& key) {
+    std::string text;
+    for (const auto& [name, service] : key.services) text += (text.empty() ? "" : " ") + name + "=" + service.text();
+    return text;
+}
+
+std::string table(const std::vector<Listed>& doors) {
+    constexpr std::size_t columns = 7;
+    using Row = std::array<std::string, columns>;
+    std::vector<Row> rows{{"DOOR", "ADDRESS", "SERVICES", "CLIENT", "GENERATION", "PASSPHRASE", "EXPIRES"}};
+    for (const Listed& listed : doors) {
+        const KeyFile& key = listed.key();
+        rows.push_back({listed.name, key.door.address, services(key), key.client.name,
+                        std::to_string(key.client.generation), is_locked(listed.stored) ? "yes" : "no", expiry(key)});
+    }
+    std::array<std::size_t, columns> width{};
+    for (const Row& row : rows)
+        for (std::size_t i = 0; i < columns; ++i) width[i] = std::max(width[i], row[i].size());
+    std::string text;
+    for (const Row& row : rows) {
+        if (!text.empty()) text += '\n';
+        for (std::size_t i = 0; i + 1 < columns; ++i) text += row[i] + std::string(width[i] - row[i].size() + 2, ' ');
+        text += row.back();
+    }
+    return text;
+}
+
+std::string json_object(const Listed& listed) {
+    const KeyFile& key = listed.key();
+    std::string text = R"({"name":)" + json::quote(listed.name) + R"(,"door":)" + json::quote(key.door.name);
+    text += R"(,"address":)" + json::quote(key.door.address) + R"(,"services":{)";
+    std::string separator;
+    for (const auto& [service, value] : key.services) {
+        text += separator + json::quote(service) + ":" + json::quote(value.text());
+        separator = ",";
+    }
+    text += R"(},"client":)" + json::quote(key.client.name) + R"(,"generation":)" + std::to_string(key.client.generation);
+    text += R"(,"door_generation":)" + std::to_string(key.door.generation);
+    text += std::string(R"(,"passphrase":)") + (is_locked(listed.stored) ? "true" : "false");
+    return text + R"(,"expires":)" + (key.expires ? json::quote(time_text(*key.expires)) : "null") + "}";
+}
+
+std::string json_text(const std::vector<Listed>& doors) {
+    std::string text = R"({"schema":1,"doors":[)";
+    for (const Listed& door : doors) text += (&door == doors.data() ? "" : ",") + json_object(door);
+    return text + "]}";
+}
+
+}  // namespace
+
+Result<void> list_command(const ListOptions& options) {
+    const auto folder = config_folder();
+    if (!folder) return tl::unexpected(folder.error());
+    std::vector<Listed> doors;
+    std::optional<Error> broken;  // the others are shown all the same
+    for (const std::string& name : names_in(*folder)) {
+        auto key = read_stored_key(*folder + "/" + name + ".json");
+        if (key)
+            doors.push_back({name, *std::move(key)});
+        else if (!std::exchange(broken, key.error()))
+            continue;
+        else
+            log::warning(key.error().message);
+    }
+    if (options.json || !doors.empty())
+        if (const auto printed = print_line(options.json ? json_text(doors) : table(doors)); !printed) return printed;
+    if (broken) return tl::unexpected(*broken);
+    if (doors.empty()) log::info("no doors in " + *folder + "; bring one in with: oneknock import FILE");
+    return {};
+}
+
+}  // namespace oneknock

@@ -1,0 +1,41 @@
+#include "client/commands/commands.hpp"
+#include "client/door/door.hpp"
+#include "client/door/passphrase.hpp"
+#include "client/output.hpp"
+#include "keys/key_encryption.hpp"
+#include "keys/replace_file.hpp"
+
+namespace oneknock {
+namespace {
+
+Result<KeyFile> open_key(StoredKey stored, const std::string& path, Passphrases& passphrases) {
+    if (!is_locked(stored)) return std::get<KeyFile>(std::move(stored));
+    return passphrases.unlock(std::get<LockedKey>(stored), path).map([](Passphrases::Unlocked&& unlocked) {
+        return std::move(unlocked.key);
+    });
+}
+
+Result<StoredKey> lock_again(KeyFile key, const std::string& path, Passphrases& passphrases) {
+    return passphrases.ask_new("new passphrase for " + path)
+        .and_then([&](const SecretBytes& passphrase) { return lock_key(key, passphrase); })
+        .map([](LockedKey&& locked) { return StoredKey{std::move(locked)}; });
+}
+
+}  // namespace
+
+Result<void> passphrase_command(const PassphraseOptions& options) {
+    const auto path = find_door(options.door);
+    if (!path) return tl::unexpected(path.error());
+    auto stored = read_stored_key(*path);
+    if (!stored) return tl::unexpected(stored.error());
+    if (options.remove && !is_locked(*stored)) return print_line("no passphrase: " + *path);
+    Passphrases passphrases(options.key_fd);
+    auto key = open_key(*std::move(stored), *path, passphrases);
+    if (!key) return tl::unexpected(key.error());
+    const auto changed = options.remove ? Result<StoredKey>(*std::move(key)) : lock_again(*std::move(key), *path, passphrases);
+    if (!changed) return tl::unexpected(changed.error());
+    if (const auto written = replace_file(*path, stored_key_text(*changed).bytes()); !written) return written;
+    return print_line((options.remove ? "unlocked: " : "locked: ") + *path);
+}
+
+}  // namespace oneknock

@@ -1,0 +1,41 @@
+// What the user reads about a knock: lines, hints and JSON. Pure.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "client/options.hpp"
+#include "common/protocol/message.hpp"
+#include "keys/key_file.hpp"
+
+namespace oneknock {
+
+// One target's knock, as far as it went.
+struct Report {
+    std::string service;  // as the user named it
+    Request request;
+    std::optional<Address> destination;
+    std::uint16_t source_port = 0;
+    Via via = Via::udp;
+    std::vector<std::uint16_t> ports;  // in sending order
+    bool sent = false;
+    std::optional<bool> confirmed;  // nothing without --wait
+    std::optional<Instant> elapsed;
+};
+
+// "sent: open tcp/22 for 192.0.2.7 at 203.0.113.5 (64 packets); ..."
+[[nodiscard]] std::string sent_line(const Report& report);
+// "open: tcp/22 at 203.0.113.5 after 3.1 ms", or "closed: ..."
+[[nodiscard]] std::string confirmed_line(const Report& report);
+// Everything a dry run has to tell; several lines.
+[[nodiscard]] std::string dry_run_text(const Report& report);
+// One object, one line, without a line feed.
+[[nodiscard]] std::string json_line(const Report& report);
+
+// --wait ran out: what happened, and what may be the reason, each with what to do. `now` is this machine's clock.
+[[nodiscard]] Error timed_out(const Report& report, const KeyFile& key, const KnockOptions& options, UnixTime now);
+
+[[nodiscard]] std::string milliseconds_text(Instant time);  // "3.1"
+
+}  // namespace oneknock

@@ -1,0 +1,106 @@
+#include "client/knock/knock_loop.hpp"
+
+#include <algorithm>
+
+#include <poll.h>
+
+namespace oneknock {
+namespace {
+
+class Loop {
+public:
+    Loop(std::vector<TargetKnock>& knocks, Goal goal, Instant wait, Instant start)
+        : knocks_(knocks), goal_(goal), start_(start), deadline_(goal == Goal::sent ? never : start + wait) {
+        result_.targets.resize(knocks.size());
+    }
+
+    WaitResult run() {
+        for (;;) {
+            const Now now = read_clocks();
+            for (std::size_t i = 0; i < knocks_.size(); ++i)
+                if (is_active(i)) turn(i, now);
+            result_.elapsed = read_clocks().steady - start_;
+            result_.reached = is_reached();
+            if (result_.reached || nothing_left() || now.steady >= deadline_) return std::move(result_);
+            sleep();
+        }
+    }
+
+private:
+    [[nodiscard]] bool is_active(std::size_t i) const {
+        return !result_.targets[i].failed && !result_.targets[i].confirmed;
+    }
+
+    void turn(std::size_t i, const Now& now) {
+        const auto ended_pass = knocks_[i].send_due(now);
+        if (!ended_pass) {
+            result_.targets[i].failed = ended_pass.error();
+            return;
+        }
+        if (goal_ == Goal::sent) return;
+        PortWatch& watch = knocks_[i].watch();
+        const Instant after = *ended_pass ? read_clocks().steady : now.steady;  // making and sending take a while
+        if (*ended_pass) watch.restart(after);
+        watch.attempt(after);
+        look(i, watch, after);
+    }
+
+    void look(std::size_t i, PortWatch& watch, Instant now) {
+        const auto answer = watch.look(now);
+        Descriptor connection = watch.take_connection();
+        const auto wanted = goal_ == Goal::open ? PortWatch::Answer::accepted : PortWatch::Answer::refused;
+        if (answer != wanted) return;
+        result_.targets[i].confirmed = now - start_;
+        if (!result_.connection) result_.connection = std::move(connection);
+    }
+
+    [[nodiscard]] bool is_reached() const {
+        const auto confirmed = [](const auto& target) { return target.confirmed.has_value(); };
+        if (goal_ == Goal::open) return std::ranges::any_of(result_.targets, confirmed);
+        if (goal_ == Goal::sent) return all_sent() && !nothing_left();
+        return std::ranges::all_of(result_.targets, [](const auto& t) { return t.confirmed || t.failed; }) &&
+               std::ranges::any_of(result_.targets, confirmed);
+    }
+
+    [[nodiscard]] bool all_sent() const {
+        return std::ranges::all_of(knocks_, [&](const TargetKnock& knock) {
+            return knock.due() == never || result_.targets[static_cast<std::size_t>(&knock - knocks_.data())].failed;
+        });
+    }
+
+    [[nodiscard]] bool nothing_left() const {
+        return std::ranges::all_of(result_.targets, [](const auto& target) { return target.failed.has_value(); });
+    }
+
+    // Until something falls due or an attempt ends.
+    void sleep() {
+        Instant until = deadline_;
+        std::vector<pollfd> polls;
+        for (std::size_t i = 0; i < knocks_.size(); ++i) {
+            if (!is_active(i)) continue;
+            until = std::min({until, knocks_[i].due(), knocks_[i].watch().due()});
+            knocks_[i].watch().collect(polls);
+        }
+        const Instant rest = std::max(until - read_clocks().steady, Instant{0});
+        const auto seconds = std::chrono::floor<Seconds>(rest);
+        const timespec timeout{static_cast<time_t>(seconds.count()), static_cast<long>((rest - seconds).count())};
+        ppoll(polls.data(), polls.size(), &timeout, nullptr);
+    }
+
+    std::vector<TargetKnock>& knocks_;
+    Goal goal_;
+    Instant start_;
+    Instant deadline_;
+    WaitResult result_;
+};
+
+}  // namespace
+
+Result<WaitResult> run_knocks(std::vector<TargetKnock>& knocks, Goal goal, Instant wait) {
+    WaitResult result = Loop(knocks, goal, wait, read_clocks().steady).run();
+    const auto failed = [](const auto& target) { return target.failed.has_value(); };
+    if (std::ranges::all_of(result.targets, failed)) return tl::unexpected(*result.targets.front().failed);
+    return result;
+}
+
+}  // namespace oneknock

@@ -1,0 +1,84 @@
+#include "client/knock/port_watch.hpp"
+
+#include <algorithm>
+#include <cerrno>
+
+#include <netinet/in.h>
+
+namespace oneknock {
+namespace {
+
+bool set_linger(int fd, const linger& value) {
+    return setsockopt(fd, SOL_SOCKET, SO_LINGER, &value, sizeof value) == 0;
+}
+
+// A connection attempt that was refused on the spot counts as begun: look() finds its error. Failures of this machine
+// (no descriptor, no port left) give nothing, and the next attempt tries again.
+Descriptor begin_attempt(const Endpoint& local, const Endpoint& destination, std::uint16_t port) {
+    Descriptor fd = open_socket(local.address.family, SOCK_STREAM);
+    const int yes = 1;
+    const SocketAddress from(local, 0);
+    const SocketAddress to(destination, port);
+    if (!fd || !set_linger(fd.get(), {1, 0})) return {};  // attempts that lose leave no TIME_WAIT behind
+    // Lets connect() choose the port with the destination in mind; older kernels choose earlier, which also works.
+    setsockopt(fd.get(), IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &yes, sizeof yes);
+    if (bind(fd.get(), from.get(), from.length) != 0) return {};
+    if (connect(fd.get(), to.get(), to.length) != 0 && errno != EINPROGRESS && errno != ECONNREFUSED) return {};
+    return fd;
+}
+
+// Of an attempt that has come to an end. A reset may have been reported before already: only a peer proves a
+// connection.
+bool is_connected(int fd) {
+    SocketAddress peer;
+    peer.length = sizeof peer.storage;
+    int error = 0;
+    socklen_t length = sizeof error;
+    return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) == 0 && error == 0 &&
+           getpeername(fd, peer.get(), &peer.length) == 0;
+}
+
+}  // namespace
+
+void AttemptSchedule::tried(Instant now) {
+    due_ = now + std::clamp((now - start_) / 2, shortest_step, longest_step);
+}
+
+void PortWatch::attempt(Instant now) {
+    if (now < schedule_.due()) return;
+    schedule_.tried(now);
+    if (attempts_.size() == most_attempts) return;
+    if (Descriptor fd = begin_attempt(local_, destination_, port_)) attempts_.push_back({std::move(fd), now});
+}
+
+void PortWatch::collect(std::vector<pollfd>& polls) const {
+    for (const Attempt& attempt : attempts_) polls.push_back({attempt.fd.get(), POLLOUT, 0});
+}
+
+PortWatch::Answer PortWatch::look(Instant now) {
+    std::vector<pollfd> states;
+    collect(states);
+    if (poll(states.data(), states.size(), 0) < 0) return Answer::none;
+    Answer result = Answer::none;
+    std::vector<Attempt> unanswered;
+    for (std::size_t i = 0; i < attempts_.size(); ++i) {
+        Attempt& attempt = attempts_[i];
+        if (states[i].revents == 0 && now - attempt.started <= patience) {
+            unanswered.push_back(std::move(attempt));
+        } else if (states[i].revents != 0 && is_connected(attempt.fd.get())) {
+            result = Answer::accepted;
+            if (!connection_) connection_ = std::move(attempt.fd);
+        } else if (result == Answer::none) {
+            result = Answer::refused;
+        }
+    }
+    attempts_ = std::move(unanswered);
+    return result;
+}
+
+Descriptor PortWatch::take_connection() {
+    if (connection_) set_linger(connection_.get(), {0, 0});  // this one ends as connections do
+    return std::move(connection_);
+}
+
+}  // namespace oneknock

@@ -1,0 +1,74 @@
+// Watching a TCP port from outside: connection attempts in quick succession until one is accepted, or refused.
+#pragma once
+
+#include <vector>
+
+#include <poll.h>
+
+#include "client/knock/endpoint.hpp"
+#include "client/knock/pass_schedule.hpp"
+
+namespace oneknock {
+
+// When to try, pure. At once after a pass, then every millisecond, then in steps of half the time gone by, so that the
+// answer comes at most that much late, and at least every 100 ms: a SYN that was dropped is gone, and waiting for the
+// kernel to repeat it would cost a second.
+class AttemptSchedule {
+public:
+    static constexpr Instant shortest_step = std::chrono::milliseconds{1};
+    static constexpr Instant longest_step = std::chrono::milliseconds{100};
+
+    void restart(Instant now) { start_ = due_ = now; }  // a pass has just ended
+    [[nodiscard]] Instant due() const { return due_; }  // `never` before the first pass
+    void tried(Instant now);
+
+private:
+    Instant start_{};
+    Instant due_ = never;
+};
+
+class PortWatch {
+public:
+    // An attempt without an answer for this long is given up. Time for a slow round trip, and for the kernel to repeat
+    // a lost SYN after a second.
+    static constexpr Instant patience = std::chrono::seconds{2};
+    // At once under way: what the schedule yields within `patience`, with passes following each other closely.
+    static constexpr std::size_t most_attempts = 96;
+
+    enum class Answer : std::uint8_t {
+        none,
+        accepted,
+        refused,  // a reset, an ICMP error, or silence for `patience`
+    };
+
+    // `service` is the port; attempts come from `local`, as the connections to follow will.
+    PortWatch(const Endpoint& local, const Endpoint& destination, std::uint16_t service)
+        : local_(local), destination_(destination), port_(service) {}
+
+    void restart(Instant now) { schedule_.restart(now); }
+    [[nodiscard]] Instant due() const { return schedule_.due(); }
+    // Begins an attempt if one is due.
+    void attempt(Instant now);
+
+    // What poll() is to wait for.
+    void collect(std::vector<pollfd>& polls) const;
+    // Looks at the attempts under way. Accepted outranks refused.
+    [[nodiscard]] Answer look(Instant now);
+    // The first accepted connection since the last call.
+    [[nodiscard]] Descriptor take_connection();
+
+private:
+    struct Attempt {
+        Descriptor fd;
+        Instant started;
+    };
+
+    Endpoint local_;
+    Endpoint destination_;
+    std::uint16_t port_;
+    AttemptSchedule schedule_;
+    std::vector<Attempt> attempts_;  // oldest first
+    Descriptor connection_;
+};
+
+}  // namespace oneknock

@@ -1,0 +1,36 @@
+#include "client/knock/source_address.hpp"
+
+namespace oneknock {
+namespace {
+
+std::string translator_hint(const SourcePolicy& policy, const Address& local, const Address& destination) {
+    const std::string problem = "this machine's address " + local.text() + " is private, but the door's, " +
+                                destination.text() + ", is public: behind the translator between them the server sees "
+                                "another address; ";
+    if (may_be_observed(policy)) return problem + "use --source observed";
+    return problem + "use --source YOUR.PUBLIC.ADDRESS (the administrator can also allow this client `observed`)";
+}
+
+}  // namespace
+
+bool may_be_observed(const SourcePolicy& policy) { return policy.mode() != SourcePolicy::Mode::same; }
+
+Result<void> check_choice(const SourceChoice& choice, const SourcePolicy& policy) {
+    if (!choice.observed || may_be_observed(policy)) return {};
+    return fail(Exit::usage, "--source observed: this key's source policy is `same`, so the server would refuse; use "
+                             "--source YOUR.PUBLIC.ADDRESS, or ask the administrator to allow this client `observed`");
+}
+
+Result<Address> message_address(const SourceChoice& choice, const SourcePolicy& policy, const Address& local,
+                                const Address& destination) {
+    if (choice.named) return *choice.named;
+    if (choice.observed) return Address::any(destination.family);
+    if (local.is_loopback())
+        return fail(Exit::usage, "the door's address " + destination.text() +
+                                     " is this machine itself; its own connections need no knock");
+    if (local.is_private() && !destination.is_private())
+        return fail(Exit::usage, translator_hint(policy, local, destination));
+    return local;
+}
+
+}  // namespace oneknock

@@ -1,0 +1,57 @@
+#include "client/knock/target_knock.hpp"
+
+namespace oneknock {
+namespace {
+
+Instant random_jitter() {
+    const auto choices = static_cast<std::uint32_t>(repeat_jitter.count()) + 1;
+    return std::chrono::milliseconds{random_below(choices)};
+}
+
+}  // namespace
+
+TargetKnock::TargetKnock(const Task& task, const Target& target, PcapWriter* record, Instant start)
+    : task_(task),
+      target_(target),
+      record_(record),
+      schedule_({task.options.packets, task.options.pace, task.options.wait.has_value()}, start),
+      watch_(target.local.value(), target.destination.value(), task.service.port) {}
+
+// The old sender lives until the new one has its port, so that the two differ.
+Result<void> TargetKnock::renew(const Now& now) {
+    auto sender = open_sender(task_.options.via, *target_.local, *target_.destination);
+    if (!sender) return tl::unexpected(sender.error());
+    sender_ = *std::move(sender);
+    request_ = make_request(task_, target_.address, now.wall);
+    knock_ = make_knock(task_, request_);
+    made_ = now.steady;
+    return {};
+}
+
+Result<bool> TargetKnock::send_due(const Now& now) {
+    if (now.steady < schedule_.due()) return false;
+    const auto turn = schedule_.take(now.steady, random_jitter());
+    if (turn.new_message) {
+        const auto renewed = renew(now);
+        if (!renewed) return tl::unexpected(renewed.error());
+    }
+    if (turn.first == 0) ports_ = ports_of_pass(knock_, task_.options.packets);
+    const auto ports = std::span<const std::uint16_t>(ports_).subspan(turn.first, turn.count);
+    sender_->send(ports);
+    record(ports, now.steady);
+    if (!turn.ends_pass) return false;
+    const auto passed = judge(sender_->end_pass(), message_length(target_.family), *target_.destination);
+    if (!passed && !has_passed_) return tl::unexpected(passed.error());
+    has_passed_ = true;
+    return true;
+}
+
+void TargetKnock::record(std::span<const std::uint16_t> ports, Instant now) const {
+    if (record_ == nullptr) return;
+    using std::chrono::microseconds;
+    const UnixTime time = UnixTime{Seconds{request_.time}} - task_.options.time_offset;
+    record_->add(task_.options.via, {target_.local->address, target_.destination->address, source_port(), 0}, ports,
+                 time + std::chrono::floor<microseconds>(now - made_));
+}
+
+}  // namespace oneknock

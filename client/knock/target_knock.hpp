@@ -1,0 +1,49 @@
+// One target's knock while it goes on: messages and passes as they fall due, and the watch on the port.
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "client/knock/message_plan.hpp"
+#include "client/knock/pass_schedule.hpp"
+#include "client/knock/port_watch.hpp"
+#include "client/knock/sender.hpp"
+#include "client/knock/write_pcap.hpp"
+
+namespace oneknock {
+
+class TargetKnock {
+public:
+    // The target needs a destination and a local address. `record` may be null; it and the task outlive this.
+    TargetKnock(const Task& task, const Target& target, PcapWriter* record, Instant start);
+
+    [[nodiscard]] Instant due() const { return schedule_.due(); }
+
+    // Sends what is due. True if a pass ended. A pass that fails is an error only while none has succeeded: a network
+    // that is gone for a moment is what the next pass is for.
+    [[nodiscard]] Result<bool> send_due(const Now& now);
+
+    [[nodiscard]] PortWatch& watch() { return watch_; }
+    [[nodiscard]] const Target& target() const { return target_; }
+    [[nodiscard]] const Request& request() const { return request_; }  // of the last message
+    [[nodiscard]] std::uint16_t source_port() const { return sender_ ? sender_->source_port() : std::uint16_t{0}; }
+    [[nodiscard]] const std::vector<std::uint16_t>& ports() const { return ports_; }  // of the last pass, as sent
+
+private:
+    Result<void> renew(const Now& now);
+    void record(std::span<const std::uint16_t> ports, Instant now) const;
+
+    const Task& task_;
+    Target target_;
+    PcapWriter* record_;
+    PassSchedule schedule_;
+    PortWatch watch_;
+    Request request_;
+    Knock knock_;
+    Instant made_{};
+    std::unique_ptr<Sender> sender_;
+    std::vector<std::uint16_t> ports_;
+    bool has_passed_ = false;
+};
+
+}  // namespace oneknock

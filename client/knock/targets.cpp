@@ -1,0 +1,93 @@
+#include "client/knock/targets.hpp"
+
+#include <algorithm>
+#include <memory>
+
+#include <netdb.h>
+
+#include "client/knock/source_address.hpp"
+
+namespace oneknock {
+namespace {
+
+int address_family(std::optional<Family> family) {
+    if (!family) return AF_UNSPEC;
+    return *family == Family::ipv4 ? AF_INET : AF_INET6;
+}
+
+std::optional<Family> wanted_family(const KnockOptions& options) {
+    if (options.source.named) return options.source.named->family;
+    return options.family;
+}
+
+Result<Target> plan(const Endpoint& destination, const KeyFile& key, const KnockOptions& options) {
+    Target target{destination.address.family, destination, {}, {}};
+    const auto local = route_source(destination);
+    const bool route_needed = !options.dry_run || options.source.automatic();
+    if (!local && route_needed) return tl::unexpected(local.error());
+    if (local) target.local = *local;
+    const Address from = local ? local->address : Address::any(target.family);
+    const auto address = message_address(options.source, key.client.source, from, destination.address);
+    if (!address) return tl::unexpected(address.error());
+    target.address = *address;
+    return target;
+}
+
+// A dry run needs no destination if the words say what the message says.
+std::optional<Target> target_without_destination(const KnockOptions& options) {
+    const auto family = wanted_family(options);
+    if (!options.dry_run || !family || options.source.automatic()) return std::nullopt;
+    return Target{*family, {}, {}, options.source.named.value_or(Address::any(*family))};
+}
+
+Error wrong_family(const KnockOptions& options, const std::string& name) {
+    return {Exit::usage, "--source " + options.source.named->text() + ": " + name +
+                             " has no address of that family; name a source address of the other one"};
+}
+
+}  // namespace
+
+Result<std::vector<Endpoint>> resolve(const std::string& name, std::optional<Family> family) {
+    addrinfo hints{};
+    hints.ai_family = address_family(family);
+    hints.ai_socktype = SOCK_DGRAM;
+    addrinfo* found = nullptr;
+    const int error = getaddrinfo(name.c_str(), nullptr, &hints, &found);
+    if (error != 0)
+        return fail(Exit::unavailable, "cannot resolve the door's address " + name + ": " + gai_strerror(error) +
+                                           "; check the name service, the address in the key file, and -4 or -6");
+    const std::unique_ptr<addrinfo, void (*)(addrinfo*)> list(found, freeaddrinfo);
+    std::vector<Endpoint> endpoints;
+    for (const addrinfo* entry = list.get(); entry != nullptr && endpoints.size() < most_targets;
+         entry = entry->ai_next) {
+        const auto endpoint = endpoint_of(entry->ai_addr);
+        if (endpoint && std::ranges::count(endpoints, *endpoint) == 0) endpoints.push_back(*endpoint);
+    }
+    return endpoints;
+}
+
+Result<std::vector<Target>> find_targets(const KeyFile& key, const KnockOptions& options,
+                                         std::vector<std::string>& skipped) {
+    const auto endpoints = resolve(key.door.address, options.family);
+    if (!endpoints) {
+        if (const auto target = target_without_destination(options)) return std::vector{*target};
+        return tl::unexpected(endpoints.error());
+    }
+    std::vector<Target> targets;
+    std::vector<Error> errors;
+    for (const Endpoint& endpoint : *endpoints) {
+        if (options.source.named && options.source.named->family != endpoint.address.family) continue;
+        if (auto target = plan(endpoint, key, options))
+            targets.push_back(*target);
+        else
+            errors.push_back(target.error());
+    }
+    if (targets.empty())
+        return tl::unexpected(errors.empty() ? wrong_family(options, key.door.address) : errors.front());
+    // A machine without IPv6 is no news when the door answers on IPv4 as well.
+    for (const Error& error : errors)
+        if (error.exit != Exit::unavailable) skipped.push_back(error.message);
+    return targets;
+}
+
+}  // namespace oneknock

@@ -1,0 +1,67 @@
+#include "client/knock/write_pcap.hpp"
+
+#include <array>
+#include <bit>
+#include <cerrno>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "common/secret.hpp"
+
+namespace oneknock {
+namespace {
+
+// pcap-savefile(5). Numbers are in the writer's byte order, which the first one tells.
+constexpr std::uint32_t magic_microseconds = 0xa1b2c3d4;
+constexpr std::uint32_t version = std::endian::native == std::endian::little ? 4U << 16 | 2 : 2U << 16 | 4;  // 2 and 4, 16 bits each
+constexpr std::uint32_t longest_packet = 65535;
+constexpr std::uint32_t linktype_raw = 101;
+
+}  // namespace
+
+PcapWriter::PcapWriter(std::string path, Descriptor fd) : path_(std::move(path)), fd_(std::move(fd)) {
+    append(std::array{magic_microseconds, version, 0U, 0U, longest_packet, linktype_raw});
+}
+
+void PcapWriter::append(std::span<const std::uint32_t> words) {
+    const auto bytes = std::as_bytes(words);
+    for (const std::byte byte : bytes) content_.push_back(static_cast<std::uint8_t>(byte));
+}
+
+Result<PcapWriter> PcapWriter::create(const std::string& path) {
+    Descriptor fd(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+    if (!fd && errno == EEXIST)
+        return fail(Exit::cannot_create, "--write " + path + ": exists already and is left as it is; name a new file");
+    if (!fd) return tl::unexpected(system_error("create", path, Exit::cannot_create));
+    return PcapWriter(path, std::move(fd));
+}
+
+void PcapWriter::add(Via via, PacketEnds ends, std::span<const std::uint16_t> ports,
+                     std::chrono::sys_time<std::chrono::microseconds> time) {
+    for (const std::uint16_t port : ports) {
+        ends.destination_port = port;
+        Bytes<4> sequence{};
+        fill_random(sequence);
+        const auto bytes = via == Via::udp ? udp_packet(ends) : syn_packet(ends, load_u32be(sequence.data()));
+        const auto second = std::chrono::floor<Seconds>(time);
+        const auto length = static_cast<std::uint32_t>(bytes.size());
+        append(std::array{static_cast<std::uint32_t>(second.time_since_epoch().count()),
+                          static_cast<std::uint32_t>((time - second).count()), length, length});
+        content_.insert(content_.end(), bytes.begin(), bytes.end());
+        time += std::chrono::microseconds{1};
+    }
+}
+
+Result<void> PcapWriter::finish() {
+    for (std::span<const std::uint8_t> rest = content_; !rest.empty();) {
+        const ssize_t written = ::write(fd_.get(), rest.data(), rest.size());
+        if (written < 0 && errno == EINTR) continue;
+        if (written < 0) return tl::unexpected(system_error("write", path_, Exit::cannot_create));
+        rest = rest.subspan(static_cast<std::size_t>(written));
+    }
+    content_.clear();
+    return {};
+}
+
+}  // namespace oneknock

@@ -1,0 +1,64 @@
+// The daemon's configuration (kind "daemon", oneknockd.json). It holds no secret.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/clock.hpp"
+#include "common/protocol/address.hpp"
+#include "common/result.hpp"
+
+namespace oneknock {
+
+enum class FirewallMode : std::uint8_t {
+    guard,  // our table closes the services and opens them for grants
+    mark,   // our table marks granted packets; the administrator's rules accept the mark
+    set,    // we keep timed sets in a table of the administrator's
+};
+enum class ClosedAnswer : std::uint8_t { reset, drop };
+
+struct FirewallConfig {
+    FirewallMode mode = FirewallMode::guard;
+    ClosedAnswer closed = ClosedAnswer::reset;  // guard mode
+    std::vector<Network> trusted;               // guard mode
+    std::uint32_t mark = 0;                     // mark mode; not 0
+    // set mode: "family name" of the administrator's table and the names of its two sets; an empty name leaves that
+    // address family out, but not both may be empty.
+    std::string set_table_family;  // "inet", "ip" or "ip6"
+    std::string set_table;
+    std::string set_ipv4;
+    std::string set_ipv6;
+};
+
+inline constexpr const char* default_state = "/var/lib/oneknock";
+inline constexpr const char* default_socket = "/run/oneknock/control.sock";
+inline constexpr const char* default_user = "oneknock";
+inline constexpr std::size_t longest_socket_path = 107;  // sockaddr_un::sun_path, less the zero behind it
+
+struct DaemonConfig {
+    std::string path;     // of this file, for messages
+    std::string door;     // paths are absolute or resolved against this file's folder
+    std::string clients;
+    std::vector<std::string> interfaces{"any"};  // at least one; "any" stands alone
+    Seconds tolerance{60};                // 1s..1h
+    Seconds grant_default{30};
+    Seconds grant_maximum{3600};          // at most 65535 s
+    // How long after the first use of a new generation the old one stays (keys/rotation); nothing: until its own end.
+    std::optional<Seconds> rotation_grace{Seconds{86400}};  // 0s..366d
+    FirewallConfig firewall;
+    std::string state = default_state;
+    std::string socket = default_socket;
+    std::string user = default_user;
+};
+
+// Fields with a default may be left out of the file: all but "oneknock", "version", "door" and "clients". What is
+// wrong in the file is Exit::config.
+[[nodiscard]] Result<DaemonConfig> parse_daemon_config(std::string_view text, const std::string& path);
+[[nodiscard]] Result<DaemonConfig> read_daemon_config(const std::string& path);
+
+// The file's text as `oneknock-keygen init` writes it, paths as they stand in `config`.
+[[nodiscard]] std::string daemon_config_text(const DaemonConfig& config);
+
+}  // namespace oneknock

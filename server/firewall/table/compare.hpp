@@ -1,0 +1,69 @@
+// What the kernel holds, read back, and how it compares with what we expect. Pure.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "server/firewall/table/grants.hpp"
+#include "server/firewall/table/ruleset.hpp"
+
+namespace oneknock {
+
+struct Element {
+    ByteString key;                                      // empty: a catch-all element
+    std::optional<std::chrono::milliseconds> remaining;  // nothing: it never expires
+    friend bool operator==(const Element&, const Element&) = default;
+};
+
+// As the kernel describes a set. The flags are the kernel's NFT_SET_* bits.
+struct SetImage {
+    std::uint32_t key_type = 0;
+    std::uint32_t key_length = 0;
+    std::uint32_t flags = 0;
+    std::uint32_t size = 0;
+    std::vector<Element> elements;
+};
+
+struct ChainImage {
+    bool base = false;
+    std::string type;  // the rest of a base chain only
+    std::uint32_t hook = 0;
+    std::int32_t priority = 0;
+    std::uint32_t policy = 0;
+    std::vector<std::string> rules;  // each as libnftnl's text of its expressions
+    friend bool operator==(const ChainImage&, const ChainImage&) = default;
+};
+
+struct TableImage {
+    std::uint32_t flags = 0;
+    std::map<std::string, SetImage> sets;
+    std::map<std::string, ChainImage> chains;
+};
+
+// Everything but the elements of timed sets.
+[[nodiscard]] bool same_structure(const TableImage& expected, const TableImage& found);
+
+// What is wrong with a set for grants of this family, in words; nothing if it serves (set mode).
+[[nodiscard]] std::optional<std::string> unfit_for_grants(Family family, const SetImage& set);
+
+struct ElementAudit {
+    std::vector<GrantKey> lost;  // live grants whose element is missing or ends at another time
+    bool strange = false;        // there are elements that are no live grant of ours
+
+    [[nodiscard]] bool clean() const { return lost.empty() && !strange; }
+};
+
+// Differences shorter than `audit_slack` are those of two clocks and of an audit that takes its time.
+inline constexpr std::chrono::milliseconds audit_slack{500};
+[[nodiscard]] ElementAudit audit_elements(const GrantSets& names, const std::map<std::string, SetImage>& sets,
+                                          const GrantTable& grants, Instant now);
+
+// The grants among the elements: timed, of one of these services.
+[[nodiscard]] std::vector<std::pair<GrantKey, std::chrono::milliseconds>> grants_in(
+    const GrantSets& names, const std::map<std::string, SetImage>& sets, const std::vector<Service>& services);
+
+}  // namespace oneknock

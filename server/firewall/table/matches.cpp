@@ -1,0 +1,130 @@
+#include "server/firewall/table/matches.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+
+namespace oneknock {
+namespace {
+
+constexpr std::uint32_t reg1 = NFT_REG_1;
+
+// The register at a byte offset, by the number the kernel gives back: the 16-byte registers keep their old numbers.
+constexpr std::uint32_t register_at(std::uint32_t offset) {
+    return offset % NFT_REG_SIZE == 0 ? NFT_REG_1 + offset / NFT_REG_SIZE : NFT_REG32_00 + offset / NFT_REG32_SIZE;
+}
+
+// "meta l4proto . th dport" into the registers from this offset on. Later fragments have no ports and do not match.
+Expressions load_service(std::uint32_t offset) {
+    return {LoadMeta{NFT_META_L4PROTO, register_at(offset)},
+            LoadPayload{NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2, register_at(offset + 4)}};
+}
+
+Expressions family_is(Family family) {
+    const std::uint8_t number = family == Family::ipv4 ? NFPROTO_IPV4 : NFPROTO_IPV6;
+    return {LoadMeta{NFT_META_NFPROTO, reg1}, Compare{true, reg1, {number}}};
+}
+
+LoadPayload load_source(Family family) {
+    if (family == Family::ipv4) return {NFT_PAYLOAD_NETWORK_HEADER, 12, 4, reg1};
+    return {NFT_PAYLOAD_NETWORK_HEADER, 8, 16, reg1};
+}
+
+ByteString prefix_mask(const Network& network) {
+    ByteString mask(network.base.length());
+    for (std::size_t bit = 0; bit < network.prefix_length; ++bit)
+        mask[bit / 8] = static_cast<std::uint8_t>(mask[bit / 8] | 0x80 >> bit % 8);
+    return mask;
+}
+
+}  // namespace
+
+Rule rule(std::string chain, std::string text, const std::vector<Expressions>& parts) {
+    Rule result{std::move(chain), std::move(text), {}};
+    for (const Expressions& part : parts)
+        result.expressions.insert(result.expressions.end(), part.begin(), part.end());
+    return result;
+}
+
+Expressions interface_is(std::string_view name) {
+    ByteString padded(16);  // IFNAMSIZ
+    std::ranges::copy(name, padded.begin());
+    return {LoadMeta{NFT_META_IIFNAME, reg1}, Compare{true, reg1, padded}};
+}
+
+Expressions protocol_is(std::uint8_t protocol) {
+    return {LoadMeta{NFT_META_L4PROTO, reg1}, Compare{true, reg1, {protocol}}};
+}
+
+Expressions service_in(const std::string& set) {
+    Expressions all = load_service(0);
+    all.emplace_back(LookUp{set, reg1});
+    return all;
+}
+
+Expressions not_for_this_host(const std::string& set) { return {LoadFibType{reg1}, LookUp{set, reg1, true}}; }
+
+Expressions source_in(const Network& network) {
+    Expressions all = family_is(network.base.family);
+    if (network.prefix_length == 0) return all;  // everyone of that family
+    all.emplace_back(load_source(network.base.family));
+    if (network.prefix_length < network.base.length() * 8) all.emplace_back(Mask{reg1, prefix_mask(network)});
+    all.emplace_back(Compare{true, reg1, ByteString(network.base.span().begin(), network.base.span().end())});
+    return all;
+}
+
+Expressions granted(Family family, const std::string& set) {
+    Expressions all = family_is(family);
+    all.emplace_back(load_source(family));
+    const Expressions service = load_service(load_source(family).length);
+    all.insert(all.end(), service.begin(), service.end());
+    all.emplace_back(LookUp{set, reg1});
+    return all;
+}
+
+Expressions tcp_flags_any(std::uint8_t flags) {
+    Expressions all = protocol_is(protocol_tcp);
+    all.emplace_back(LoadPayload{NFT_PAYLOAD_TRANSPORT_HEADER, 13, 1, reg1});
+    all.emplace_back(Mask{reg1, {flags}});
+    all.emplace_back(Compare{false, reg1, {0}});
+    return all;
+}
+
+Expressions tracked_session() {
+    constexpr std::uint32_t established_or_related = 2 | 4;  // NF_CT_STATE_BIT of IP_CT_ESTABLISHED, IP_CT_RELATED
+    return {LoadCtState{reg1}, Mask{reg1, host_order(established_or_related)}, Compare{false, reg1, host_order(0)}};
+}
+
+Expressions verdict(std::int32_t code, std::string chain) { return {Verdict{code, std::move(chain)}}; }
+Expressions accept() { return verdict(NF_ACCEPT); }
+Expressions set_mark(std::uint32_t mark) { return {LoadConstant{reg1, host_order(mark)}, StoreMark{reg1}}; }
+Expressions reject_tcp() { return {Reject{NFT_REJECT_TCP_RST, 0}}; }
+Expressions reject_udp() { return {Reject{NFT_REJECT_ICMPX_UNREACH, NFT_REJECT_ICMPX_PORT_UNREACH}}; }
+
+std::string source_text(const Network& network) {
+    const bool ipv4 = network.base.family == Family::ipv4;
+    if (network.prefix_length == 0) return ipv4 ? "meta nfproto ipv4" : "meta nfproto ipv6";
+    const bool whole = network.prefix_length == network.base.length() * 8;
+    return (ipv4 ? "ip saddr " : "ip6 saddr ") + (whole ? network.base.text() : network.text());
+}
+
+std::string granted_text(Family family, const std::string& set) {
+    return (family == Family::ipv4 ? "ip" : "ip6") + (" saddr . meta l4proto . th dport @" + set);
+}
+
+std::string mark_text(std::uint32_t mark) {
+    char text[40];
+    std::snprintf(text, sizeof text, " meta mark set 0x%08x", mark);
+    return text;
+}
+
+ByteString host_order(std::uint32_t value) {
+    ByteString bytes(sizeof value);
+    std::memcpy(bytes.data(), &value, sizeof value);
+    return bytes;
+}
+
+}  // namespace oneknock

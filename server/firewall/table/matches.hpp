@@ -1,0 +1,45 @@
+// The vocabulary of our rules: each function gives the expressions of one match or statement of nft's language, laid
+// out in the registers exactly as nft itself does it, so that `nft list` can read them back. Pure.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/protocol/address.hpp"
+#include "server/firewall/table/ruleset.hpp"
+
+namespace oneknock {
+
+using Expressions = std::vector<Expression>;
+
+inline constexpr std::uint8_t tcp_rst = 0x04, tcp_ack = 0x10;  // RFC 9293, 3.1
+
+[[nodiscard]] Rule rule(std::string chain, std::string text, const std::vector<Expressions>& parts);
+
+// Matches.
+[[nodiscard]] Expressions interface_is(std::string_view name);
+[[nodiscard]] Expressions protocol_is(std::uint8_t protocol);
+[[nodiscard]] Expressions service_in(const std::string& set);
+[[nodiscard]] Expressions not_for_this_host(const std::string& set);
+[[nodiscard]] Expressions source_in(const Network& network);
+[[nodiscard]] Expressions granted(Family family, const std::string& set);
+[[nodiscard]] Expressions tcp_flags_any(std::uint8_t flags);
+[[nodiscard]] Expressions tracked_session();
+
+// Statements.
+[[nodiscard]] Expressions verdict(std::int32_t code, std::string chain = {});
+[[nodiscard]] Expressions accept();
+[[nodiscard]] Expressions set_mark(std::uint32_t mark);
+[[nodiscard]] Expressions reject_tcp();  // with a reset
+[[nodiscard]] Expressions reject_udp();  // with "port unreachable"
+
+// As nft prints them.
+[[nodiscard]] std::string source_text(const Network& network);
+[[nodiscard]] std::string granted_text(Family family, const std::string& set);
+[[nodiscard]] std::string mark_text(std::uint32_t mark);
+
+[[nodiscard]] ByteString host_order(std::uint32_t value);
+
+}  // namespace oneknock

@@ -1,0 +1,127 @@
+// What our table looks like, as values: nothing here speaks to the kernel. A rule is a list of the kernel's own
+// expressions together with the line that `nft list table` prints for it.
+//
+// Guard mode, in words: packets for a configured service, addressed to this host and not from itself, pass when their
+// source is trusted or granted, or when they belong to a session; the rest is closed. Every match is positive: where
+// an expression cannot be evaluated (a later fragment has no ports) its rule does not match, and a packet that never
+// matched "is for a configured service" leaves the table untouched.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "common/bytes.hpp"
+#include "common/protocol/address.hpp"
+#include "keys/config/daemon_config.hpp"
+
+namespace oneknock {
+
+using ByteString = std::vector<std::uint8_t>;
+
+// A table by nf_tables' number for its family (NFPROTO_*) and its name.
+struct TableName {
+    std::uint8_t family = 0;
+    std::string name;
+
+    [[nodiscard]] std::string text() const;  // "inet oneknock"
+};
+
+// Expressions, named after what they do to the registers (numbers as in enum nft_registers) or to the packet.
+struct LoadMeta {
+    std::uint32_t key = 0;  // enum nft_meta_keys
+    std::uint32_t to = 0;
+};
+struct StoreMark {
+    std::uint32_t from = 0;
+};
+struct LoadPayload {
+    std::uint32_t base = 0;  // enum nft_payload_bases
+    std::uint32_t offset = 0;
+    std::uint32_t length = 0;
+    std::uint32_t to = 0;
+};
+struct LoadFibType {  // of the destination address
+    std::uint32_t to = 0;
+};
+struct LoadCtState {
+    std::uint32_t to = 0;
+};
+struct LoadConstant {
+    std::uint32_t to = 0;
+    ByteString data;
+};
+struct Mask {  // in place
+    std::uint32_t in = 0;
+    ByteString mask;
+};
+struct Compare {
+    bool equal = true;
+    std::uint32_t from = 0;
+    ByteString data;
+};
+struct LookUp {
+    std::string set;
+    std::uint32_t from = 0;
+    bool inverted = false;
+};
+struct Verdict {
+    std::int32_t code = 0;  // NF_ACCEPT, NF_DROP, NFT_GOTO
+    std::string chain;      // for NFT_GOTO
+};
+struct Reject {
+    std::uint32_t type = 0;  // enum nft_reject_types
+    std::uint8_t code = 0;
+};
+using Expression = std::variant<LoadMeta, StoreMark, LoadPayload, LoadFibType, LoadCtState, LoadConstant, Mask, Compare,
+                                LookUp, Verdict, Reject>;
+
+struct Rule {
+    std::string chain;
+    std::string text;
+    std::vector<Expression> expressions;
+};
+
+struct Chain {
+    std::string name;
+    std::optional<std::int32_t> priority;  // of a base chain: type filter, hook prerouting, policy accept
+};
+
+struct Set {
+    std::string name;
+    std::uint32_t key_type = 0;  // nft's number, for readable listings
+    std::uint32_t key_length = 0;
+    std::uint32_t size = 0;            // 0: as many as `elements`
+    bool timed = false;                // else constant
+    std::vector<ByteString> elements;  // of a constant set, ascending
+};
+
+struct Ruleset {
+    TableName table;
+    std::vector<Set> sets;
+    std::vector<Chain> chains;
+    std::vector<Rule> rules;
+};
+
+// The table of guard or mark mode. Set mode has none.
+[[nodiscard]] Ruleset describe_table(const FirewallConfig& config, const std::vector<Service>& services);
+
+// The timed set that holds the grants of one address family.
+[[nodiscard]] Set grant_set(Family family, const std::string& name);
+
+// How nft writes such a set's type, and the command that adds one.
+[[nodiscard]] std::string grant_set_command(Family family, const TableName& table, const std::string& name);
+
+// Where grants live: our own table's sets, or the administrator's (set mode; an empty name: not that family).
+struct GrantSets {
+    TableName table;
+    std::string ipv4;
+    std::string ipv6;
+
+    [[nodiscard]] const std::string& of(Family family) const { return family == Family::ipv4 ? ipv4 : ipv6; }
+};
+[[nodiscard]] GrantSets grant_sets(const FirewallConfig& config);
+
+}  // namespace oneknock

@@ -1,0 +1,50 @@
+#include "server/gatekeeper/control/answers.hpp"
+
+#include <nlohmann/json.hpp>
+
+namespace oneknock {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string line_of(const Json& json) { return json.dump() + "\n"; }
+
+}  // namespace
+
+std::string status_json(const StatusFigures& figures, const CaptureReport& report, const Tally& tally, const KnockTimes& times) {
+    Json refused = Json::object();
+    for (std::size_t i = 0; i < reason_count; ++i) refused[std::string(reason_names[i])] = tally.refused_count(i);
+    Json parts = Json::object();
+    for (std::size_t i = 0; i < KnockTimes::part_count; ++i)
+        parts[std::string(KnockTimes::part_names[i])] = {{"count", times.part(i).count}, {"sum_ns", times.part(i).nanoseconds}};
+    return line_of({{"schema", 1},
+                    {"version", ONEKNOCK_VERSION},
+                    {"door", figures.door},
+                    {"uptime_s", figures.uptime.count()},
+                    {"clients", figures.clients},
+                    {"capture", {{"packets", report.packets}, {"symbols", report.symbols}, {"dropped", report.dropped}}},
+                    {"assembly", {{"decodes", report.decodes}, {"candidates", report.candidates}}},
+                    {"times", parts},
+                    {"accepted", tally.accepted_count()},
+                    {"refused", refused},
+                    {"grants", figures.grants}});
+}
+
+std::string grants_json(const std::vector<GrantBook::Entry>& grants, Instant now) {
+    Json list = Json::array();
+    for (const auto& grant : grants)
+        list.push_back({{"client", grant.client},
+                        {"address", grant.address.text()},
+                        {"protocol", protocol_name(grant.service.protocol)},
+                        {"port", grant.service.port},
+                        {"remaining_s", std::chrono::ceil<Seconds>(grant.deadline - now).count()}});
+    return line_of({{"schema", 1}, {"grants", list}});
+}
+
+std::string done_json() { return line_of({{"schema", 1}, {"done", true}}); }
+
+std::string closed_json(std::size_t count) { return line_of({{"schema", 1}, {"done", true}, {"closed", count}}); }
+
+std::string error_json(const std::string& what) { return line_of({{"schema", 1}, {"error", what}}); }
+
+}  // namespace oneknock

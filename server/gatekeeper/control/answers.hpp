@@ -1,0 +1,30 @@
+// The gatekeeper's answers on the control socket: JSON texts with a schema number, ending in a line feed. Pure.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "common/clock.hpp"
+#include "server/gatekeeper/decide/decision_log.hpp"
+#include "server/gatekeeper/decide/knock_times.hpp"
+#include "server/gatekeeper/grants/grant_list.hpp"
+#include "server/privsep/messages.hpp"
+
+namespace oneknock {
+
+struct StatusFigures {
+    std::string door;
+    Seconds uptime{};
+    std::size_t clients = 0;
+    std::size_t grants = 0;
+};
+
+[[nodiscard]] std::string status_json(const StatusFigures& figures, const CaptureReport& report, const Tally& tally,
+                                      const KnockTimes& times);
+[[nodiscard]] std::string grants_json(const std::vector<GrantBook::Entry>& grants, Instant now);
+[[nodiscard]] std::string done_json();
+[[nodiscard]] std::string closed_json(std::size_t count);  // so many grants
+[[nodiscard]] std::string error_json(const std::string& what);
+
+}  // namespace oneknock

@@ -1,0 +1,61 @@
+// What oneknockctl asks: answered at once, or when the room that has to know has answered.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/clock.hpp"
+#include "common/result.hpp"
+#include "server/gatekeeper/control/control_socket.hpp"
+#include "server/gatekeeper/decide/decider.hpp"
+#include "server/gatekeeper/decide/decision_log.hpp"
+#include "server/gatekeeper/decide/knock_times.hpp"
+#include "server/gatekeeper/grants/grant_requests.hpp"
+#include "server/privsep/channel.hpp"
+
+namespace oneknock {
+
+class ControlDesk {
+public:
+    // Whom it asks, and what it tells of.
+    struct House {
+        Channel& listener;
+        Channel& firewall;
+        Doorkeeper& doorkeeper;
+        GrantDesk& grants;
+        const Tally& tally;
+        const KnockTimes& times;
+    };
+    ControlDesk(Descriptor listening, const House& house) : socket_(std::move(listening)), house_(house) {}
+
+    void begin(Instant now) { started_ = now; }
+    [[nodiscard]] const ControlSocket& socket() const { return socket_; }
+    void serve(Instant now);
+
+    // Answers of the other rooms. False: nobody asked for this report.
+    [[nodiscard]] bool hear(const CaptureReport& report, Instant now);
+    void hear(const TrialReply& reply);
+    void hear(const GrantDesk::Revocation& revocation);
+    // The outcome of a reload, whoever asked for it, and the last request that came before it began.
+    void reloaded(const Result<void>& result, Ticket last_request);
+
+private:
+    using Connection = ControlSocket::Connection;
+    void asked(Connection connection, std::string_view line, Instant now);
+    void ask_for_report(Connection connection);
+    void revoke(Connection connection, const std::string& client, Instant now);
+    void refuse(Connection connection, const std::string& why);
+
+    ControlSocket socket_;
+    House house_;
+    Instant started_{};
+    std::set<Ticket> reports_asked_;
+    std::map<Ticket, Connection> reload_waiters_;  // by the request made for them
+    Ticket last_reload_request_ = 0;
+};
+
+}  // namespace oneknock

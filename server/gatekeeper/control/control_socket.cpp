@@ -1,0 +1,80 @@
+#include "server/gatekeeper/control/control_socket.hpp"
+
+#include <algorithm>
+#include <cerrno>
+
+#include <sys/socket.h>
+
+namespace oneknock {
+
+void ControlSocket::add_to(std::vector<pollfd>& polled) const {
+    if (peers_.size() < most_connections) polled.push_back({listening_.get(), POLLIN, 0});
+    for (const Peer& peer : peers_) {
+        // Of one that waits for its answer only the end is awaited, which needs no flag: that it has shut its writing side
+        // would be told again and again.
+        const int events = !peer.out.empty() ? POLLOUT : peer.asked ? 0 : POLLIN;
+        polled.push_back({peer.fd.get(), static_cast<short>(events), 0});
+    }
+}
+
+std::optional<Instant> ControlSocket::next_due() const {
+    if (peers_.empty()) return std::nullopt;
+    return std::ranges::min_element(peers_, {}, &Peer::deadline)->deadline;
+}
+
+void ControlSocket::serve(Instant now, const Asked& asked) {
+    accept_all(now);
+    for (std::size_t i = 0; i < peers_.size(); ++i) {
+        if (peers_[i].asked) peers_[i].finished = has_gone(peers_[i]);
+        else read(peers_[i], asked);
+        if (!peers_[i].out.empty()) write(peers_[i]);
+    }
+    std::erase_if(peers_, [now](const Peer& peer) { return peer.finished || peer.deadline <= now; });
+}
+
+void ControlSocket::accept_all(Instant now) {
+    while (peers_.size() < most_connections) {
+        Descriptor fd(accept4(listening_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+        if (!fd) return;
+        peers_.push_back({next_++, std::move(fd), now + patience, {}, {}, false, false});
+    }
+}
+
+bool ControlSocket::has_gone(const Peer& peer) {
+    pollfd state{peer.fd.get(), 0, 0};
+    return poll(&state, 1, 0) > 0;  // POLLHUP: both sides are shut
+}
+
+void ControlSocket::read(Peer& peer, const Asked& asked) {
+    char buffer[longest_line];
+    const auto got = recv(peer.fd.get(), buffer, sizeof buffer, 0);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
+    if (got <= 0 || peer.in.size() + static_cast<std::size_t>(got) > longest_line) {
+        peer.finished = true;
+        return;
+    }
+    peer.in.append(buffer, static_cast<std::size_t>(got));
+    const auto end = peer.in.find('\n');
+    if (end == std::string::npos) return;
+    peer.asked = true;
+    asked(peer.number, std::string_view(peer.in).substr(0, end));
+}
+
+void ControlSocket::write(Peer& peer) {
+    const auto sent = send(peer.fd.get(), peer.out.data(), peer.out.size(), MSG_NOSIGNAL);
+    if (sent < 0 && (errno == EAGAIN || errno == EINTR)) return;
+    if (sent > 0) peer.out.erase(0, static_cast<std::size_t>(sent));
+    peer.finished = sent < 0 || peer.out.empty();
+}
+
+void ControlSocket::answer(Connection connection, std::string text) {
+    const auto peer = std::ranges::find(peers_, connection, &Peer::number);
+    if (peer != peers_.end()) peer->out = std::move(text);
+}
+
+void ControlSocket::give_until(Connection connection, Instant deadline) {
+    const auto peer = std::ranges::find(peers_, connection, &Peer::number);
+    if (peer != peers_.end()) peer->deadline = deadline;
+}
+
+}  // namespace oneknock

@@ -1,0 +1,110 @@
+// Decides on candidates: verification, then the refusals in their order, then the record (docs/protocol.md,
+// "Receiving", steps 5 to 8). Knows neither sockets nor processes; time comes in, decisions go out.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/clock.hpp"
+#include "server/gatekeeper/decide/reason.hpp"
+#include "server/gatekeeper/keys/generation_uses.hpp"
+#include "server/gatekeeper/record/record.hpp"
+#include "server/gatekeeper/verify/verifier.hpp"
+#include "server/privsep/messages.hpp"
+
+namespace oneknock {
+
+struct Decision {
+    bool verified = false;            // a key of ours was found
+    std::optional<Reason> refused;    // nothing: accepted
+    std::string client;               // of verified ones
+    std::uint32_t generation = 0;
+    std::uint32_t door_generation = 0;
+    Request request;                  // of verified ones
+    Address source;                   // of the packets
+    Address address;                  // to open for, once resolved
+    Seconds duration{0};              // granted, for open
+    Seconds skew{0};                  // message time minus our clock
+    bool is_filed = false;            // in the record, and within the client's share and rate: so in the audit as well
+    std::int64_t first_packet_ns = 0;
+};
+
+struct Limits {
+    Seconds tolerance{60};
+    Seconds grant_default{30};
+    Seconds grant_maximum{3600};
+    Grace rotation_grace{};
+};
+
+class Doorkeeper {
+public:
+    Doorkeeper(Verifier verifier, Record record, const Limits& limits)
+        : verifier_(std::move(verifier)), record_(std::move(record)), limits_(limits), uses_(limits.rotation_grace) {}
+
+    // One turn of the loop, in three steps. First it decides on all candidates that wait; then it makes that durable, before
+    // which nothing may be done about it: if it fails, what would have been accepted is refused as record-failed. The
+    // audit comes last: whoever knocks need not wait for it.
+    [[nodiscard]] std::vector<Decision> weigh(const std::vector<Candidate>& candidates, const Now& now);
+    void make_durable(std::vector<Decision>& decisions, const Now& now);
+    [[nodiscard]] Result<void> write_audit(const std::vector<Decision>& decisions, const Now& now);
+    // All of them.
+    [[nodiscard]] std::vector<Decision> decide(const std::vector<Candidate>& candidates, const Now& now);
+
+    // Whether the keys in force let a client of this name open the service: what it opened stays open as long.
+    [[nodiscard]] bool may_open(const std::string& client, const Service& service) const;
+
+    [[nodiscard]] bool knows(const std::string& client) const { return find(client) != nullptr; }
+
+    // Why the record could not be written, the last time it could not.
+    [[nodiscard]] const std::string& record_problem() const { return record_problem_; }
+
+    // A client of a reload, ready to be taken in. Throws LockedMemoryError where its keys do not fit in.
+    [[nodiscard]] PreparedClient prepare(Client client);
+    // Takes in what changed: only moves what prepare() made. Leaves what is replaced in its place (Verifier::change).
+    void change_keys(KeyChange& change, UnixTime now);
+    // Instead of the latter, where the reload is refused.
+    void keep_keys() { uses_.forget_what_was_looked_up(); }
+
+    // Ends generations of keys early as far as the audit tells; once after the start, before the first decision.
+    void learn_uses(UnixTime now) { uses_.learn(verifier_.keyring(), record_, now); }
+    // Whether the ends of the door's generations may have changed since the last call.
+    [[nodiscard]] bool door_has_changed() { return uses_.door_has_changed(); }
+
+    [[nodiscard]] Verifier& verifier() { return verifier_; }
+    [[nodiscard]] Record& record() { return record_; }
+    [[nodiscard]] const Limits& limits() const { return limits_; }
+
+private:
+    // A client may knock this often (fresh messages, accepted or not), in bursts of this many.
+    static constexpr double knocks_per_second = 100;
+    static constexpr double knock_burst = 1000;
+    struct Rate {
+        double tokens = -1;
+        Instant refilled{};
+    };
+
+    [[nodiscard]] const Client* find(const std::string& client) const;
+    void note_uses(const std::vector<Decision>& decisions, UnixTime now);
+    [[nodiscard]] bool is_read(std::uint32_t door_generation, UnixTime now) const;
+    [[nodiscard]] Decision weigh_one(const Candidate& candidate, const Now& now);
+    void file_and_refuse(const Verifier::Match& match, const Tag& tag, const Now& now, Decision& decision);
+    [[nodiscard]] std::optional<Reason> refusal_before_record(const Verifier::Match& match, const Candidate& candidate,
+                                                              const Now& now, const std::optional<Address>& address) const;
+    [[nodiscard]] bool was_used(const Verifier::Match& match, const Tag& tag);
+    [[nodiscard]] bool file(const Verifier::Match& match, const Tag& tag, const Now& now);
+    [[nodiscard]] std::optional<Reason> refusal_by_policy(const Verifier::Match& match);
+    [[nodiscard]] bool within_rate(const std::string& client, Instant now);
+
+    Verifier verifier_;
+    Record record_;
+    Limits limits_;
+    GenerationUses uses_;
+    std::map<std::string, Rate> rates_;  // by client: as many as there are clients
+    std::string record_problem_;
+};
+
+}  // namespace oneknock

@@ -1,0 +1,57 @@
+#include "server/gatekeeper/decide/decision_log.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <utility>
+
+#include "common/log.hpp"
+
+namespace oneknock {
+namespace {
+
+constexpr double lines_per_second = 5;
+constexpr double line_burst = 50;
+
+bool is_clock(Reason reason) {
+    return reason == Reason::stale || reason == Reason::future || reason == Reason::wrong_epoch;
+}
+
+}  // namespace
+
+std::string describe(const Decision& decision) {
+    const std::string what = decision.client + " " + operation_name(decision.request.operation) + " " +
+                             decision.request.service().text() + " for " + decision.address.text();
+    const bool opens = decision.request.operation == static_cast<std::uint8_t>(Operation::open);
+    return what + (opens && !decision.refused ? " during " + std::to_string(decision.duration.count()) + "s" : "") + ", from " +
+           decision.source.text();
+}
+
+std::string describe_refusal(const Decision& decision, Reason reason) {
+    std::string line = std::string(reason_name(reason)) + ": " + describe(decision);
+    if (is_clock(reason))
+        line += "; the client's clock is " + std::to_string(std::abs(decision.skew.count())) + " s " +
+                (decision.skew < Seconds{0} ? "behind" : "ahead");
+    return line;
+}
+
+void Tally::accepted(const Decision& decision) {
+    ++accepted_;
+    log::info("accepted: " + describe(decision) + " (generation " + std::to_string(decision.generation) + ")");
+}
+
+void Tally::refused(const Decision& decision, Reason reason, Instant now) {
+    ++refused_[static_cast<std::size_t>(reason)];
+    if (!decision.verified) return;
+    if (tokens_ < 0) tokens_ = line_burst;
+    tokens_ = std::min(line_burst, tokens_ + std::chrono::duration<double>(now - refilled_).count() * lines_per_second);
+    refilled_ = now;
+    if (tokens_ < 1) {
+        ++unlogged_;
+        return;
+    }
+    tokens_ -= 1;
+    if (unlogged_ > 0) log::warning(std::to_string(std::exchange(unlogged_, 0)) + " more refusals were not logged, but counted");
+    log::warning("refused: " + describe_refusal(decision, reason));
+}
+
+}  // namespace oneknock

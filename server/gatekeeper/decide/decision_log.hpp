@@ -1,0 +1,35 @@
+// Counts and log lines of decisions. A line names the client, the source and, where it is the clock, the seconds of
+// skew; what no key of ours made is junk, and only counted. Refusals are logged at a bounded rate.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+
+#include "common/clock.hpp"
+#include "server/gatekeeper/decide/decider.hpp"
+
+namespace oneknock {
+
+class Tally {
+public:
+    void accepted(const Decision& decision);
+    void refused(const Decision& decision, Reason reason, Instant now);
+
+    [[nodiscard]] std::uint64_t accepted_count() const { return accepted_; }
+    [[nodiscard]] std::uint64_t refused_count(std::size_t reason) const { return refused_[reason]; }
+
+private:
+    std::uint64_t accepted_ = 0;
+    std::array<std::uint64_t, reason_count> refused_{};
+    double tokens_ = -1;
+    Instant refilled_{};
+    std::uint64_t unlogged_ = 0;
+};
+
+// "alice opens tcp/22 for 192.0.2.7 for 30s" and so on; for logs and for `oneknockd --read`.
+[[nodiscard]] std::string describe(const Decision& decision);
+// "replayed: ..." with what a reader needs to act on it.
+[[nodiscard]] std::string describe_refusal(const Decision& decision, Reason reason);
+
+}  // namespace oneknock

@@ -1,0 +1,74 @@
+#include "server/gatekeeper/start.hpp"
+
+#include <algorithm>
+#include <poll.h>
+
+#include "common/log.hpp"
+#include "server/gatekeeper/keys/key_loading.hpp"
+
+namespace oneknock {
+namespace {
+
+// The first load: blocks until every file has come.
+Result<KeyChange> receive_keys(Channel& channel) {
+    KeyLoading loading(nullptr, [](Client client) { return prepare_client(std::move(client), {}); });
+    Datagram datagram;
+    for (;;) {
+        pollfd wait{channel.descriptor(), POLLIN, 0};
+        poll(&wait, 1, -1);
+        const auto received = channel.receive(datagram);
+        if (received == Channel::Received::nothing) continue;
+        if (received == Channel::Received::closed) return fail(Exit::ok, "");  // the parent has said why
+        if (const auto file = datagram.as<PassedKeyFile>()) loading.file(*file, std::move(datagram.descriptor));
+        else if (const auto end = datagram.as<KeyFilesEnd>()) {
+            if (!end->is_whole) return fail(Exit::no_input, "");  // likewise
+            return loading.finish(*end);
+        }
+        else return fail(Exit::software, "something unexpected came instead of the key files");
+    }
+}
+
+void say_what_was_lost(const Record& record, UnixTime now) {
+    if (record.lost() == Record::Loss::none) return;
+    const std::string what = record.lost() == Record::Loss::missing
+                                 ? "there is no replay record in the state folder"
+                                 : "the replay record was damaged and has been put aside in the state folder";
+    log::warning(what + ": for " + std::to_string((record.floor() - now).count()) + " s every knock made before " +
+                 time_text(record.floor()) + " is refused, so that none can be played back; then all is normal");
+}
+
+// A clock that was reset to some year in the past makes the daemon deaf: that shall not be found out by knocking.
+void say_if_deaf(const Door& door, UnixTime now, Seconds tolerance) {
+    const auto in_force = [&](const Generation& generation) {
+        return now + tolerance >= generation.not_before && (!generation.not_after || now <= *generation.not_after);
+    };
+    if (std::ranges::any_of(door.generations, in_force)) return;
+    log::warning("no secret of the door is in force at " + time_text(now) + ", so no knock is heard; is this machine's clock " +
+                 "right? door.json says from when to when they are (not_before, not_after)");
+}
+
+}  // namespace
+
+Result<std::string> lock_in(const std::string& state, const Identity& identity) {
+    auto folder = confine_to_folder(state, identity);
+    if (!folder) return folder;
+    if (const auto dropped = drop_everything(identity); !dropped) return tl::unexpected(dropped.error());
+    if (const auto denied = deny_network_and_programs(); !denied) return tl::unexpected(denied.error());
+    return folder;
+}
+
+Result<Doorkeeper> open_doorkeeper(const DaemonConfig& config, const std::string& folder, Channel& channel) {
+    auto keys = receive_keys(channel);
+    if (!keys) return tl::unexpected(keys.error());
+    const UnixTime now = read_clocks().wall;
+    auto record = Record::open(folder, keys->door->id, now, config.tolerance);
+    if (!record) return tl::unexpected(record.error());
+    say_what_was_lost(*record, now);
+    say_if_deaf(*keys->door, now, config.tolerance);
+    Doorkeeper doorkeeper(Verifier(std::move(*keys)), std::move(*record),
+                          {config.tolerance, config.grant_default, config.grant_maximum, config.rotation_grace});
+    doorkeeper.learn_uses(now);
+    return doorkeeper;
+}
+
+}  // namespace oneknock

@@ -1,0 +1,21 @@
+// The gatekeeper's start behind its locks: the key files that the parent passes, and the record in the state folder.
+#pragma once
+
+#include <string>
+
+#include "keys/config/daemon_config.hpp"
+#include "server/gatekeeper/decide/decider.hpp"
+#include "server/privsep/channel.hpp"
+#include "server/privsep/sandbox.hpp"
+
+namespace oneknock {
+
+// Confines the process to the state folder and gives everything else up; the folder's path as seen from inside, ending
+// in '/'.
+[[nodiscard]] Result<std::string> lock_in(const std::string& state, const Identity& identity);
+
+// Blocks until every key file has come by the channel. `folder` is what lock_in() gave. An error with
+// an empty message has been told by the parent already.
+[[nodiscard]] Result<Doorkeeper> open_doorkeeper(const DaemonConfig& config, const std::string& folder, Channel& channel);
+
+}  // namespace oneknock

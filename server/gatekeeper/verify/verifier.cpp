@@ -1,0 +1,127 @@
+#include "server/gatekeeper/verify/verifier.hpp"
+
+#include <algorithm>
+
+#include "common/protocol/key_schedule.hpp"
+
+namespace oneknock {
+
+// All that there is by client and by key, in the making.
+struct Verifier::Keys {
+    Keys(const std::list<HintTable>& before, std::size_t most_clients) : old_tables(before), hints(before.size()) {
+        clients.reserve(most_clients);
+        keys.reserve(most_clients);
+    }
+
+    // One that has not changed; `first` is the number its first key had.
+    void keep(Client& client, HintTable::KeyNumber first) {
+        auto hint = hints.begin();
+        for (const HintTable& table : old_tables) {
+            for (std::uint32_t g = 0; g < client.generations.size(); ++g) hint->push_back(table.hint_of(first + g));
+            ++hint;
+        }
+        add(client);
+    }
+    void add(PreparedClient& prepared) {
+        auto hint = hints.begin();
+        for (const HintTable& table : old_tables) {
+            for (const auto& [epoch, value] : prepared.hints)
+                if (epoch == table.epoch()) hint->push_back(load_u16be(value.bytes.data()));
+            ++hint;
+        }
+        add(prepared.client);
+    }
+    // Those that have a hint of every key.
+    [[nodiscard]] std::list<HintTable> tables() {
+        std::list<HintTable> complete;
+        auto hint = hints.begin();
+        for (const HintTable& table : old_tables) {
+            if (hint->size() == keys.size()) complete.emplace_back(table.epoch(), std::move(*hint));
+            ++hint;
+        }
+        return complete;
+    }
+
+    const std::list<HintTable>& old_tables;
+    std::vector<Client> clients;
+    std::vector<Key> keys;
+    std::vector<std::vector<std::uint16_t>> hints;  // of each of the tables
+
+private:
+    void add(Client& client) {
+        const auto number = static_cast<std::uint32_t>(clients.size());
+        for (std::uint32_t g = 0; g < client.generations.size(); ++g) keys.push_back({number, g});
+        clients.push_back(std::move(client));
+    }
+};
+
+std::optional<Verifier::Match> Verifier::verify(const Message& message, Epoch epoch) {
+    const auto table = std::ranges::find(tables_, epoch, &HintTable::epoch);
+    if (table == tables_.end()) return std::nullopt;
+    if (!table->complete()) advance(*table, keys_.size());  // a knock came before its hour was prepared
+    std::optional<Match> match;
+    table->for_each(message.hint(), [&](HintTable::KeyNumber number) {
+        if (match) return;
+        const Client& client = keyring_.clients[keys_[number].client];
+        const Generation& generation = client.generations[keys_[number].generation];
+        if (const auto request = unseal(message, derive_message_keys(generation.secret), keyring_.door.id))
+            match = Match{&client, &generation, *request};
+    });
+    return match;
+}
+
+void Verifier::change(KeyChange& change) {
+    if (change.door) std::swap(keyring_.door, *change.door);
+    if (change.clients.empty() && change.gone.empty()) return;
+    tables_.remove_if([](const HintTable& table) { return !table.complete(); });
+    Keys keys(tables_, keyring_.clients.size() + change.clients.size());
+    HintTable::KeyNumber number = 0;  // of the first key of the client
+    auto changed = change.clients.begin();
+    for (Client& client : keyring_.clients) {
+        while (changed != change.clients.end() && changed->first < client.name) keys.add((changed++)->second);
+        const auto count = static_cast<HintTable::KeyNumber>(client.generations.size());
+        if (changed != change.clients.end() && changed->first == client.name) {
+            keys.add(changed->second);
+            (changed++)->second.client = std::move(client);
+        } else if (!change.gone.contains(client.name)) {
+            keys.keep(client, number);
+        } else {
+            change.clients[client.name].client = std::move(client);  // behind `changed`, as far as the order goes
+        }
+        number += count;
+    }
+    while (changed != change.clients.end()) keys.add((changed++)->second);
+    tables_ = keys.tables();
+    keyring_.clients = std::move(keys.clients);
+    keys_ = std::move(keys.keys);
+}
+
+void Verifier::want(const std::vector<Epoch>& epochs) {
+    tables_.remove_if([&](const HintTable& table) { return std::ranges::find(epochs, table.epoch()) == epochs.end(); });
+    for (const Epoch epoch : epochs)
+        if (std::ranges::find(tables_, epoch, &HintTable::epoch) == tables_.end()) tables_.emplace_back(epoch, keys_.size());
+}
+
+std::vector<Epoch> Verifier::wanted() const {
+    std::vector<Epoch> epochs;
+    for (const HintTable& table : tables_) epochs.push_back(table.epoch());
+    return epochs;
+}
+
+bool Verifier::prepare(std::size_t keys) {
+    for (HintTable& table : tables_)
+        if (!table.complete()) {
+            advance(table, keys);
+            return true;
+        }
+    return false;
+}
+
+void Verifier::advance(HintTable& table, std::size_t keys) {
+    for (std::size_t i = table.size(); i < keys_.size() && keys > 0; ++i, --keys) {
+        const Generation& generation = keyring_.clients[keys_[i].client].generations[keys_[i].generation];
+        table.add(hint_for(derive_hint_key(generation.secret), table.epoch()));
+    }
+}
+
+}  // namespace oneknock

@@ -1,0 +1,58 @@
+// Finds the key of a message (docs/protocol.md, "Receiving", step 5).
+#pragma once
+
+#include <cstdint>
+#include <list>
+#include <optional>
+#include <vector>
+
+#include "common/clock.hpp"
+#include "common/protocol/message.hpp"
+#include "keys/keyring.hpp"
+#include "server/gatekeeper/verify/hint_table.hpp"
+#include "server/gatekeeper/verify/key_change.hpp"
+
+namespace oneknock {
+
+class Verifier {
+public:
+    explicit Verifier(KeyChange keys) { change(keys); }  // with a door
+    explicit Verifier(Keyring keyring) : Verifier(change_to(std::move(keyring))) {}
+
+    [[nodiscard]] const Keyring& keyring() const { return keyring_; }
+    // For the ends of generations; all else stays as it is.
+    [[nodiscard]] Keyring& keyring() { return keyring_; }
+
+    struct Match {
+        const Client* client;
+        const Generation* generation;
+        Request request;
+    };
+    // The key and request of a message read with a book of this epoch; nothing if no key of ours verifies it, or the
+    // epoch is not one of those wanted: the listener has no say in which hours there are.
+    [[nodiscard]] std::optional<Match> verify(const Message& message, Epoch epoch);
+
+    // Takes in what changed, and leaves in its place what that replaces, which the caller may take its time to discard.
+    // Hours for which a changed client has no hint yet are to be wanted again.
+    void change(KeyChange& change);
+
+    // Sees that the tables of these hours exist or are begun, and forgets all others.
+    void want(const std::vector<Epoch>& epochs);
+    [[nodiscard]] std::vector<Epoch> wanted() const;
+    // Works on unfinished tables, at most `keys` keys; true if work remains.
+    bool prepare(std::size_t keys);
+
+private:
+    struct Key {
+        std::uint32_t client;
+        std::uint32_t generation;
+    };
+    struct Keys;
+    void advance(HintTable& table, std::size_t keys);
+
+    Keyring keyring_;
+    std::vector<Key> keys_;
+    std::list<HintTable> tables_;  // of the few hours in force
+};
+
+}  // namespace oneknock

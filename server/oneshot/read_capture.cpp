@@ -1,0 +1,168 @@
+#include "server/oneshot/read_capture.hpp"
+
+#include <cstdio>
+#include <deque>
+#include <memory>
+#include <set>
+
+#include <nlohmann/json.hpp>
+#include <pcap/pcap.h>
+
+#include "common/files.hpp"
+#include "common/protocol/codeword.hpp"
+#include "common/protocol/key_schedule.hpp"
+#include "keys/keyring.hpp"
+#include "server/gatekeeper/decide/decider.hpp"
+#include "server/gatekeeper/decide/decision_log.hpp"
+#include "server/gatekeeper/keys/book_life.hpp"
+#include "server/listener/assembler.hpp"
+#include "server/listener/capture.hpp"
+#include "server/listener/packet.hpp"
+
+namespace oneknock {
+namespace {
+
+struct CloseCapture {
+    void operator()(pcap_t* capture) const { pcap_close(capture); }
+};
+using CaptureFile = std::unique_ptr<pcap_t, CloseCapture>;
+
+void print_text(const Decision& decision, UnixTime when) {
+    std::string line = time_text(when) + " ";
+    if (!decision.refused) line += "accepted: " + describe(decision);
+    else if (decision.verified) line += "refused: " + describe_refusal(decision, *decision.refused);
+    else line += "refused: unknown-key, from " + decision.source.text();
+    std::puts(line.c_str());
+}
+
+void print_json(const Decision& decision, UnixTime when) {
+    using nlohmann::ordered_json;
+    const bool known = decision.verified;
+    ordered_json line{{"time", time_text(when)},
+                      {"source", decision.source.text()},
+                      {"client", known ? ordered_json(decision.client) : ordered_json()},
+                      {"operation", known ? ordered_json(operation_name(decision.request.operation)) : ordered_json()},
+                      {"protocol", known ? ordered_json(protocol_name(decision.request.protocol)) : ordered_json()},
+                      {"port", known ? ordered_json(decision.request.port) : ordered_json()},
+                      {"decision", decision.refused ? "refused" : "accepted"},
+                      {"reason", decision.refused ? ordered_json(reason_name(*decision.refused)) : ordered_json()}};
+    if (known) {
+        line["address"] = decision.address.text();
+        line["generation"] = decision.generation;
+        line["skew_s"] = decision.skew.count();
+        if (!decision.refused) line["duration_s"] = decision.duration.count();
+    }
+    std::puts(line.dump().c_str());
+}
+
+// The listener and the gatekeeper in one: candidates are decided on where they are found.
+class Explainer final : public CandidateSink {
+public:
+    Explainer(Doorkeeper doorkeeper, Seconds tolerance, bool as_json)
+        : doorkeeper_(std::move(doorkeeper)), tolerance_(tolerance), as_json_(as_json), assembler_(*this) {}
+
+    void packet(const Packet& packet, const Now& at) {
+        catch_up(at.steady);
+        now_ = at;
+        prepare_books();
+        assembler_.packet(packet, now_);
+        answer();
+    }
+
+    // What waits for time to pass, up to `until`.
+    void catch_up(Instant until) {
+        while (const auto due = assembler_.next_due()) {
+            if (*due > until) return;
+            now_.steady = std::max(now_.steady + std::chrono::microseconds{1}, *due);
+            assembler_.advance(now_.steady);
+            answer();
+        }
+    }
+
+    [[nodiscard]] Now now() const { return now_; }
+
+    bool offer(const Candidate& candidate) override {
+        candidates_.push_back(candidate);
+        return true;
+    }
+
+private:
+    void answer() {
+        while (!candidates_.empty()) {
+            const Candidate candidate = candidates_.front();
+            candidates_.pop_front();
+            for (const Decision& decision : doorkeeper_.decide({candidate}, now_)) {
+                as_json_ ? print_json(decision, now_.wall) : print_text(decision, now_.wall);
+                assembler_.verdict(candidate.ticket, decision.verified, now_.steady);
+            }
+        }
+    }
+
+    void prepare_books() {
+        if (books_until_ > now_.wall && now_.wall >= books_from_) return;
+        const auto epochs = wanted_epochs(now_.wall, tolerance_);
+        books_from_ = now_.wall;
+        books_until_ = next_change(now_.wall, tolerance_);
+        doorkeeper_.verifier().want(epochs);
+        const Door& door = doorkeeper_.verifier().keyring().door;
+        for (const Epoch epoch : epochs)
+            for (const Generation& generation : door.generations) {
+                const auto [from, until] = life_of_book(epoch, generation, tolerance_);
+                assembler_.add_book({epoch, generation.number, from, until,
+                                     Codebook::build(codebook_seed(generation.secret, door.id, epoch), door.span)});
+            }
+    }
+
+    Doorkeeper doorkeeper_;
+    Seconds tolerance_;
+    bool as_json_;
+    Assembler assembler_;
+    Now now_{};
+    UnixTime books_from_{}, books_until_{};
+    std::deque<Candidate> candidates_;
+};
+
+Now time_of(const pcap_pkthdr& header, Instant floor) {
+    const Instant at = Seconds{header.ts.tv_sec} + std::chrono::nanoseconds{header.ts.tv_usec};  // opened with nanoseconds
+    return {UnixTime{std::chrono::floor<Seconds>(at)}, std::max(at, floor)};
+}
+
+Result<CaptureFile> open_capture(const std::string& file) {
+    const auto readable = open_to_read(file);  // pcap would not tell a missing file from a forbidden one
+    if (!readable) return tl::unexpected(readable.error());
+    char error[PCAP_ERRBUF_SIZE] = "";
+    CaptureFile capture(pcap_open_offline_with_tstamp_precision(file.c_str(), PCAP_TSTAMP_PRECISION_NANO, error));
+    if (!capture) return fail(Exit::data, file + ": not a capture file: " + error);
+    return capture;
+}
+
+}  // namespace
+
+Result<void> read_capture(const DaemonConfig& config, const std::string& file, bool as_json) {
+    auto keyring = load_keyring(config.door, config.clients);
+    if (!keyring) return tl::unexpected(keyring.error());
+    auto capture = open_capture(file);
+    if (!capture) return tl::unexpected(capture.error());
+    const int type = pcap_datalink(capture->get());
+    const auto link = link_layer_of(type);
+    if (!link) {
+        const char* name = pcap_datalink_val_to_name(type);
+        return fail(Exit::data, file + ": packets of link type " + (name != nullptr ? name : std::to_string(type)) + " cannot be read");
+    }
+    auto record = Record::open("", keyring->door.id, UnixTime{}, config.tolerance);
+    if (!record) return tl::unexpected(record.error());
+    Explainer explainer(Doorkeeper(Verifier(std::move(*keyring)), std::move(*record),
+                                   {config.tolerance, config.grant_default, config.grant_maximum, std::nullopt}),
+                        config.tolerance, as_json);
+    pcap_pkthdr* header = nullptr;
+    const u_char* bytes = nullptr;
+    int status = 0;
+    while ((status = pcap_next_ex(capture->get(), &header, &bytes)) == 1)
+        if (const auto packet = parse_packet(*link, {bytes, header->caplen}))
+            explainer.packet(*packet, time_of(*header, explainer.now().steady));
+    explainer.catch_up(explainer.now().steady + Seconds{1});
+    if (status == PCAP_ERROR) return fail(Exit::data, file + ": damaged: " + pcap_geterr(capture->get()));
+    return {};
+}
+
+}  // namespace oneknock

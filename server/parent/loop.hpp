@@ -1,0 +1,30 @@
+// The firewall's loop, which is the parent's after start-up: grant requests from the gatekeeper to the kernel, repair of
+// what others change, the trial of --try, and passing on key files when they change. Sees numbers only.
+#pragma once
+
+#include <optional>
+
+#include "common/clock.hpp"
+#include "keys/config/daemon_config.hpp"
+#include "server/firewall/firewall.hpp"
+#include "server/parent/key_passing.hpp"
+#include "server/parent/key_watch.hpp"
+#include "server/privsep/channel.hpp"
+
+namespace oneknock {
+
+struct FirewallLoop {
+    const DaemonConfig& config;
+    Channel& gatekeeper;
+    Channel& keys;                      // to the gatekeeper as well
+    std::optional<Firewall>& firewall;  // nothing: --dry-run, requests are only logged
+    int signals;                        // a signalfd
+    KeyWatch& watch;
+    KeyPassing& passing;
+    std::optional<Seconds> trial;       // --try
+};
+
+// Until a signal, the end of a room, or of the trial; the exit code.
+[[nodiscard]] Exit run_firewall(FirewallLoop loop);
+
+}  // namespace oneknock

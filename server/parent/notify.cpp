@@ -1,0 +1,28 @@
+#include "server/parent/notify.hpp"
+
+#include <cstddef>
+#include <cstdlib>
+#include <cstring>
+#include <string_view>
+
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "common/files.hpp"
+
+namespace oneknock {
+
+void notify_ready() {
+    const char* path = std::getenv("NOTIFY_SOCKET");
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    if (path == nullptr || (*path != '/' && *path != '@') || std::strlen(path) >= sizeof address.sun_path) return;
+    std::memcpy(address.sun_path, path, std::strlen(path));
+    if (*path == '@') address.sun_path[0] = '\0';
+    const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + std::strlen(path));
+    const Descriptor fd(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    constexpr std::string_view ready = "READY=1";
+    sendto(fd.get(), ready.data(), ready.size(), MSG_NOSIGNAL, reinterpret_cast<const sockaddr*>(&address), length);
+}
+
+}  // namespace oneknock

@@ -1,0 +1,219 @@
+// What the daemon's rooms say to each other: one closed list of fixed-size structs of numbers, one per datagram of a
+// SOCK_SEQPACKET pair. Both ends are the same binary, so the structs travel as they lie in memory. A datagram of an
+// odd kind or size is a defect or an attack: the receiver stops.
+//
+//   listener   -> gatekeeper   Candidate, CaptureReport
+//   gatekeeper -> listener     DoorSpan, BookSeed, WordVerdict, ReportRequest
+//   gatekeeper -> firewall     GrantRequest, DoorServices, Ready, TrialConfirmed, ReloadRequest
+//   firewall   -> gatekeeper   GrantReply, AdoptedGrant, TrialReply
+// and on a pair of its own, so that no grant waits behind key files:
+//   firewall   -> gatekeeper   PassedKeyFile (with a descriptor), MissingKeyFile, KeyFilesEnd
+//   gatekeeper -> firewall     KeysAnswer
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <type_traits>
+
+#include "common/protocol/address.hpp"
+#include "common/protocol/message.hpp"
+#include "common/secret.hpp"
+#include "keys/keyring.hpp"
+#include "keys/names.hpp"
+
+namespace oneknock {
+
+enum class Kind : std::uint32_t {
+    candidate = 1,
+    capture_report,
+    book_seed,
+    verdict,
+    report_request,
+    grant_request,
+    grant_reply,
+    adopted_grant,
+    key_file,
+    key_files_end,
+    trial_confirmed,
+    reload_request,
+    ready,
+    door_span,
+    door_services,
+    trial_reply,
+    missing_key_file,
+    keys_answer,
+};
+
+// Numbers that name things on both sides of a channel.
+using Ticket = std::uint64_t;
+
+// A decoded word that may be a message: unverified, straight from hostile packets.
+struct Candidate {
+    static constexpr Kind kind = Kind::candidate;
+    Kind head = kind;
+    Ticket ticket = 0;
+    std::uint64_t epoch = 0;            // of the book it was read with
+    std::uint32_t door_generation = 0;  // likewise
+    Address source;
+    Message message;
+    std::int64_t first_packet_ns = 0;  // CLOCK_MONOTONIC when the first of its packets came, to 16 microseconds
+};
+
+// The values that the kinds and sizes of datagrams leave open: a family that is none, families that differ, an address with
+// something in the bytes that do not count.
+[[nodiscard]] inline bool is_well_formed(const Candidate& candidate) {
+    const Address& source = candidate.source;
+    const bool known = source.family == Family::ipv4 || source.family == Family::ipv6;
+    return known && Address::from_bytes(source.family, source.span()) == source && candidate.message.family == source.family;
+}
+
+// The gatekeeper's answer, so that the listener can forget the word's packets.
+struct WordVerdict {
+    static constexpr Kind kind = Kind::verdict;
+    Kind head = kind;
+    Ticket ticket = 0;
+    bool verified = false;  // a key was found, whatever became of the request
+};
+
+// The ports of the door, as ascending ranges; before the first BookSeed. No reload changes them.
+struct DoorSpan {
+    static constexpr Kind kind = Kind::door_span;
+    static constexpr std::size_t most_ranges = 100;
+    Kind head = kind;
+    std::uint32_t count = 0;
+    struct Range {
+        std::uint16_t low, high;
+    } ranges[most_ranges] = {};
+};
+
+// One hour's codebook for the listener; the door secret itself stays with the gatekeeper.
+struct BookSeed {
+    static constexpr Kind kind = Kind::book_seed;
+    Kind head = kind;
+    std::uint64_t epoch = 0;
+    std::uint32_t door_generation = 0;
+    std::int64_t live_from = 0;   // unix seconds: packets are looked up in this book from here
+    std::int64_t live_until = 0;  // to here, inclusive
+    Bytes<Secret32::size> seed{};
+};
+
+struct ReportRequest {
+    static constexpr Kind kind = Kind::report_request;
+    Kind head = kind;
+    Ticket ticket = 0;
+};
+
+struct CaptureReport {
+    static constexpr Kind kind = Kind::capture_report;
+    Kind head = kind;
+    Ticket ticket = 0;
+    std::uint64_t packets = 0;  // that passed the kernel's filter
+    std::uint64_t symbols = 0;  // of these, on a port of a live book
+    std::uint64_t dropped = 0;  // by the kernel, for lack of room
+    std::uint64_t decodes = 0;
+    std::uint64_t candidates = 0;
+};
+
+struct GrantRequest {
+    static constexpr Kind kind = Kind::grant_request;
+    Kind head = kind;
+    Ticket ticket = 0;
+    Operation operation = Operation::open;
+    Service service;
+    Address address;
+    std::uint32_t duration_s = 0;  // for open: 1..the configuration's maximum
+};
+
+struct GrantReply {
+    static constexpr Kind kind = Kind::grant_reply;
+    Kind head = kind;
+    Ticket ticket = 0;
+    std::int32_t error = 0;    // errno of the kernel's refusal, 0 for done
+    std::int64_t done_ns = 0;  // CLOCK_MONOTONIC when the kernel had answered
+};
+
+// An element found in the kernel's set at start: a grant of an earlier run.
+struct AdoptedGrant {
+    static constexpr Kind kind = Kind::adopted_grant;
+    Kind head = kind;
+    Service service;
+    Address address;
+    std::uint32_t remaining_s = 0;
+};
+
+// Announces a file of keys; its descriptor travels with the same datagram.
+struct PassedKeyFile {
+    static constexpr Kind kind = Kind::key_file;
+    static constexpr std::size_t longest_name = 127;
+    Kind head = kind;
+    bool is_door = false;
+    char name[longest_name + 1] = {};  // for messages only, never opened
+};
+
+// A client's file that was passed in an earlier load is not there any more.
+struct MissingKeyFile {
+    static constexpr Kind kind = Kind::missing_key_file;
+    Kind head = kind;
+    char client[longest_name + 1] = {};  // its name, which is the file's without ".json"
+};
+
+// Everything that has changed since the last load that was taken has been passed; the gatekeeper takes all or nothing, and
+// answers.
+struct KeyFilesEnd {
+    static constexpr Kind kind = Kind::key_files_end;
+    Kind head = kind;
+    bool is_whole = false;     // else one could not be opened, and nothing is to be taken
+    std::uint32_t count = 0;   // of PassedKeyFile and MissingKeyFile datagrams before it
+    Ticket last_request = 0;   // the last ReloadRequest that came before this load began; 0: none yet
+};
+
+struct KeysAnswer {
+    static constexpr Kind kind = Kind::keys_answer;
+    Kind head = kind;
+    bool taken = false;  // else the keys in force are those of before this load
+};
+
+// `oneknockctl confirm`: the guard of --try stays.
+struct TrialConfirmed {
+    static constexpr Kind kind = Kind::trial_confirmed;
+    Kind head = kind;
+    Ticket ticket = 0;
+};
+
+struct TrialReply {
+    static constexpr Kind kind = Kind::trial_reply;
+    Kind head = kind;
+    Ticket ticket = 0;
+    bool was_on_trial = false;  // else there was nothing to confirm
+};
+
+struct ReloadRequest {
+    static constexpr Kind kind = Kind::reload_request;
+    Kind head = kind;
+    Ticket ticket = 0;  // 1, 2, ...
+};
+
+// What the door opens at all: the firewall refuses requests for anything else. Before Ready.
+struct DoorServices {
+    static constexpr Kind kind = Kind::door_services;
+    Kind head = kind;
+    std::uint32_t count = 0;
+    Service services[most_services];
+};
+
+// The gatekeeper has loaded its keys and knows its clients.
+struct Ready {
+    static constexpr Kind kind = Kind::ready;
+    Kind head = kind;
+};
+
+inline constexpr std::size_t largest_datagram = 512;
+
+template <class T>
+[[nodiscard]] ByteSpan datagram_of(const T& message) {
+    static_assert(std::is_trivially_copyable_v<T> && sizeof(T) <= largest_datagram);
+    return {reinterpret_cast<const std::uint8_t*>(&message), sizeof message};
+}
+
+}  // namespace oneknock
