@@ -133,7 +133,7 @@ Result<Command> command_from(const std::string& name, Words& words, std::vector<
             [&](KnockOptions&& knock) { return Command{ConnectOptions{std::move(knock), words.pass_descriptor}}; });
     if (name == "run") {
         if (tail.empty())
-            return fail(Exit::usage, "run: write the command behind --, as in: oneknock run home ssh -- ssh home");
+            return fail(ExitCode::usage, "run: write the command behind --, as in: oneknock run home ssh -- ssh home");
         return waiting_options(words).map(
             [&](KnockOptions&& knock) { return Command{RunOptions{std::move(knock), std::move(tail)}}; });
     }
@@ -145,7 +145,7 @@ Result<Command> command_from(const std::string& name, Words& words, std::vector<
 Error usage_error(const CLI::App& app, const CLI::ParseError& error) {
     const auto chosen = app.get_subcommands();
     const std::string name = chosen.empty() ? "" : " " + chosen.front()->get_name();
-    return {Exit::usage, std::string(error.what()) + "; see: oneknock" + name + " --help"};
+    return {ExitCode::usage, std::string(error.what()) + "; see: oneknock" + name + " --help"};
 }
 
 }  // namespace

@@ -18,7 +18,7 @@ struct ShowText {
 using Command = std::variant<ShowText, KnockOptions, ConnectOptions, RunOptions, ImportOptions,
                              PassphraseOptions, ListOptions>;
 
-// `words` without the program's name. Errors are Exit::usage.
+// `words` without the program's name. Errors are ExitCode::usage.
 [[nodiscard]] Result<Command> parse_command_line(std::vector<std::string> words);
 
 }  // namespace oneknock

@@ -25,9 +25,9 @@ struct Run {
 };
 
 int finish(const Result<void>& result) {
-    if (result) return static_cast<int>(Exit::ok);
+    if (result) return static_cast<int>(ExitCode::ok);
     log::error(result.error().message);
-    return static_cast<int>(result.error().exit);
+    return static_cast<int>(result.error().code);
 }
 
 int run(std::vector<std::string> words) {
@@ -38,7 +38,7 @@ int run(std::vector<std::string> words) {
         return finish(command ? std::visit(Run{}, *command) : Result<void>{tl::unexpected(command.error())});
     } catch (const LockedMemoryError& error) {
         log::error(error.what());
-        return static_cast<int>(Exit::permission);
+        return static_cast<int>(ExitCode::permission);
     }
 }
 

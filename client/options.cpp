@@ -7,7 +7,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-tl::unexpected<Error> usage(std::string sentence) { return fail(Exit::usage, std::move(sentence)); }
+tl::unexpected<Error> usage(std::string sentence) { return fail(ExitCode::usage, std::move(sentence)); }
 
 Result<Seconds> read_duration(const std::optional<std::string>& word) {
     if (!word) return Seconds{0};

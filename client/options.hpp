@@ -1,5 +1,5 @@
 // What the user asked for, checked and in types. The words come from the command line (client/command_line), the
-// rules are users' rules: every refusal is Exit::usage and says what to write instead.
+// rules are users' rules: every refusal is ExitCode::usage and says what to write instead.
 #pragma once
 
 #include <cstddef>

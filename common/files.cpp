@@ -19,10 +19,10 @@ Result<SecretBytes> read_whole(int fd, std::size_t size_hint, const std::string&
         const auto room = content.bytes().subspan(length);
         const auto got = pread(fd, room.data(), room.size(), static_cast<off_t>(length));
         if (got < 0 && errno == EINTR) continue;
-        if (got < 0) return tl::unexpected(system_error("read", name, Exit::data));
+        if (got < 0) return tl::unexpected(system_error("read", name, ExitCode::data));
         if (got == 0) break;
         length += static_cast<std::size_t>(got);
-        if (length > size_hint) return fail(Exit::data, name + ": the file changed while it was read; try again");
+        if (length > size_hint) return fail(ExitCode::data, name + ": the file changed while it was read; try again");
     }
     content.shrink(length);
     return content;
@@ -31,9 +31,9 @@ Result<SecretBytes> read_whole(int fd, std::size_t size_hint, const std::string&
 Result<struct stat> examine(int fd, const std::string& name) {
     struct stat info {};
     if (fstat(fd, &info) != 0) return tl::unexpected(system_error("examine", name));
-    if (!S_ISREG(info.st_mode)) return fail(Exit::data, name + ": not a regular file");
+    if (!S_ISREG(info.st_mode)) return fail(ExitCode::data, name + ": not a regular file");
     if (static_cast<std::size_t>(info.st_size) > largest_file)
-        return fail(Exit::data, name + ": too large (" + std::to_string(info.st_size) + " bytes, at most " +
+        return fail(ExitCode::data, name + ": too large (" + std::to_string(info.st_size) + " bytes, at most " +
                                     std::to_string(largest_file) + ")");
     return info;
 }
@@ -56,7 +56,7 @@ bool write_all(int fd, ByteSpan content) {
 
 Result<void> sync_folder(const std::string& folder) {
     const Descriptor fd(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!fd || fsync(fd.get()) != 0) return tl::unexpected(system_error("sync", folder, Exit::cannot_create));
+    if (!fd || fsync(fd.get()) != 0) return tl::unexpected(system_error("sync", folder, ExitCode::cannot_create));
     return {};
 }
 
@@ -67,17 +67,17 @@ void Descriptor::reset(int fd) {
     fd_ = fd;
 }
 
-Error system_error(std::string_view verb, const std::string& name, Exit otherwise) {
+Error system_error(std::string_view verb, const std::string& name, ExitCode otherwise) {
     const int error = errno;
-    Exit exit = otherwise;
-    if (error == ENOENT && otherwise != Exit::cannot_create) exit = Exit::no_input;
-    if (error == EACCES || error == EPERM) exit = Exit::permission;
+    ExitCode exit = otherwise;
+    if (error == ENOENT && otherwise != ExitCode::cannot_create) exit = ExitCode::no_input;
+    if (error == EACCES || error == EPERM) exit = ExitCode::permission;
     return {exit, "cannot " + std::string(verb) + " " + name + ": " + std::strerror(error)};
 }
 
 Result<Descriptor> open_to_read(const std::string& path) {
     Descriptor fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));  // a FIFO must not block us
-    if (!fd) return tl::unexpected(system_error("open", path, Exit::no_input));
+    if (!fd) return tl::unexpected(system_error("open", path, ExitCode::no_input));
     return fd;
 }
 
@@ -87,11 +87,11 @@ Result<SecretBytes> read_private(int fd, const std::string& name) {
     if ((info->st_mode & 077) != 0) {
         char mode[8];
         std::snprintf(mode, sizeof mode, "%04o", static_cast<unsigned>(info->st_mode & 07777));
-        return fail(Exit::permission, name + ": holds a secret but others may read or write it (mode " + mode +
+        return fail(ExitCode::permission, name + ": holds a secret but others may read or write it (mode " + mode +
                                           "); run: chmod 600 " + name);
     }
     if (info->st_uid != 0 && info->st_uid != geteuid())
-        return fail(Exit::permission, name + ": belongs to another user (uid " + std::to_string(info->st_uid) +
+        return fail(ExitCode::permission, name + ": belongs to another user (uid " + std::to_string(info->st_uid) +
                                           "); a secret must belong to you or to root");
     return read_whole(fd, static_cast<std::size_t>(info->st_size), name);
 }
@@ -115,14 +115,14 @@ Result<void> create_private_file(const std::string& path, ByteSpan content) {
     const std::string folder = folder_of(path);
     std::string temporary = folder + "/.oneknock-XXXXXX";
     const Descriptor fd(mkostemp(temporary.data(), O_CLOEXEC));  // mode 0600
-    if (!fd) return tl::unexpected(system_error("create a file in", folder, Exit::cannot_create));
+    if (!fd) return tl::unexpected(system_error("create a file in", folder, ExitCode::cannot_create));
     Result<void> result;
     if (!write_all(fd.get(), content) || fsync(fd.get()) != 0)
-        result = tl::unexpected(system_error("write", path, Exit::cannot_create));
+        result = tl::unexpected(system_error("write", path, ExitCode::cannot_create));
     else if (link(temporary.c_str(), path.c_str()) != 0)
-        result = errno == EEXIST ? fail(Exit::cannot_create, path + ": exists already and is left as it is; remove it "
+        result = errno == EEXIST ? fail(ExitCode::cannot_create, path + ": exists already and is left as it is; remove it "
                                                                     "or choose another name")
-                                 : tl::unexpected(system_error("create", path, Exit::cannot_create));
+                                 : tl::unexpected(system_error("create", path, ExitCode::cannot_create));
     unlink(temporary.c_str());
     return result ? sync_folder(folder) : result;
 }

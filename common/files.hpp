@@ -41,11 +41,11 @@ private:
     int fd_ = -1;
 };
 
-// For reading, close-on-exec. A missing file is Exit::no_input, a forbidden one Exit::permission.
+// For reading, close-on-exec. A missing file is ExitCode::no_input, a forbidden one ExitCode::permission.
 [[nodiscard]] Result<Descriptor> open_to_read(const std::string& path);
 
 // The whole of a secret file: a regular file, owned by this user or root, not accessible to group or others
-// (else Exit::permission, with the command that mends it), at most `largest_file` bytes. `name` is for messages.
+// (else ExitCode::permission, with the command that mends it), at most `largest_file` bytes. `name` is for messages.
 [[nodiscard]] Result<SecretBytes> read_private(int fd, const std::string& name);
 [[nodiscard]] Result<SecretBytes> read_private_file(const std::string& path);
 
@@ -53,7 +53,7 @@ private:
 [[nodiscard]] Result<SecretBytes> read_file(const std::string& path);
 
 // Creates `path` with mode 0600 and this content, durably (file and folder synced). An existing file is refused with
-// Exit::cannot_create and stays as it was.
+// ExitCode::cannot_create and stays as it was.
 [[nodiscard]] Result<void> create_private_file(const std::string& path, ByteSpan content);
 
 [[nodiscard]] inline ByteSpan as_bytes(std::string_view text) {
@@ -61,6 +61,6 @@ private:
 }
 
 // "cannot VERB NAME: reason", with the exit code that fits errno.
-[[nodiscard]] Error system_error(std::string_view verb, const std::string& name, Exit otherwise = Exit::software);
+[[nodiscard]] Error system_error(std::string_view verb, const std::string& name, ExitCode otherwise = ExitCode::software);
 
 }  // namespace oneknock

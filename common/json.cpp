@@ -169,7 +169,7 @@ private:
     }
 
     bool stop(const std::string& what) {
-        if (!error) error = Error{Exit::data, file_ + ":" + std::to_string(source_.line()) + ": " + what};
+        if (!error) error = Error{ExitCode::data, file_ + ":" + std::to_string(source_.line()) + ": " + what};
         return false;
     }
 
@@ -186,11 +186,11 @@ Result<Value> parse(std::string_view text, const std::string& file) {
     const SourceIterator first(text.data(), &source), last(text.data() + text.size(), &source);
     const bool parsed = nlohmann::json::sax_parse(first, last, &builder, nlohmann::json::input_format_t::json, true, true);
     if (builder.error) return tl::unexpected(*builder.error);
-    if (!parsed) return fail(Exit::data, file + ": not valid JSON");
+    if (!parsed) return fail(ExitCode::data, file + ": not valid JSON");
     return std::move(builder.root);
 }
 
-void Context::complain(int line, std::string_view field, std::string_view what, Exit exit) {
+void Context::complain(int line, std::string_view field, std::string_view what, ExitCode exit) {
     if (error_) return;
     std::string message = file_ + ":" + std::to_string(line) + ": ";
     if (!field.empty()) message += "field " + quote(field) + ": ";

@@ -48,7 +48,7 @@ public:
     explicit Context(std::string file) : file_(std::move(file)) {}
 
     // Records "FILE:LINE: field "FIELD": WHAT" as the first error, unless there is one.
-    void complain(int line, std::string_view field, std::string_view what, Exit exit = Exit::data);
+    void complain(int line, std::string_view field, std::string_view what, ExitCode exit = ExitCode::data);
     [[nodiscard]] bool failed() const { return error_.has_value(); }
     [[nodiscard]] const std::optional<Error>& error() const { return error_; }
     [[nodiscard]] const std::string& file() const { return file_; }

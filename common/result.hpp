@@ -10,7 +10,7 @@
 namespace oneknock {
 
 // The exit codes of all programs, after sysexits.h.
-enum class Exit : int {
+enum class ExitCode : int {
     ok = 0,
     usage = 64,          // the command line is wrong
     data = 65,           // a file's content is wrong
@@ -24,15 +24,15 @@ enum class Exit : int {
 };
 
 struct Error {
-    Exit exit;
+    ExitCode code;
     std::string message;
 };
 
 template <class T>
 using Result = tl::expected<T, Error>;
 
-[[nodiscard]] inline tl::unexpected<Error> fail(Exit exit, std::string message) {
-    return tl::unexpected<Error>(Error{exit, std::move(message)});
+[[nodiscard]] inline tl::unexpected<Error> fail(ExitCode code, std::string message) {
+    return tl::unexpected<Error>(Error{code, std::move(message)});
 }
 
 }  // namespace oneknock

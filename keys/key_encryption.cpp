@@ -7,19 +7,19 @@
 namespace oneknock {
 namespace {
 
-static_assert(KeyLock::salt_length == crypto_pwhash_SALTBYTES);
-static_assert(KeyLock::sealed_length == 2 * Secret32::size + crypto_aead_xchacha20poly1305_ietf_ABYTES);
+static_assert(KeyEncryption::salt_length == crypto_pwhash_SALTBYTES);
+static_assert(KeyEncryption::sealed_length == 2 * Secret32::size + crypto_aead_xchacha20poly1305_ietf_ABYTES);
 static_assert(Secret32::size == crypto_aead_xchacha20poly1305_ietf_KEYBYTES);
 
 // Each key seals one text only, as each lock has a salt of its own.
 constexpr Bytes<crypto_aead_xchacha20poly1305_ietf_NPUBBYTES> nonce{};
 
-Result<Secret32> derive(const SecretBytes& passphrase, const KeyLock& lock) {
+Result<Secret32> derive(const SecretBytes& passphrase, const KeyEncryption& lock) {
     Secret32 key;
     if (crypto_pwhash(key.bytes().data(), Secret32::size, passphrase.text().data(), passphrase.text().size(),
                       lock.salt.data(), lock.operations, lock.memory, crypto_pwhash_ALG_ARGON2ID13) == 0)
         return key;
-    return fail(Exit::data, "the passphrase cannot be used: that takes " + std::to_string(lock.memory >> 20) +
+    return fail(ExitCode::data, "the passphrase cannot be used: that takes " + std::to_string(lock.memory >> 20) +
                                 " MiB of memory, which this machine does not have to spare");
 }
 
@@ -46,8 +46,8 @@ KeyFile copy_of_clear_part(const KeyFile& key) {
 
 }  // namespace
 
-Result<LockedKey> lock_key(const KeyFile& key, const SecretBytes& passphrase, const LockCost& cost) {
-    LockedKey locked{copy_of_clear_part(key), {cost.operations, cost.memory, {}, {}}};
+Result<EncryptedKey> encrypt_key(const KeyFile& key, const SecretBytes& passphrase, const PassphraseCost& cost) {
+    EncryptedKey locked{copy_of_clear_part(key), {cost.operations, cost.memory, {}, {}}};
     fill_random(locked.lock.salt);
     const auto sealing = derive(passphrase, locked.lock);
     if (!sealing) return tl::unexpected(sealing.error());
@@ -61,7 +61,7 @@ Result<LockedKey> lock_key(const KeyFile& key, const SecretBytes& passphrase, co
     return locked;
 }
 
-Result<KeyFile> unlock_key(const LockedKey& locked, const SecretBytes& passphrase, const std::string& name) {
+Result<KeyFile> decrypt_key(const EncryptedKey& locked, const SecretBytes& passphrase, const std::string& name) {
     const auto sealing = derive(passphrase, locked.lock);
     if (!sealing) return tl::unexpected(sealing.error());
     SecretBytes secrets(2 * Secret32::size);
@@ -69,7 +69,7 @@ Result<KeyFile> unlock_key(const LockedKey& locked, const SecretBytes& passphras
     if (crypto_aead_xchacha20poly1305_ietf_decrypt(secrets.bytes().data(), nullptr, nullptr, locked.lock.sealed.data(),
                                                    locked.lock.sealed.size(), bytes_of(binding), binding.size(),
                                                    nonce.data(), sealing->data()) != 0)
-        return fail(Exit::data, name + ": this is not its passphrase (or the file was changed); try again");
+        return fail(ExitCode::data, name + ": this is not its passphrase (or the file was changed); try again");
     KeyFile key = copy_of_clear_part(locked.key);
     std::ranges::copy(secrets.bytes().first(Secret32::size), key.door.secret.bytes().begin());
     std::ranges::copy(secrets.bytes().last(Secret32::size), key.client.secret.bytes().begin());

@@ -14,19 +14,19 @@ namespace oneknock {
 inline constexpr std::size_t longest_passphrase = 1024;  // bytes
 
 // What each guess costs, and each use.
-struct LockCost {
+struct PassphraseCost {
     std::uint32_t operations;
     std::uint64_t memory;  // bytes
 };
 // libsodium's "moderate": 256 MiB, and most of a second on a desktop.
-inline constexpr LockCost usual_lock_cost{3, 256ULL << 20};
+inline constexpr PassphraseCost usual_passphrase_cost{3, 256ULL << 20};
 
 // Fails where this machine has not that much memory.
-[[nodiscard]] Result<LockedKey> lock_key(const KeyFile& key, const SecretBytes& passphrase,
-                                         const LockCost& cost = usual_lock_cost);
+[[nodiscard]] Result<EncryptedKey> encrypt_key(const KeyFile& key, const SecretBytes& passphrase,
+                                         const PassphraseCost& cost = usual_passphrase_cost);
 
-// Exit::data where the passphrase is not the right one, or somebody changed what the secrets are bound to; nobody can
+// ExitCode::data where the passphrase is not the right one, or somebody changed what the secrets are bound to; nobody can
 // tell these apart. `name` is the file's, for messages.
-[[nodiscard]] Result<KeyFile> unlock_key(const LockedKey& locked, const SecretBytes& passphrase, const std::string& name);
+[[nodiscard]] Result<KeyFile> decrypt_key(const EncryptedKey& locked, const SecretBytes& passphrase, const std::string& name);
 
 }  // namespace oneknock

@@ -55,9 +55,9 @@ void read_hex(json::Object& object, std::string_view field, std::span<std::uint8
 }
 
 // What a file from elsewhere may make this machine do: a few seconds and 4 GiB at most.
-KeyLock read_lock(json::Context& context, const json::Value& value) {
+KeyEncryption read_lock(json::Context& context, const json::Value& value) {
     json::Object object(context, value, "lock");
-    KeyLock lock;
+    KeyEncryption lock;
     if (object.string("algorithm") != lock_algorithm)
         object.complain("algorithm", "must be \"" + std::string(lock_algorithm) + "\"; update oneknock if it is newer");
     lock.operations = static_cast<std::uint32_t>(object.integer("operations", 1, 64));
@@ -92,7 +92,7 @@ void write_members(JsonWriter& writer, const KeyFile& key, Secrets secrets) {
     writer.time_or_null("expires", key.expires);
 }
 
-SecretBytes locked_key_text(const LockedKey& locked) {
+SecretBytes locked_key_text(const EncryptedKey& locked) {
     JsonWriter writer;
     writer.string("oneknock", locked_kind);
     write_members(writer, locked.key, Secrets::locked);
@@ -122,11 +122,11 @@ Result<KeyFile> read_open(const json::Value& root, const std::string& name) {
     return key;
 }
 
-Result<LockedKey> read_locked(const json::Value& root, const std::string& name) {
+Result<EncryptedKey> read_locked(const json::Value& root, const std::string& name) {
     json::Context context(name);
     json::Object object(context, root);
     object.header(locked_kind);
-    LockedKey locked{read_members(context, object, Secrets::locked), {}};
+    EncryptedKey locked{read_members(context, object, Secrets::locked), {}};
     if (const auto* lock = object.object("lock")) locked.lock = read_lock(context, *lock);
     object.finish();
     if (context.failed()) return tl::unexpected(*context.error());
@@ -168,12 +168,12 @@ Result<StoredKey> read_stored_key(const std::string& path) {
 }
 
 SecretBytes stored_key_text(const StoredKey& stored) {
-    const auto* locked = std::get_if<LockedKey>(&stored);
+    const auto* locked = std::get_if<EncryptedKey>(&stored);
     return locked != nullptr ? locked_key_text(*locked) : key_file_text(std::get<KeyFile>(stored));
 }
 
 const KeyFile& clear_part(const StoredKey& stored) {
-    const auto* locked = std::get_if<LockedKey>(&stored);
+    const auto* locked = std::get_if<EncryptedKey>(&stored);
     return locked != nullptr ? locked->key : std::get<KeyFile>(stored);
 }
 

@@ -47,7 +47,7 @@ struct KeyFile {
 [[nodiscard]] SecretBytes key_file_text(const KeyFile& key);
 
 // The two secrets under a passphrase; see keys/key_lock.
-struct KeyLock {
+struct KeyEncryption {
     static constexpr std::size_t salt_length = 16;                          // crypto_pwhash_SALTBYTES
     static constexpr std::size_t sealed_length = 2 * Secret32::size + 16;   // with the tag of the cipher
     std::uint32_t operations = 0;                                           // of Argon2id
@@ -56,18 +56,18 @@ struct KeyLock {
     Bytes<sealed_length> sealed{};
 };
 
-struct LockedKey {
+struct EncryptedKey {
     KeyFile key;  // both secrets zero
-    KeyLock lock;
+    KeyEncryption lock;
 };
 
 // A key file of either kind.
-using StoredKey = std::variant<KeyFile, LockedKey>;
+using StoredKey = std::variant<KeyFile, EncryptedKey>;
 [[nodiscard]] Result<StoredKey> parse_stored_key(std::string_view text, const std::string& name);
 [[nodiscard]] Result<StoredKey> read_stored_key(const std::string& path);  // with read_private_file's checks
 [[nodiscard]] SecretBytes stored_key_text(const StoredKey& stored);
 
-[[nodiscard]] inline bool is_locked(const StoredKey& stored) { return std::holds_alternative<LockedKey>(stored); }
+[[nodiscard]] inline bool is_encrypted(const StoredKey& stored) { return std::holds_alternative<EncryptedKey>(stored); }
 // All that is in the clear; of a locked key without the secrets.
 [[nodiscard]] const KeyFile& clear_part(const StoredKey& stored);
 

@@ -87,11 +87,11 @@ Result<Client> parse_client(std::string_view text, const std::string& name) {
 Result<void> check_client(const Client& client, const Door& door, const std::string& file) {
     // Else two files could hold clients of one name, and `revoke NAME` would not find the one it means.
     if (fs::path(file).filename() != client.name + ".json")
-        return fail(Exit::data, file + ": holds the client " + json::quote(client.name) + "; rename the file to " +
+        return fail(ExitCode::data, file + ": holds the client " + json::quote(client.name) + "; rename the file to " +
                                     client.name + ".json or correct its field \"name\"");
     for (const std::string& service : client.allow)
         if (!door.services.contains(service))
-            return fail(Exit::data, file + ": field \"allow\": the door has no service " + json::quote(service) +
+            return fail(ExitCode::data, file + ": field \"allow\": the door has no service " + json::quote(service) +
                                         "; it has " + service_names(door.services));
     return {};
 }
@@ -161,7 +161,7 @@ Result<std::vector<std::string>> client_paths(const std::string& folder) {
     }
     if (error) {
         errno = error.value();
-        return tl::unexpected(system_error("read the clients' folder", folder, Exit::no_input));
+        return tl::unexpected(system_error("read the clients' folder", folder, ExitCode::no_input));
     }
     std::ranges::sort(paths);
     return paths;

@@ -34,14 +34,14 @@ Result<void> replace_file(const std::string& path, ByteSpan content, mode_t mode
     if (auto created = create_private_file(temporary, content); !created) return created;
     if (chmod(temporary.c_str(), mode) == 0 && std::rename(temporary.c_str(), path.c_str()) == 0)
         return sync_folder(folder);
-    const Error error = system_error("write", path, Exit::cannot_create);
+    const Error error = system_error("write", path, ExitCode::cannot_create);
     std::remove(temporary.c_str());
     return tl::unexpected(error);
 }
 
 Result<void> sync_folder(const std::string& folder) {
     const Descriptor fd(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!fd || fsync(fd.get()) != 0) return tl::unexpected(system_error("sync", folder, Exit::cannot_create));
+    if (!fd || fsync(fd.get()) != 0) return tl::unexpected(system_error("sync", folder, ExitCode::cannot_create));
     return {};
 }
 

@@ -42,7 +42,7 @@ bool has_ended(const Generation& generation, UnixTime now) {
 
 Result<void> add_generation(std::vector<Generation>& generations, Secret32 secret, UnixTime now, Seconds overlap) {
     const std::uint32_t newest = generations.back().number;
-    if (newest == UINT32_MAX) return fail(Exit::data, "there is no number left for another generation");
+    if (newest == UINT32_MAX) return fail(ExitCode::data, "there is no number left for another generation");
     for (Generation& generation : generations)
         generation.not_after = std::min(generation.not_after.value_or(UnixTime::max()), now + overlap);
     // One made within this second, by a clock since set back, or replaced at once would hold for no time at all.

@@ -39,13 +39,13 @@ void describe(CLI::App& app, Options& options) {
             if (one != other) one->excludes(other);
 }
 
-Exit report(const Result<void>& result) {
-    if (result) return Exit::ok;
+ExitCode report(const Result<void>& result) {
+    if (result) return ExitCode::ok;
     log::error(result.error().message);
-    return result.error().exit;
+    return result.error().code;
 }
 
-Exit run(const Options& options) {
+ExitCode run(const Options& options) {
     const auto config = read_daemon_config(options.config);
     if (!config) return report(tl::unexpected(config.error()));
     if (options.check) return report(check_config(*config));
@@ -68,12 +68,12 @@ int main(int argc, char** argv) {
         return app.exit(told);
     } catch (const CLI::ParseError& error) {
         log::error(std::string(error.what()) + "; see oneknockd --help");
-        return static_cast<int>(Exit::usage);
+        return static_cast<int>(ExitCode::usage);
     }
     try {
         return static_cast<int>(run(options));
     } catch (const LockedMemoryError& error) {
         log::error(error.what());
-        return static_cast<int>(Exit::permission);
+        return static_cast<int>(ExitCode::permission);
     }
 }

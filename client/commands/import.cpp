@@ -24,10 +24,10 @@ Result<SecretBytes> read_standard_input() {
         const auto room = content.bytes().subspan(length);
         const auto got = read(STDIN_FILENO, room.data(), room.size());
         if (got < 0 && errno == EINTR) continue;
-        if (got < 0) return tl::unexpected(system_error("read", "standard input", Exit::data));
+        if (got < 0) return tl::unexpected(system_error("read", "standard input", ExitCode::data));
         if (got == 0) break;
         length += static_cast<std::size_t>(got);
-        if (length == largest_piped) return fail(Exit::data, "standard input: too large for a key file");
+        if (length == largest_piped) return fail(ExitCode::data, "standard input: too large for a key file");
     }
     content.shrink(length);
     return content;
@@ -38,7 +38,7 @@ Result<void> make_folders(const std::string& folder) {
     for (std::size_t slash = folder.find('/', 1);; slash = folder.find('/', slash + 1)) {
         const std::string part = folder.substr(0, slash);
         if (mkdir(part.c_str(), 0700) != 0 && errno != EEXIST)
-            return tl::unexpected(system_error("create the folder", part, Exit::cannot_create));
+            return tl::unexpected(system_error("create the folder", part, ExitCode::cannot_create));
         if (slash == std::string::npos) return {};
     }
 }
@@ -46,7 +46,7 @@ Result<void> make_folders(const std::string& folder) {
 // A newer key takes the place of an older one of the same client and door; nothing else is ever overwritten.
 Result<void> check_is_newer(const KeyFile& key, const KeyFile& present, const std::string& path) {
     const auto keep = [&](const std::string& why) {
-        return fail(Exit::cannot_create, path + ": " + why + "; it is left as it is. To give it up, remove it first");
+        return fail(ExitCode::cannot_create, path + ": " + why + "; it is left as it is. To give it up, remove it first");
     };
     if (key.door.id != present.door.id) return keep("is the key of another door of this name");
     if (key.client.name != present.client.name) return keep("is the key of the client " + present.client.name);
@@ -60,14 +60,14 @@ Result<void> check_is_newer(const KeyFile& key, const KeyFile& present, const st
 // Under a passphrase where one is wanted, or where the key it replaces has one: then under the same.
 Result<StoredKey> lock_as_wanted(StoredKey key, const StoredKey* present, const std::string& path,
                                  const ImportOptions& options) {
-    const bool was_locked = present != nullptr && is_locked(*present);
-    if (is_locked(key) || (!was_locked && !options.passphrase)) return key;
+    const bool was_locked = present != nullptr && is_encrypted(*present);
+    if (is_encrypted(key) || (!was_locked && !options.passphrase)) return key;
     Passphrases passphrases(options.key_fd);
-    auto passphrase = was_locked ? passphrases.unlock(std::get<LockedKey>(*present), path)
+    auto passphrase = was_locked ? passphrases.unlock(std::get<EncryptedKey>(*present), path)
                                        .map([](Passphrases::Unlocked&& unlocked) { return std::move(unlocked.passphrase); })
                                  : passphrases.ask_new("new passphrase for " + path);
     if (!passphrase) return tl::unexpected(passphrase.error());
-    auto locked = lock_key(std::get<KeyFile>(key), *passphrase);
+    auto locked = encrypt_key(std::get<KeyFile>(key), *passphrase);
     if (!locked) return tl::unexpected(locked.error());
     return StoredKey{std::move(*locked)};
 }

@@ -52,7 +52,7 @@ std::string table(const std::vector<Listed>& doors) {
     for (const Listed& listed : doors) {
         const KeyFile& key = listed.key();
         rows.push_back({listed.name, key.door.address, services(key), key.client.name,
-                        std::to_string(key.client.generation), is_locked(listed.stored) ? "yes" : "no", expiry(key)});
+                        std::to_string(key.client.generation), is_encrypted(listed.stored) ? "yes" : "no", expiry(key)});
     }
     std::array<std::size_t, columns> width{};
     for (const Row& row : rows)
@@ -77,7 +77,7 @@ std::string json_object(const Listed& listed) {
     }
     text += R"(},"client":)" + json::quote(key.client.name) + R"(,"generation":)" + std::to_string(key.client.generation);
     text += R"(,"door_generation":)" + std::to_string(key.door.generation);
-    text += std::string(R"(,"passphrase":)") + (is_locked(listed.stored) ? "true" : "false");
+    text += std::string(R"(,"passphrase":)") + (is_encrypted(listed.stored) ? "true" : "false");
     return text + R"(,"expires":)" + (key.expires ? json::quote(time_text(*key.expires)) : "null") + "}";
 }
 

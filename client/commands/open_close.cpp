@@ -36,9 +36,9 @@ std::uint16_t dynamic_port() { return static_cast<std::uint16_t>(49152 + random_
 
 Result<PacketEnds> ends_for_record(const Target& target, std::uint16_t source_port) {
     if (!target.destination)
-        return fail(Exit::unavailable, "--write needs the door's address, which cannot be resolved");
+        return fail(ExitCode::unavailable, "--write needs the door's address, which cannot be resolved");
     if (!target.local && target.address.is_unspecified())
-        return fail(Exit::unavailable, "--write needs a source address, and there is no route to " +
+        return fail(ExitCode::unavailable, "--write needs a source address, and there is no route to " +
                                            target.destination->address.text() + "; use --source ADDR");
     // As the server would see them: a named address is the one that a translator on the way gives the packets.
     const Address source = target.address.is_unspecified() ? target.local->address : target.address;

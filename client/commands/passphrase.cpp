@@ -9,16 +9,16 @@ namespace oneknock {
 namespace {
 
 Result<KeyFile> open_key(StoredKey stored, const std::string& path, Passphrases& passphrases) {
-    if (!is_locked(stored)) return std::get<KeyFile>(std::move(stored));
-    return passphrases.unlock(std::get<LockedKey>(stored), path).map([](Passphrases::Unlocked&& unlocked) {
+    if (!is_encrypted(stored)) return std::get<KeyFile>(std::move(stored));
+    return passphrases.unlock(std::get<EncryptedKey>(stored), path).map([](Passphrases::Unlocked&& unlocked) {
         return std::move(unlocked.key);
     });
 }
 
 Result<StoredKey> lock_again(KeyFile key, const std::string& path, Passphrases& passphrases) {
     return passphrases.ask_new("new passphrase for " + path)
-        .and_then([&](const SecretBytes& passphrase) { return lock_key(key, passphrase); })
-        .map([](LockedKey&& locked) { return StoredKey{std::move(locked)}; });
+        .and_then([&](const SecretBytes& passphrase) { return encrypt_key(key, passphrase); })
+        .map([](EncryptedKey&& locked) { return StoredKey{std::move(locked)}; });
 }
 
 }  // namespace
@@ -28,7 +28,7 @@ Result<void> passphrase_command(const PassphraseOptions& options) {
     if (!path) return tl::unexpected(path.error());
     auto stored = read_stored_key(*path);
     if (!stored) return tl::unexpected(stored.error());
-    if (options.remove && !is_locked(*stored)) return print_line("no passphrase: " + *path);
+    if (options.remove && !is_encrypted(*stored)) return print_line("no passphrase: " + *path);
     Passphrases passphrases(options.key_fd);
     auto key = open_key(*std::move(stored), *path, passphrases);
     if (!key) return tl::unexpected(key.error());

@@ -9,7 +9,7 @@ namespace {
 
 Result<void> check_wait(const KnockOptions& options, const Service& service) {
     if (!options.wait || service.protocol == protocol_tcp) return {};
-    return fail(Exit::usage, service.text() + ": a UDP port gives no answer that could be waited for; knock without "
+    return fail(ExitCode::usage, service.text() + ": a UDP port gives no answer that could be waited for; knock without "
                                               "waiting: oneknock " +
                                  operation_name(static_cast<std::uint8_t>(options.operation)) + " " + options.door +
                                  " " + options.service);

@@ -75,7 +75,7 @@ public:
             std::array<pollfd, 4> polls{pollfd{out_.read_fd(), POLLIN, 0}, pollfd{out_.write_fd(), POLLOUT, 0},
                                         pollfd{in_.read_fd(), POLLIN, 0}, pollfd{in_.write_fd(), POLLOUT, 0}};
             if (poll(polls.data(), polls.size(), -1) < 0 && errno != EINTR)
-                return fail(Exit::software, std::string("cannot poll: ") + std::strerror(errno));
+                return fail(ExitCode::software, std::string("cannot poll: ") + std::strerror(errno));
             if (polls[0].revents != 0) out_.read_some();
             if (polls[1].revents != 0) out_.write_some();
             if (polls[2].revents != 0) in_.read_some();
@@ -118,7 +118,7 @@ Result<void> pass_descriptor(int descriptor, int to) {
     header->cmsg_len = CMSG_LEN(sizeof(int));
     std::memcpy(CMSG_DATA(header), &descriptor, sizeof descriptor);
     if (sendmsg(to, &message, MSG_NOSIGNAL) == 1) return {};
-    return fail(Exit::usage, std::string("--fdpass: cannot pass the connection over standard output: ") +
+    return fail(ExitCode::usage, std::string("--fdpass: cannot pass the connection over standard output: ") +
                                  std::strerror(errno) + "; use it in ssh_config with ProxyUseFdpass yes");
 }
 

@@ -110,7 +110,7 @@ Error timed_out(const Report& report, const KeyFile& key, const KnockOptions& op
     std::string text = service + " at " + where(report) + (opening ? " did not open" : " did not close") + " within " +
                        wait_text(options.wait.value_or(default_wait));
     for (const std::string& hint : hints) text += "\n  - " + hint;
-    return {Exit::try_later, text};
+    return {ExitCode::try_later, text};
 }
 
 }  // namespace oneknock

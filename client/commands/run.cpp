@@ -15,7 +15,7 @@ Result<void> run_command(const RunOptions& options) {
     for (std::string& word : words) arguments.push_back(word.data());
     arguments.push_back(nullptr);
     execvp(arguments.front(), arguments.data());
-    return tl::unexpected(system_error("run", words.front(), Exit::unavailable));
+    return tl::unexpected(system_error("run", words.front(), ExitCode::unavailable));
 }
 
 }  // namespace oneknock

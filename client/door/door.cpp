@@ -42,20 +42,20 @@ std::string services_text(const KeyFile& key) {
 Result<std::string> config_folder() {
     if (const auto folder = absolute_variable("XDG_CONFIG_HOME"); !folder.empty()) return folder + "/oneknock";
     const auto home = home_folder();
-    if (home.empty()) return fail(Exit::no_input, "no home folder is known; set HOME or give a key file's path");
+    if (home.empty()) return fail(ExitCode::no_input, "no home folder is known; set HOME or give a key file's path");
     return home + "/.config/oneknock";
 }
 
 Result<std::string> find_door(const std::string& door) {
     if (door.find('/') != std::string::npos || is_file(door)) return door;
     if (!is_valid_name(door))
-        return fail(Exit::usage,
+        return fail(ExitCode::usage,
                     "DOOR is a key file's path or the name of an imported door; " + std::string(name_rule));
     const auto folder = config_folder();
     if (!folder) return tl::unexpected(folder.error());
     const std::string path = *folder + "/" + door + ".json";
     if (is_file(path)) return path;
-    return fail(Exit::no_input, "no door " + door + ": neither a file of that name here nor " + path +
+    return fail(ExitCode::no_input, "no door " + door + ": neither a file of that name here nor " + path +
                                     "; give a key file's path, or bring one in with: oneknock import FILE");
 }
 
@@ -66,10 +66,10 @@ Result<OpenedDoor> open_door(const std::string& door, UnixTime now, std::optiona
     if (!stored) return tl::unexpected(stored.error());
     const KeyFile& clear = clear_part(*stored);
     if (clear.expires && *clear.expires <= now)
-        return fail(Exit::data, *path + ": this key expired at " + time_text(*clear.expires) +
+        return fail(ExitCode::data, *path + ": this key expired at " + time_text(*clear.expires) +
                                     "; ask the administrator of " + clear.door.name + " for a new one");
-    if (!is_locked(*stored)) return OpenedDoor{*std::move(path), std::get<KeyFile>(*std::move(stored))};
-    auto unlocked = Passphrases(key_fd).unlock(std::get<LockedKey>(*stored), *path);
+    if (!is_encrypted(*stored)) return OpenedDoor{*std::move(path), std::get<KeyFile>(*std::move(stored))};
+    auto unlocked = Passphrases(key_fd).unlock(std::get<EncryptedKey>(*stored), *path);
     if (!unlocked) return tl::unexpected(unlocked.error());
     return OpenedDoor{*std::move(path), std::move(unlocked->key)};
 }
@@ -77,7 +77,7 @@ Result<OpenedDoor> open_door(const std::string& door, UnixTime now, std::optiona
 Result<Service> find_service(const OpenedDoor& door, const std::string& word) {
     if (const auto found = door.key.services.find(word); found != door.key.services.end()) return found->second;
     if (const auto service = Service::parse(word)) return *service;
-    return fail(Exit::usage, "no service " + word + " in " + door.path + ", which lists: " + services_text(door.key) +
+    return fail(ExitCode::usage, "no service " + word + " in " + door.path + ", which lists: " + services_text(door.key) +
                                  "; write one of these names, or a protocol and port such as tcp/22");
 }
 

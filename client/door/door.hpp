@@ -15,14 +15,14 @@ namespace oneknock {
 [[nodiscard]] Result<std::string> config_folder();
 
 // The file DOOR means: itself if it contains '/' or a file of that name exists here, else the imported door of that
-// name. Exit::no_input if there is neither.
+// name. ExitCode::no_input if there is neither.
 [[nodiscard]] Result<std::string> find_door(const std::string& door);
 
 struct OpenedDoor {
     std::string path;
     KeyFile key;
 };
-// Found and read; an expired key (`now` is the time the knock will carry) is Exit::data. For a locked key the passphrase is
+// Found and read; an expired key (`now` is the time the knock will carry) is ExitCode::data. For a locked key the passphrase is
 // read from `key_fd`, or asked for on the terminal.
 [[nodiscard]] Result<OpenedDoor> open_door(const std::string& door, UnixTime now, std::optional<int> key_fd = std::nullopt);
 

@@ -50,13 +50,13 @@ Result<SecretBytes> read_line(int fd, const std::string& name) {
     while (length < line.bytes().size()) {
         const auto got = read(fd, &line.bytes()[length], 1);
         if (got < 0 && errno == EINTR) continue;
-        if (got < 0) return tl::unexpected(system_error("read the passphrase from", name, Exit::no_input));
+        if (got < 0) return tl::unexpected(system_error("read the passphrase from", name, ExitCode::no_input));
         if (got == 0 || line.bytes()[length] == '\n') break;
-        if (line.bytes()[length++] == interrupt_key) return fail(Exit::no_input, "no passphrase was given");
+        if (line.bytes()[length++] == interrupt_key) return fail(ExitCode::no_input, "no passphrase was given");
     }
-    if (length == 0) return fail(Exit::data, "the passphrase is empty");
+    if (length == 0) return fail(ExitCode::data, "the passphrase is empty");
     if (length > longest_passphrase)
-        return fail(Exit::data, "the passphrase is longer than " + std::to_string(longest_passphrase) + " bytes");
+        return fail(ExitCode::data, "the passphrase is longer than " + std::to_string(longest_passphrase) + " bytes");
     line.shrink(length);
     return line;
 }
@@ -68,11 +68,11 @@ bool say(int fd, std::string_view text) {
 Result<SecretBytes> ask_on_terminal(const std::string& question) {
     const Descriptor terminal(open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC));
     if (!terminal)
-        return fail(Exit::no_input, "the key needs a passphrase, and there is no terminal to ask for it; in a script " +
+        return fail(ExitCode::no_input, "the key needs a passphrase, and there is no terminal to ask for it; in a script " +
                                         std::string("give it on a descriptor with --key-fd"));
     const SilentTerminal silent(terminal.get());
     if (!silent.is_silent() || !say(terminal.get(), question + ": "))
-        return tl::unexpected(system_error("use", "/dev/tty", Exit::no_input));
+        return tl::unexpected(system_error("use", "/dev/tty", ExitCode::no_input));
     auto line = read_line(terminal.get(), "/dev/tty");
     static_cast<void>(say(terminal.get(), "\n"));  // the one that was typed was not shown
     return line;
@@ -90,15 +90,15 @@ Result<SecretBytes> Passphrases::ask_new(const std::string& question) {
     const auto second = ask("the same again");
     if (!second) return tl::unexpected(second.error());
     if (!std::ranges::equal(first->bytes(), second->bytes()))
-        return fail(Exit::data, "the two passphrases differ; nothing was changed");
+        return fail(ExitCode::data, "the two passphrases differ; nothing was changed");
     return first;
 }
 
-Result<Passphrases::Unlocked> Passphrases::unlock(const LockedKey& locked, const std::string& path) {
+Result<Passphrases::Unlocked> Passphrases::unlock(const EncryptedKey& locked, const std::string& path) {
     for (int left = on_terminal() ? attempts : 1;; --left) {
         auto passphrase = ask("passphrase of " + path);
         if (!passphrase) return tl::unexpected(passphrase.error());
-        auto key = unlock_key(locked, *passphrase, path);
+        auto key = decrypt_key(locked, *passphrase, path);
         if (key) return Unlocked{std::move(*key), std::move(*passphrase)};
         if (left <= 1) return tl::unexpected(key.error());
         log::warning(key.error().message);

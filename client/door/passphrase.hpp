@@ -16,7 +16,7 @@ public:
     // From a descriptor each passphrase is a line. It is closed in the end, so that no program started from here gets it.
     explicit Passphrases(std::optional<int> fd) : fd_(fd.value_or(-1)) {}
 
-    // What is typed is not shown. Empty or longer than longest_passphrase: Exit::data; nobody to ask: Exit::no_input.
+    // What is typed is not shown. Empty or longer than longest_passphrase: ExitCode::data; nobody to ask: ExitCode::no_input.
     [[nodiscard]] Result<SecretBytes> ask(const std::string& question);
     // A new one: on the terminal it must be typed twice.
     [[nodiscard]] Result<SecretBytes> ask_new(const std::string& question);
@@ -26,7 +26,7 @@ public:
         KeyFile key;
         SecretBytes passphrase;
     };
-    [[nodiscard]] Result<Unlocked> unlock(const LockedKey& locked, const std::string& path);
+    [[nodiscard]] Result<Unlocked> unlock(const EncryptedKey& locked, const std::string& path);
 
 private:
     [[nodiscard]] bool on_terminal() const { return !fd_; }

@@ -38,7 +38,7 @@ struct SocketAddress {
 // The local port of a bound socket, 0 on failure.
 [[nodiscard]] std::uint16_t local_port(int fd);
 
-// The address the kernel sends from to this destination. No packet is sent. No route: Exit::unavailable.
+// The address the kernel sends from to this destination. No packet is sent. No route: ExitCode::unavailable.
 [[nodiscard]] Result<Endpoint> route_source(const Endpoint& destination);
 
 }  // namespace oneknock

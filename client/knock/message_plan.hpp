@@ -22,7 +22,7 @@ struct Task {
 [[nodiscard]] Request make_request(const Task& task, const Address& address, UnixTime now);
 [[nodiscard]] Knock make_knock(const Task& task, const Request& request);
 
-// The time a knock made now carries. Exit::usage if --time-offset leads out of the protocol's 32 bits.
+// The time a knock made now carries. ExitCode::usage if --time-offset leads out of the protocol's 32 bits.
 [[nodiscard]] Result<UnixTime> knock_time(const KnockOptions& options, UnixTime now);
 
 // `count` of the 64 positions, each at most once, every choice and order equally likely.

@@ -16,9 +16,9 @@ Result<void> judge(const PassOutcome& outcome, std::size_t needed, const Endpoin
                               std::to_string(needed) + " are needed: ";
     // Both are what a dropping rule in the host's own output chain gives.
     if (outcome.error == EPERM || outcome.error == EACCES)
-        return fail(Exit::permission, count + "a local firewall forbids it; allow outgoing packets to " + place +
+        return fail(ExitCode::permission, count + "a local firewall forbids it; allow outgoing packets to " + place +
                                           " on all ports, or try the other of --via udp and --via tcp");
-    return fail(Exit::unavailable, count + std::strerror(outcome.error) + "; check this machine's network and the "
+    return fail(ExitCode::unavailable, count + std::strerror(outcome.error) + "; check this machine's network and the "
                                                                           "door's address");
 }
 

@@ -17,7 +17,7 @@ bool may_be_observed(const SourcePolicy& policy) { return policy.mode() != Sourc
 
 Result<void> check_choice(const SourceChoice& choice, const SourcePolicy& policy) {
     if (!choice.observed || may_be_observed(policy)) return {};
-    return fail(Exit::usage, "--source observed: this key's source policy is `same`, so the server would refuse; use "
+    return fail(ExitCode::usage, "--source observed: this key's source policy is `same`, so the server would refuse; use "
                              "--source YOUR.PUBLIC.ADDRESS, or ask the administrator to allow this client `observed`");
 }
 
@@ -26,10 +26,10 @@ Result<Address> message_address(const SourceChoice& choice, const SourcePolicy& 
     if (choice.named) return *choice.named;
     if (choice.observed) return Address::any(destination.family);
     if (local.is_loopback())
-        return fail(Exit::usage, "the door's address " + destination.text() +
+        return fail(ExitCode::usage, "the door's address " + destination.text() +
                                      " is this machine itself; its own connections need no knock");
     if (local.is_private() && !destination.is_private())
-        return fail(Exit::usage, translator_hint(policy, local, destination));
+        return fail(ExitCode::usage, translator_hint(policy, local, destination));
     return local;
 }
 

@@ -41,7 +41,7 @@ std::optional<Target> target_without_destination(const KnockOptions& options) {
 }
 
 Error wrong_family(const KnockOptions& options, const std::string& name) {
-    return {Exit::usage, "--source " + options.source.named->text() + ": " + name +
+    return {ExitCode::usage, "--source " + options.source.named->text() + ": " + name +
                              " has no address of that family; name a source address of the other one"};
 }
 
@@ -54,7 +54,7 @@ Result<std::vector<Endpoint>> resolve(const std::string& name, std::optional<Fam
     addrinfo* found = nullptr;
     const int error = getaddrinfo(name.c_str(), nullptr, &hints, &found);
     if (error != 0)
-        return fail(Exit::unavailable, "cannot resolve the door's address " + name + ": " + gai_strerror(error) +
+        return fail(ExitCode::unavailable, "cannot resolve the door's address " + name + ": " + gai_strerror(error) +
                                            "; check the name service, the address in the key file, and -4 or -6");
     const std::unique_ptr<addrinfo, void (*)(addrinfo*)> list(found, freeaddrinfo);
     std::vector<Endpoint> endpoints;
@@ -86,7 +86,7 @@ Result<std::vector<Target>> find_targets(const KeyFile& key, const KnockOptions&
         return tl::unexpected(errors.empty() ? wrong_family(options, key.door.address) : errors.front());
     // A machine without IPv6 is no news when the door answers on IPv4 as well.
     for (const Error& error : errors)
-        if (error.exit != Exit::unavailable) skipped.push_back(error.message);
+        if (error.code != ExitCode::unavailable) skipped.push_back(error.message);
     return targets;
 }
 

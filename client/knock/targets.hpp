@@ -20,7 +20,7 @@ struct Target {
 // A name with more addresses is cut here: the answer comes from the network.
 inline constexpr std::size_t most_targets = 16;
 
-// The door's addresses, of one family if given, each once. Exit::unavailable, naming the door, if there are none.
+// The door's addresses, of one family if given, each once. ExitCode::unavailable, naming the door, if there are none.
 [[nodiscard]] Result<std::vector<Endpoint>> resolve(const std::string& name, std::optional<Family> family);
 
 // What to knock at. An address that fails (no route, a translator in between) does not stop the others; the first

@@ -70,7 +70,7 @@ private:
 
 Result<std::unique_ptr<Sender>> open_tcp_sender(const Endpoint& local, const Endpoint& destination) {
     Descriptor anchor = open_sharing(local, 0);
-    if (!anchor) return tl::unexpected(system_error("bind a TCP socket to", local.address.text(), Exit::unavailable));
+    if (!anchor) return tl::unexpected(system_error("bind a TCP socket to", local.address.text(), ExitCode::unavailable));
     return std::make_unique<TcpSender>(std::move(anchor), local, destination);
 }
 

@@ -74,7 +74,7 @@ Result<std::unique_ptr<Sender>> open_udp_sender(const Endpoint& local, const End
     Descriptor fd = open_socket(local.address.family, SOCK_DGRAM);
     const SocketAddress from(local, 0);
     if (!fd || bind(fd.get(), from.get(), from.length) != 0)
-        return tl::unexpected(system_error("bind a UDP socket to", local.address.text(), Exit::unavailable));
+        return tl::unexpected(system_error("bind a UDP socket to", local.address.text(), ExitCode::unavailable));
     return std::make_unique<UdpSender>(std::move(fd), destination);
 }
 

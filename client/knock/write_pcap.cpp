@@ -32,8 +32,8 @@ void PcapWriter::append(std::span<const std::uint32_t> words) {
 Result<PcapWriter> PcapWriter::create(const std::string& path) {
     Descriptor fd(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
     if (!fd && errno == EEXIST)
-        return fail(Exit::cannot_create, "--write " + path + ": exists already and is left as it is; name a new file");
-    if (!fd) return tl::unexpected(system_error("create", path, Exit::cannot_create));
+        return fail(ExitCode::cannot_create, "--write " + path + ": exists already and is left as it is; name a new file");
+    if (!fd) return tl::unexpected(system_error("create", path, ExitCode::cannot_create));
     return PcapWriter(path, std::move(fd));
 }
 
@@ -57,7 +57,7 @@ Result<void> PcapWriter::finish() {
     for (std::span<const std::uint8_t> rest = content_; !rest.empty();) {
         const ssize_t written = ::write(fd_.get(), rest.data(), rest.size());
         if (written < 0 && errno == EINTR) continue;
-        if (written < 0) return tl::unexpected(system_error("write", path_, Exit::cannot_create));
+        if (written < 0) return tl::unexpected(system_error("write", path_, ExitCode::cannot_create));
         rest = rest.subspan(static_cast<std::size_t>(written));
     }
     content_.clear();

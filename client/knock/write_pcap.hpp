@@ -17,7 +17,7 @@ namespace oneknock {
 
 class PcapWriter {
 public:
-    // Creates the file, mode 0600; an existing one is refused with Exit::cannot_create.
+    // Creates the file, mode 0600; an existing one is refused with ExitCode::cannot_create.
     [[nodiscard]] static Result<PcapWriter> create(const std::string& path);
 
     // One packet to each port, in this order, `ends.destination_port` aside. The first is stamped `time`, each next

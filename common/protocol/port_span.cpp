@@ -70,7 +70,7 @@ Result<PortSpan> PortSpan::parse(std::string_view text) {
         const bool excludes = part.starts_with('!');
         const auto range = parse_range(part.substr(excludes ? 1 : 0));
         if (!range)
-            return fail(Exit::data, "\"" + std::string(part) + "\" is not a range of ports; write ports in 1..65535 " +
+            return fail(ExitCode::data, "\"" + std::string(part) + "\" is not a range of ports; write ports in 1..65535 " +
                                         "like \"1024-65535,!8000-8999\", low before high, without spaces");
         (excludes ? excluded : given).push_back(*range);
         if (comma == std::string_view::npos) break;
@@ -78,11 +78,11 @@ Result<PortSpan> PortSpan::parse(std::string_view text) {
     }
     auto ranges = without(merged(std::move(given)), merged(std::move(excluded)));
     if (const std::size_t count = count_of(ranges); count < smallest_span)
-        return fail(Exit::data, "the span \"" + std::string(text) + "\" has " + std::to_string(count) +
+        return fail(ExitCode::data, "the span \"" + std::string(text) + "\" has " + std::to_string(count) +
                                     " ports; a knock needs at least " + std::to_string(smallest_span) +
                                     " to choose from (the default is 1024-65535)");
     if (ranges.size() > most_ranges)
-        return fail(Exit::data, "the span falls into more than " + std::to_string(most_ranges) + " pieces; exclude fewer ranges");
+        return fail(ExitCode::data, "the span falls into more than " + std::to_string(most_ranges) + " pieces; exclude fewer ranges");
     return PortSpan{std::string(text), std::move(ranges)};
 }
 

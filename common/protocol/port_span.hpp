@@ -14,7 +14,7 @@ class PortSpan {
 public:
     // The union of the given ranges minus the union of the ranges marked '!', in whatever order they are written:
     // "1024-65535", "1024-65535,!8000-8999". No spaces; low <= high; 1..65535; at least 16384 ports remain.
-    // Errors (Exit::data) say what is wrong without naming a file.
+    // Errors (ExitCode::data) say what is wrong without naming a file.
     [[nodiscard]] static Result<PortSpan> parse(std::string_view text);
 
     PortSpan();  // the widest usual one, "1024-65535"

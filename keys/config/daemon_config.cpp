@@ -106,7 +106,7 @@ DaemonConfig read_members(json::Context& context, json::Object& object, const st
 
 // What is wrong with this file is the administrator's to mend, not the sender's of some data.
 Error as_configuration_error(Error error) {
-    if (error.exit == Exit::data) error.exit = Exit::config;
+    if (error.code == ExitCode::data) error.code = ExitCode::config;
     return error;
 }
 

@@ -54,7 +54,7 @@ struct DaemonConfig {
 };
 
 // Fields with a default may be left out of the file: all but "oneknock", "version", "door" and "clients". What is
-// wrong in the file is Exit::config.
+// wrong in the file is ExitCode::config.
 [[nodiscard]] Result<DaemonConfig> parse_daemon_config(std::string_view text, const std::string& path);
 [[nodiscard]] Result<DaemonConfig> read_daemon_config(const std::string& path);
 

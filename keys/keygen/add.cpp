@@ -6,8 +6,8 @@
 #include "keys/keygen/commands.hpp"
 #include "keys/keygen/door_folder.hpp"
 #include "keys/keygen/door_lock.hpp"
-#include "keys/keygen/hand_out.hpp"
 #include "keys/keygen/output.hpp"
+#include "keys/keygen/publish.hpp"
 
 namespace oneknock::keygen {
 namespace {
@@ -15,15 +15,15 @@ namespace {
 Result<void> check_services(const Add& command, const DoorFolder& folder, const Door& door) {
     for (const std::string& service : command.allow)
         if (!door.services.contains(service))
-            return fail(Exit::data, folder.door() + ": the door has no service " + json::quote(service) + "; it has " +
+            return fail(ExitCode::data, folder.door() + ": the door has no service " + json::quote(service) + "; it has " +
                                         service_names(door.services));
     return {};
 }
 
 // Before anything is written; create_private_file makes sure again.
 Result<void> check_client_is_new(const Add& command, const DoorFolder& folder) {
-    if (!is_taken(folder.client(command.client))) return {};
-    return fail(Exit::cannot_create, folder.client(command.client) + ": the door has this client already; `rotate` " +
+    if (!path_exists(folder.client(command.client))) return {};
+    return fail(ExitCode::cannot_create, folder.client(command.client) + ": the door has this client already; `rotate` " +
                                          "gives it a new key, or choose another name");
 }
 
@@ -46,14 +46,14 @@ Result<void> write_client_and_key(const Add& command, const DoorFolder& folder, 
         if (std::remove(path.c_str()) == 0) return {};
         return tl::unexpected(system_error("remove", path));
     };
-    return hand_out(command.output, key_file_text(key), {make, take_back});
+    return publish_key_file(command.output, key_file_text(key), {make, take_back});
 }
 
 // Of an earlier run that was killed.
 std::optional<Client> half_added(const Add& command, const DoorFolder& folder, const Door& door) {
     auto client = folder.read_client(command.client);
     if (!client || !check_client(*client, door, folder.client(command.client))) return std::nullopt;
-    if (!is_half_handed_out(command.output, door, *client)) return std::nullopt;
+    if (!is_partly_published(command.output, door, *client)) return std::nullopt;
     return std::move(*client);
 }
 
@@ -75,7 +75,7 @@ Result<void> run(const Add& command) {
     const DoorFolder folder(command.folder);
     const UnixTime now = read_clocks().wall;
     if (command.expires && *command.expires <= now)
-        return fail(Exit::usage, "--expires: " + time_text(*command.expires) + " has passed already");
+        return fail(ExitCode::usage, "--expires: " + time_text(*command.expires) + " has passed already");
     const auto lock = lock_door(folder);
     if (!lock) return tl::unexpected(lock.error());
     const auto door = folder.read_door();
@@ -83,7 +83,7 @@ Result<void> run(const Add& command) {
     if (const auto paths = client_paths(folder.clients()); !paths) return tl::unexpected(paths.error());
     if (const auto client = half_added(command, folder, *door)) {
         log::info("an earlier run has added " + command.client + ", but was stopped before it named the key file");
-        return finish_handing_out(command.output, make_key_file(*door, *client, now));
+        return finish_publishing(command.output, make_key_file(*door, *client, now));
     }
     if (auto checked = check_services(command, folder, *door); !checked) return checked;
     if (auto checked = check_client_is_new(command, folder); !checked) return checked;

@@ -14,7 +14,7 @@ namespace oneknock::keygen {
 namespace {
 
 tl::unexpected<Error> refuse(const std::string& text, std::string_view what) {
-    return fail(Exit::usage, json::quote(text) + " " + std::string(what));
+    return fail(ExitCode::usage, json::quote(text) + " " + std::string(what));
 }
 
 Result<std::string> absolute(const std::string& path) {
@@ -37,7 +37,7 @@ Result<std::string> host_argument(const std::string& text) {
 }
 
 Result<std::string> path_argument(const std::string& text) {
-    if (text.empty()) return fail(Exit::usage, "must not be empty");
+    if (text.empty()) return fail(ExitCode::usage, "must not be empty");
     return text;
 }
 
@@ -62,7 +62,7 @@ Result<std::string> socket_argument(const std::string& text) {
 Result<std::map<std::string, Service>> services_argument(const std::vector<std::string>& texts) {
     std::map<std::string, Service> services;
     if (texts.size() > most_services)
-        return fail(Exit::usage, "a door has at most " + std::to_string(most_services) + " services");
+        return fail(ExitCode::usage, "a door has at most " + std::to_string(most_services) + " services");
     for (const std::string& text : texts) {
         const auto equals = text.find('=');
         const std::string name = text.substr(0, equals);

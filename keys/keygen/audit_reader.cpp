@@ -34,7 +34,7 @@ Result<void> become_owner_inside(const std::string& folder) {
     if (stat(folder.c_str(), &info) != 0 || chroot(folder.c_str()) != 0 || chdir("/") != 0 ||
         setgroups(0, nullptr) != 0 || setresgid(info.st_gid, info.st_gid, info.st_gid) != 0 ||
         setresuid(info.st_uid, info.st_uid, info.st_uid) != 0)
-        return tl::unexpected(system_error("enter the state folder", folder, Exit::no_input));
+        return tl::unexpected(system_error("enter the state folder", folder, ExitCode::no_input));
     return {};
 }
 
@@ -50,7 +50,7 @@ void add_use(Uses& uses, sqlite3_stmt* row, int generation_column) {
 void AuditReader::Close::operator()(sqlite3* db) const { sqlite3_close_v2(db); }
 
 Error AuditReader::unreadable() const {
-    return {Exit::data, path_ + ": cannot read the audit: " + (db_ ? sqlite3_errmsg(db_.get()) : "out of memory")};
+    return {ExitCode::data, path_ + ": cannot read the audit: " + (db_ ? sqlite3_errmsg(db_.get()) : "out of memory")};
 }
 
 Result<AuditReader> AuditReader::open(const std::string& state_folder) {
@@ -58,7 +58,7 @@ Result<AuditReader> AuditReader::open(const std::string& state_folder) {
     reader.path_ = state_folder + file_name;
     struct stat info {};
     if (lstat(reader.path_.c_str(), &info) != 0)
-        return tl::unexpected(system_error("find the audit", reader.path_, Exit::no_input));
+        return tl::unexpected(system_error("find the audit", reader.path_, ExitCode::no_input));
     std::string path = reader.path_;
     if (geteuid() == 0) {
         if (auto entered = become_owner_inside(state_folder); !entered) return tl::unexpected(entered.error());

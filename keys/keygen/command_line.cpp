@@ -94,13 +94,13 @@ void add_command(CLI::App& app, std::optional<Command>& command, Options& option
     sub->callback([&command, &options] { command = options; });
 }
 
-Exit refuse(const CLI::App& app, const CLI::ParseError& error) {
+ExitCode refuse(const CLI::App& app, const CLI::ParseError& error) {
     const auto chosen = app.get_subcommands();
     const std::string word = chosen.empty() ? "" : chosen.front()->get_name() + " ";
     log::error(error.what());
     if (word.empty()) log::info("the commands are init, add, rotate, list and revoke; their options come behind them");
     log::info("see: oneknock-keygen " + word + "--help");
-    return Exit::usage;
+    return ExitCode::usage;
 }
 
 }  // namespace
@@ -125,7 +125,7 @@ CommandLine parse_command_line(int argc, char** argv) {
         if (!result.command) throw CLI::RequiredError("a command");
     } catch (const CLI::ParseError& error) {
         result.command.reset();
-        result.exit = error.get_exit_code() == 0 ? static_cast<Exit>(app.exit(error)) : refuse(app, error);
+        result.exit = error.get_exit_code() == 0 ? static_cast<ExitCode>(app.exit(error)) : refuse(app, error);
     }
     return result;
 }

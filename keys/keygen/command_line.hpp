@@ -10,7 +10,7 @@ namespace oneknock::keygen {
 // Without a command everything is said already: help, version, or what is wrong with the words.
 struct CommandLine {
     std::optional<Command> command;
-    Exit exit = Exit::ok;
+    ExitCode exit = ExitCode::ok;
 };
 [[nodiscard]] CommandLine parse_command_line(int argc, char** argv);
 

@@ -7,7 +7,7 @@ namespace {
 
 // A missing file more often means a wrong word than a lost file.
 Error with_hint(Error error, const std::string& hint) {
-    if (error.exit == Exit::no_input) error.message += "; " + hint;
+    if (error.code == ExitCode::no_input) error.message += "; " + hint;
     return error;
 }
 

@@ -28,8 +28,8 @@ bool lock(int fd) {
 Result<Descriptor> lock_door(const DoorFolder& folder) {
     Descriptor fd(open(folder.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!fd) {
-        auto error = system_error("open the door's folder", folder.path(), Exit::no_input);
-        if (error.exit == Exit::no_input) error.message += "; `oneknock-keygen init` makes a door";
+        auto error = system_error("open the door's folder", folder.path(), ExitCode::no_input);
+        if (error.code == ExitCode::no_input) error.message += "; `oneknock-keygen init` makes a door";
         return tl::unexpected(error);
     }
     if (!lock(fd.get())) return tl::unexpected(system_error("lock the door's folder", folder.path()));

@@ -32,15 +32,15 @@ DaemonConfig make_config(const Init& command) {
 
 Result<void> check_nothing_exists(const DoorFolder& folder) {
     for (const std::string& path : {folder.config(), folder.door(), folder.clients()})
-        if (is_taken(path))
-            return fail(Exit::cannot_create,
+        if (path_exists(path))
+            return fail(ExitCode::cannot_create,
                         path + ": exists already and is left as it is; give the new door a folder of its own");
     return {};
 }
 
 Result<void> write_folder(const DoorFolder& folder, const Door& door, const DaemonConfig& config, Undo& undo) {
     const auto note = [&undo](const std::string& path) { return [&undo, path] { undo.made(path); }; };
-    if (!is_taken(folder.path()))
+    if (!path_exists(folder.path()))
         if (auto made = make_private_folder(folder.path()).map(note(folder.path())); !made) return made;
     return make_private_folder(folder.clients())
         .map(note(folder.clients()))

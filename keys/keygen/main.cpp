@@ -21,11 +21,11 @@ void fill_standard_descriptors() {
     if (fd >= 0) close(fd);
 }
 
-Exit run_command(const keygen::Command& command) {
+ExitCode run_command(const keygen::Command& command) {
     const auto result = std::visit([](const auto& options) { return keygen::run(options); }, command);
-    if (result) return Exit::ok;
+    if (result) return ExitCode::ok;
     log::error(result.error().message);
-    return result.error().exit;
+    return result.error().code;
 }
 
 }  // namespace
@@ -40,6 +40,6 @@ int main(int argc, char** argv) {
         return static_cast<int>(line.command ? run_command(*line.command) : line.exit);
     } catch (const LockedMemoryError& error) {
         log::error(error.what());
-        return static_cast<int>(Exit::permission);
+        return static_cast<int>(ExitCode::permission);
     }
 }

@@ -23,7 +23,7 @@ Result<void> make_state_folder(const std::string& state) {
 
 void announce_new_door(const std::string& state, const DoorId& door) {
     const std::string record = state + "/oneknock.db";
-    if (is_taken(record)) {
+    if (path_exists(record)) {
         log::warning(record + " is the replay record of an earlier door; if that door is still in use, give this one " +
                      "a state folder of its own (field \"state\" of oneknockd.json), else remove the record");
         return;

@@ -30,7 +30,7 @@ bool write_all(int fd, ByteSpan content) {
 bool rename_to_free_name(const std::string& from, const std::string& to) {
     if (renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return true;
     if (errno != EINVAL && errno != ENOSYS) return false;
-    if (is_taken(to)) {
+    if (path_exists(to)) {
         errno = EEXIST;
         return false;
     }
@@ -39,26 +39,26 @@ bool rename_to_free_name(const std::string& from, const std::string& to) {
 
 }  // namespace
 
-bool is_taken(const std::string& path) {
+bool path_exists(const std::string& path) {
     struct stat info {};
     return lstat(path.c_str(), &info) == 0;
 }
 
 Result<void> make_private_folder(const std::string& path) {
     if (mkdir(path.c_str(), 0700) != 0)
-        return tl::unexpected(system_error("make the folder", path, Exit::cannot_create));
+        return tl::unexpected(system_error("make the folder", path, ExitCode::cannot_create));
     return sync_folder(folder_of(path));
 }
 
 Result<void> write_new_file(const std::string& path, ByteSpan content) {
     const Descriptor fd(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
     if (!fd || !write_all(fd.get(), content) || fsync(fd.get()) != 0)
-        return tl::unexpected(system_error("write", path, Exit::cannot_create));
+        return tl::unexpected(system_error("write", path, ExitCode::cannot_create));
     return {};
 }
 
-Result<void> give_name(const std::string& from, const std::string& to) {
-    if (!rename_to_free_name(from, to)) return tl::unexpected(system_error("create", to, Exit::cannot_create));
+Result<void> rename_noreplace(const std::string& from, const std::string& to) {
+    if (!rename_to_free_name(from, to)) return tl::unexpected(system_error("create", to, ExitCode::cannot_create));
     return sync_folder(folder_of(to));
 }
 
@@ -72,7 +72,7 @@ void remove_leftovers(const std::string& folder) {
 
 Result<void> write_standard_output(ByteSpan content) {
     if (!write_all(STDOUT_FILENO, content))
-        return tl::unexpected(system_error("write", "standard output", Exit::cannot_create));
+        return tl::unexpected(system_error("write", "standard output", ExitCode::cannot_create));
     return {};
 }
 

@@ -11,7 +11,7 @@
 namespace oneknock::keygen {
 
 // Whether anything has this name, be it a dangling link.
-[[nodiscard]] bool is_taken(const std::string& path);
+[[nodiscard]] bool path_exists(const std::string& path);
 
 // Mode 0700, durably. Refuses an existing one.
 [[nodiscard]] Result<void> make_private_folder(const std::string& path);
@@ -21,7 +21,7 @@ namespace oneknock::keygen {
 [[nodiscard]] Result<void> write_new_file(const std::string& path, ByteSpan content);
 
 // Renames a file or a folder, durably and in one step. Refuses an existing `to`.
-[[nodiscard]] Result<void> give_name(const std::string& from, const std::string& to);
+[[nodiscard]] Result<void> rename_noreplace(const std::string& from, const std::string& to);
 
 // The hidden files that create_private_file and replace_file leave in a folder when they are killed.
 void remove_leftovers(const std::string& folder);

@@ -3,8 +3,8 @@
 #include "keys/keygen/commands.hpp"
 #include "keys/keygen/door_folder.hpp"
 #include "keys/keygen/door_lock.hpp"
-#include "keys/keygen/hand_out.hpp"
 #include "keys/keygen/output.hpp"
+#include "keys/keygen/publish.hpp"
 #include "keys/keygen/rotate_door.hpp"
 #include "keys/rotation.hpp"
 
@@ -22,9 +22,9 @@ Result<Client> read_client(const DoorFolder& folder, const Door& door, const std
 // A new key for a client who is kept out would be handed out in vain.
 Result<void> check_is_let_in(const Client& client, const std::string& path, UnixTime now) {
     if (client.revoked)
-        return fail(Exit::data, path + ": " + client.name + " is revoked; to let it in again, set \"revoked\" to false");
+        return fail(ExitCode::data, path + ": " + client.name + " is revoked; to let it in again, set \"revoked\" to false");
     if (client.expires && *client.expires < now)
-        return fail(Exit::data, path + ": " + client.name + " has expired; set \"expires\" to a later time or to null");
+        return fail(ExitCode::data, path + ": " + client.name + " has expired; set \"expires\" to a later time or to null");
     return {};
 }
 
@@ -45,9 +45,9 @@ Result<void> rotate_client(const Rotate& command, const DoorFolder& folder, cons
     const UnixTime now = read_clocks().wall;
     auto client = read_client(folder, door, command.client);
     if (!client) return tl::unexpected(client.error());
-    if (is_half_handed_out(command.output, door, *client)) {
+    if (is_partly_published(command.output, door, *client)) {
         log::info("an earlier run has rotated " + client->name + ", but was stopped before it named the key file");
-        return finish_handing_out(command.output, make_key_file(door, *client, now)).map([&] { report(command, *client); });
+        return finish_publishing(command.output, make_key_file(door, *client, now)).map([&] { report(command, *client); });
     }
     const auto old_text = read_private_file(path);
     if (!old_text) return tl::unexpected(old_text.error());
@@ -56,7 +56,7 @@ Result<void> rotate_client(const Rotate& command, const DoorFolder& folder, cons
     if (auto added = add_generation(client->generations, Secret32::random(), now, command.overlap); !added) return added;
     const auto replace = [&path](const SecretBytes& text) { return replace_file(path, text.bytes(), 0600); };
     const Change change{[&] { return replace(client_text(*client)); }, [&] { return replace(*old_text); }};
-    return hand_out(command.output, key_file_text(make_key_file(door, *client, now)), change)
+    return publish_key_file(command.output, key_file_text(make_key_file(door, *client, now)), change)
         .map([&] { report(command, *client); });
 }
 

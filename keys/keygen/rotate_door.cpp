@@ -5,8 +5,8 @@
 
 #include "common/files.hpp"
 #include "common/log.hpp"
-#include "keys/keygen/hand_out.hpp"
 #include "keys/keygen/output.hpp"
+#include "keys/keygen/publish.hpp"
 #include "keys/rotation.hpp"
 
 namespace oneknock::keygen {
@@ -16,7 +16,7 @@ namespace fs = std::filesystem;
 
 Result<void> check_folder_is_new(const Rotate& command, const DoorFolder& folder) {
     if (command.output == standard_output)
-        return fail(Exit::usage, "--door makes a key file for every client: give -o a new folder's name");
+        return fail(ExitCode::usage, "--door makes a key file for every client: give -o a new folder's name");
     return check_output(command.output, folder);
 }
 
@@ -28,7 +28,7 @@ Result<void> limit_generations(const Rotate& command, std::vector<Generation>& g
     std::erase_if(generations, [now](const Generation& g) { return g.not_after && *g.not_after <= now; });
     if (generations.size() <= most) return {};
     if (!command.force)
-        return fail(Exit::data, "the door's secret is being rotated already: generation " + number_of(generations[0]) +
+        return fail(ExitCode::data, "the door's secret is being rotated already: generation " + number_of(generations[0]) +
                                     " is in force until " + time_text(*generations[0].not_after) +
                                     ". Wait until then; or, if `list` shows that all clients have moved to a newer " +
                                     "one, end it now with --force");
@@ -64,14 +64,14 @@ bool is_half_done(const std::string& partial, const Door& door) {
 
 // Fills the folder with a key file for every client and nothing else; those that are current already stay.
 Result<void> fill_folder(const std::string& partial, const Keyring& keyring, UnixTime now) {
-    if (!is_taken(partial))
+    if (!path_exists(partial))
         if (auto made = make_private_folder(partial); !made) return made;
     remove_leftovers(partial);
     for (const Client& client : keyring.clients) {
         const std::string path = name_in(partial, client);
         if (!is_let_in(client, now) || is_current(path, keyring.door, client)) continue;
         const auto text = key_file_text(make_key_file(keyring.door, client, now));
-        auto written = is_taken(path) ? replace_file(path, text.bytes()) : write_new_file(path, text.bytes());
+        auto written = path_exists(path) ? replace_file(path, text.bytes()) : write_new_file(path, text.bytes());
         if (!written) return written;
     }
     const auto paths = client_paths(partial);
@@ -103,7 +103,7 @@ Result<void> change_door(const Rotate& command, const DoorFolder& folder, const 
     const auto replace = [&](const SecretBytes& text) { return replace_file(folder.door(), text.bytes(), 0600); };
     const Change change{[&] { return replace(door_text(keyring.door)); }, [&] { return replace(*old_text); }};
     auto done = fill_folder(partial, keyring, now).and_then([&] {
-        return change_and_publish(change, [&] { return give_name(partial, command.output); });
+        return change_and_publish(change, [&] { return rename_noreplace(partial, command.output); });
     });
     std::error_code ignored;
     if (!done) fs::remove_all(partial, ignored);
@@ -121,7 +121,7 @@ Result<void> rotate_door(const Rotate& command, const DoorFolder& folder) {
     const std::string partial = partial_path(command.output);
     if (is_half_done(partial, keyring->door)) {
         log::info("an earlier run has rotated the door's secret, but was stopped before it named the folder");
-        return fill_folder(partial, *keyring, now).and_then([&] { return give_name(partial, command.output); }).map(tell);
+        return fill_folder(partial, *keyring, now).and_then([&] { return rename_noreplace(partial, command.output); }).map(tell);
     }
     auto& generations = keyring->door.generations;
     return add_generation(generations, Secret32::random(), now, command.overlap)

@@ -18,11 +18,11 @@ timeval patience_for(const std::string& question) { return {question == "reload"
 
 Error no_daemon(const std::string& socket, const timeval& patience) {
     if (errno == EAGAIN)
-        return {Exit::unavailable, "the daemon on " + socket + " did not answer within " + std::to_string(patience.tv_sec) +
+        return {ExitCode::unavailable, "the daemon on " + socket + " did not answer within " + std::to_string(patience.tv_sec) +
                                        " seconds; it may be busy, see its log"};
     if (errno == EACCES || errno == EPERM)
-        return {Exit::permission, "may not ask on " + socket + ": run as root, or as a member of the socket's group"};
-    return {Exit::unavailable, "no daemon answers on " + socket + " (" + std::strerror(errno) +
+        return {ExitCode::permission, "may not ask on " + socket + ": run as root, or as a member of the socket's group"};
+    return {ExitCode::unavailable, "no daemon answers on " + socket + " (" + std::strerror(errno) +
                                    "); is oneknockd running, and is its \"socket\" this one (--socket PATH)?"};
 }
 
@@ -31,7 +31,7 @@ Error no_daemon(const std::string& socket, const timeval& patience) {
 Result<std::string> ask(const std::string& socket, const std::string& question) {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
-    if (socket.size() >= sizeof address.sun_path) return fail(Exit::usage, "the socket's path is too long: " + socket);
+    if (socket.size() >= sizeof address.sun_path) return fail(ExitCode::usage, "the socket's path is too long: " + socket);
     std::memcpy(address.sun_path, socket.c_str(), socket.size());
     const timeval patience = patience_for(question);
     const Descriptor fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -50,7 +50,7 @@ Result<std::string> ask(const std::string& socket, const std::string& question) 
         if (got == 0) break;
         answer.append(buffer, static_cast<std::size_t>(got));
     }
-    if (answer.empty()) return fail(Exit::unavailable, "the daemon on " + socket + " ended the connection without an answer; see its log");
+    if (answer.empty()) return fail(ExitCode::unavailable, "the daemon on " + socket + " ended the connection without an answer; see its log");
     return answer;
 }
 

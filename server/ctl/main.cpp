@@ -61,26 +61,26 @@ Result<std::string> ask_and_show(const Options& options) {
     if (!answer) return answer;
     try {
         const std::string refusal = refusal_in(*answer);
-        if (!refusal.empty()) return fail(Exit::data, refusal);
+        if (!refusal.empty()) return fail(ExitCode::data, refusal);
         return shown(options, *answer);
     } catch (const std::exception&) {
-        return fail(Exit::data, unreadable_answer);
+        return fail(ExitCode::data, unreadable_answer);
     }
 }
 
-Exit run(const Options& options) {
+ExitCode run(const Options& options) {
     do {
         const auto text = ask_and_show(options);
         if (!text) {
             log::error(text.error().message);
-            return text.error().exit;
+            return text.error().code;
         }
         if (options.watch && isatty(STDOUT_FILENO) != 0) std::fputs("\033[H\033[2J", stdout);
         std::fputs(text->c_str(), stdout);
         std::fflush(stdout);
         if (options.watch) sleep(1);
     } while (options.watch);
-    return Exit::ok;
+    return ExitCode::ok;
 }
 
 }  // namespace
@@ -95,7 +95,7 @@ int main(int argc, char** argv) {
         return app.exit(told);
     } catch (const CLI::ParseError& error) {
         log::error(std::string(error.what()) + "; see oneknockctl --help");
-        return static_cast<int>(Exit::usage);
+        return static_cast<int>(ExitCode::usage);
     }
     return static_cast<int>(run(options));
 }

@@ -15,20 +15,20 @@ bool is_missing_support(int error) {
 Error netlink_failure(int error, std::string_view what) {
     const std::string cannot = "cannot " + std::string(what) + ": ";
     if (error == EPERM || error == EACCES)
-        return {Exit::permission,
+        return {ExitCode::permission,
                 cannot + "needs CAP_NET_ADMIN (run as root, or AmbientCapabilities=CAP_NET_ADMIN in the unit)"};
     if (error == ETIMEDOUT)
-        return {Exit::unavailable, cannot + "the kernel did not answer within a second; try again"};
+        return {ExitCode::unavailable, cannot + "the kernel did not answer within a second; try again"};
     if (is_missing_support(error))
-        return {Exit::unavailable, cannot + std::strerror(error) +
+        return {ExitCode::unavailable, cannot + std::strerror(error) +
                                        "; the kernel lacks a part of nf_tables: load or build the modules nf_tables, "
                                        "nft_fib_inet, nft_reject_inet and nft_ct (kernel 5.9 or later)"};
-    return {Exit::unavailable, cannot + std::strerror(error)};
+    return {ExitCode::unavailable, cannot + std::strerror(error)};
 }
 
 Error refused_change(int error, const TableName& table, const std::string& part) {
     if (error == EPERM && !part.empty())  // without CAP_NET_ADMIN it is the batch as a whole that is refused
-        return {Exit::unavailable, "the nftables table " + table.text() +
+        return {ExitCode::unavailable, "the nftables table " + table.text() +
                                        " belongs to another process (flag \"owner\") and cannot be changed; stop that "
                                        "process (nft list table " + table.text() + " shows its name)"};
     const std::string where = part.empty() ? "" : " (" + part + ")";
@@ -36,13 +36,13 @@ Error refused_change(int error, const TableName& table, const std::string& part)
 }
 
 Error missing_set(Family family, const TableName& table, const std::string& name) {
-    return {Exit::config, "the set " + name + " is not in the nftables table " + table.text() +
+    return {ExitCode::config, "the set " + name + " is not in the nftables table " + table.text() +
                               "; add it with: nft 'add table " + table.text() + "' && " +
                               grant_set_command(family, table, name)};
 }
 
 Error unfit_set(Family family, const TableName& table, const std::string& name, std::string_view why) {
-    return {Exit::config, "the set " + name + " in the nftables table " + table.text() + " " + std::string(why) +
+    return {ExitCode::config, "the set " + name + " in the nftables table " + table.text() + " " + std::string(why) +
                               " and cannot hold grants; delete it and add it anew with: " +
                               grant_set_command(family, table, name)};
 }

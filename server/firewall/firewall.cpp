@@ -21,7 +21,7 @@ milliseconds until(Instant end, Instant now) { return std::chrono::duration_cast
 
 }  // namespace
 
-Firewall::Firewall(FirewallConfig config, std::vector<Service> services, nft::Socket socket, Watch watch)
+Firewall::Firewall(FirewallConfig config, std::vector<Service> services, nft::Socket socket, NftWatch watch)
     : config_(std::move(config)),
       services_(std::move(services)),
       names_(grant_sets(config_)),
@@ -35,8 +35,8 @@ Firewall::Firewall(FirewallConfig config, std::vector<Service> services, nft::So
 Result<Firewall> Firewall::open(const FirewallConfig& config, std::vector<Service> services) {
     auto socket = nft::Socket::open();
     if (!socket) return tl::unexpected(netlink_failure(socket.error(), "open a netlink socket"));
-    const auto scope = config.mode == FirewallMode::set ? Watch::Scope::sets : Watch::Scope::whole_table;
-    auto watch = Watch::open(grant_sets(config).table, scope, socket->port_id());
+    const auto scope = config.mode == FirewallMode::set ? NftWatch::Scope::sets : NftWatch::Scope::whole_table;
+    auto watch = NftWatch::open(grant_sets(config).table, scope, socket->port_id());
     if (!watch) return tl::unexpected(netlink_failure(watch.error(), "watch nf_tables for changes"));
     return Firewall(config, std::move(services), std::move(*socket), std::move(*watch));
 }
@@ -101,14 +101,14 @@ std::vector<Grant> Firewall::adopt(const std::optional<TableImage>& found, Insta
 }
 
 Result<bool> Firewall::mend(const std::optional<TableImage>& found, Instant now) {
-    const ElementAudit audit = audit_elements(names_, found ? found->sets : TableImage{}.sets, grants_, now);
+    const ElementDiff diff = compare_elements(names_, found ? found->sets : TableImage{}.sets, grants_, now);
     nft::Batch batch(names_.table);
     if (has_own_table()) {
-        if (found && audit.clean() && same_structure(wanted_image_, *found)) return false;
+        if (found && diff.clean() && same_structure(wanted_image_, *found)) return false;
         put_table(batch, now);
     } else {
-        if (audit.lost.empty()) return false;  // other elements in the administrator's sets are the administrator's
-        put_grants(batch, audit.lost, now, true);
+        if (diff.lost.empty()) return false;  // other elements in the administrator's sets are the administrator's
+        put_grants(batch, diff.lost, now, true);
     }
     std::string refused;
     const int error = socket_.commit(batch, &refused);

@@ -37,7 +37,7 @@ public:
     // Makes the kernel's table the one we want, whether it is absent, ours, an older one of ours or damaged, and gives
     // the grants of earlier runs that live on. At most one atomic batch, so that no grant lapses and no port opens in
     // between; a table that is right already is left alone. Set mode only checks the administrator's sets:
-    // Exit::config, with the commands to run.
+    // ExitCode::config, with the commands to run.
     [[nodiscard]] Result<std::vector<Grant>> install(Instant now);
 
     // Deletes our table; in set mode the grants' elements. Nothing to delete is no failure.
@@ -66,7 +66,7 @@ public:
     [[nodiscard]] std::uint32_t port_id() const { return socket_.port_id(); }
 
 private:
-    Firewall(FirewallConfig config, std::vector<Service> services, nft::Socket socket, Watch watch);
+    Firewall(FirewallConfig config, std::vector<Service> services, nft::Socket socket, NftWatch watch);
 
     [[nodiscard]] bool has_own_table() const { return config_.mode != FirewallMode::set; }
     [[nodiscard]] Result<std::optional<TableImage>> read();      // nothing: there is no such table
@@ -87,7 +87,7 @@ private:
     Ruleset wanted_;          // of our own table
     TableImage wanted_image_;  // the same as it should be read back
     nft::Socket socket_;
-    Watch watch_;
+    NftWatch watch_;
     GrantTable grants_;
 };
 

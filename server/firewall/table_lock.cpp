@@ -34,7 +34,7 @@ std::string holder(int fd) {
 Result<void> write_holder(int fd, const std::string& path) {
     const std::string text = std::to_string(getpid()) + "\n";
     if (ftruncate(fd, 0) != 0 || pwrite(fd, text.data(), text.size(), 0) != static_cast<ssize_t>(text.size()))
-        return tl::unexpected(system_error("write", path, Exit::cannot_create));
+        return tl::unexpected(system_error("write", path, ExitCode::cannot_create));
     return {};
 }
 
@@ -43,16 +43,16 @@ Result<void> write_holder(int fd, const std::string& path) {
 Result<Descriptor> lock_table(const FirewallConfig& config, const std::string& run_folder) {
     struct stat network {};
     if (stat("/proc/self/ns/net", &network) != 0)
-        return tl::unexpected(system_error("examine", "/proc/self/ns/net", Exit::unavailable));
+        return tl::unexpected(system_error("examine", "/proc/self/ns/net", ExitCode::unavailable));
     if (mkdir(run_folder.c_str(), 0755) != 0 && errno != EEXIST)
-        return tl::unexpected(system_error("create the folder", run_folder, Exit::cannot_create));
+        return tl::unexpected(system_error("create the folder", run_folder, ExitCode::cannot_create));
     const TableName table = grant_sets(config).table;
     const std::string path = run_folder + "/" + file_name(table, network.st_ino);
     Descriptor fd(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644));
-    if (!fd) return tl::unexpected(system_error("open the lock", path, Exit::cannot_create));
+    if (!fd) return tl::unexpected(system_error("open the lock", path, ExitCode::cannot_create));
     if (flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
-        if (errno != EWOULDBLOCK) return tl::unexpected(system_error("lock", path, Exit::unavailable));
-        return fail(Exit::unavailable, "another oneknockd" + holder(fd.get()) + " looks after the nftables table " +
+        if (errno != EWOULDBLOCK) return tl::unexpected(system_error("lock", path, ExitCode::unavailable));
+        return fail(ExitCode::unavailable, "another oneknockd" + holder(fd.get()) + " looks after the nftables table " +
                                            table.text() + " in this network namespace; stop it first, or start this "
                                                           "one in another namespace (lock: " + path + ")");
     }

@@ -31,28 +31,28 @@ constexpr std::size_t discarded_a_slice = 500;      // likewise
 class Gatekeeper {
 public:
     Gatekeeper(const DaemonConfig& config, Channel listener, Channel firewall, Channel keys, Descriptor control_socket,
-               Descriptor wall_timer, Doorkeeper doorkeeper)
-        : listener_(std::move(listener)), firewall_(std::move(firewall)), keys_(std::move(keys)), doorkeeper_(std::move(doorkeeper)),
-          grants_(firewall_, [this](const auto& client, const auto& service) { return doorkeeper_.may_open(client, service); }),
-          control_(std::move(control_socket), {listener_, firewall_, doorkeeper_, grants_, tally_, times_}),
-          hours_(listener_, std::move(wall_timer), config.tolerance), upkeep_(config.tolerance) {}
+               Descriptor wall_timer, Decider decider)
+        : listener_(std::move(listener)), firewall_(std::move(firewall)), keys_(std::move(keys)), decider_(std::move(decider)),
+          grants_(firewall_, [this](const auto& client, const auto& service) { return decider_.may_open(client, service); }),
+          control_(std::move(control_socket), {listener_, firewall_, decider_, grants_, decisions_, times_}),
+          schedule_(listener_, std::move(wall_timer), config.tolerance), maintenance_(config.tolerance) {}
     Gatekeeper(const Gatekeeper&) = delete;
     Gatekeeper& operator=(const Gatekeeper&) = delete;
 
-    Exit run() {
+    ExitCode run() {
         now_ = read_clocks();
         begin();
         for (;;) {
             wait();
             now_ = read_clocks();
-            if (const auto end = hear_listener()) return *end;
-            if (const auto end = hear_firewall()) return *end;
-            if (const auto end = hear_keys()) return *end;
+            if (const auto end = handle_listener()) return *end;
+            if (const auto end = handle_firewall()) return *end;
+            if (const auto end = handle_keys()) return *end;
             control_.serve(now_.steady);
-            if (hours_.has_changed()) prepare_hours();
-            more_hints_ = doorkeeper_.verifier().prepare(hints_a_slice);
+            if (schedule_.has_changed()) prepare_books();
+            more_hints_ = decider_.verifier().build_hints(hints_a_slice);
             discard_some();
-            tend_record();
+            maintain_record();
             listener_.flush();
             firewall_.flush();
             keys_.flush();
@@ -62,15 +62,15 @@ public:
 private:
     void begin() {
         control_.begin(now_.steady);
-        hours_.tell_span(door());
-        prepare_hours();
-        while (doorkeeper_.verifier().prepare(hints_a_slice)) {}
+        schedule_.send_span(door());
+        prepare_books();
+        while (decider_.verifier().build_hints(hints_a_slice)) {}
         DoorServices services;
         for (const auto& [name, service] : door().services) services.services[services.count++] = service;
         answer_load(true);
         firewall_.send(services);
         firewall_.send(Ready{});
-        upkeep_.plan(now_.steady);
+        maintenance_.plan(now_.steady);
     }
 
     // --- waiting and timers -------------------------------------------------------------------------------------
@@ -79,9 +79,9 @@ private:
         polled_.clear();
         for (const Channel* channel : {&listener_, &firewall_, &keys_})
             polled_.push_back({channel->descriptor(), static_cast<short>(channel->wants_write() ? POLLIN | POLLOUT : POLLIN), 0});
-        polled_.push_back({hours_.descriptor(), POLLIN, 0});
+        polled_.push_back({schedule_.descriptor(), POLLIN, 0});
         control_.socket().add_to(polled_);
-        std::optional<Instant> due = upkeep_.next_due(doorkeeper_.record(), now_.steady, grants_.awaits_answers());
+        std::optional<Instant> due = maintenance_.next_due(decider_.record(), now_.steady, grants_.awaits_answers());
         if (const auto control = control_.socket().next_due()) due = std::min(due.value_or(Instant::max()), *control);
         if (more_hints_ || !replaced_.empty()) due = now_.steady;
         timespec timeout{};
@@ -92,35 +92,35 @@ private:
         ppoll(polled_.data(), polled_.size(), due ? &timeout : nullptr, nullptr);
     }
 
-    void prepare_hours() {
-        hours_.prepare(doorkeeper_.verifier(), now_.wall);
+    void prepare_books() {
+        schedule_.prepare(decider_.verifier(), now_.wall);
         more_hints_ = true;
     }
 
-    void tend_record() {
+    void maintain_record() {
         const bool busy = !candidates_.empty() || grants_.awaits_answers();
-        if (const auto tended = upkeep_.tend(doorkeeper_.record(), now_, busy); !tended) log::warning(tended.error().message);
+        if (const auto tended = maintenance_.run_slice(decider_.record(), now_, busy); !tended) log::warning(tended.error().message);
         grants_.forget_holders(now_.steady);
     }
 
     // --- the listener -------------------------------------------------------------------------------------------
 
-    std::optional<Exit> hear_listener() {
+    std::optional<ExitCode> handle_listener() {
         candidates_.clear();
         for (std::size_t i = 0; i < most_candidates_a_turn; ++i) {
             const auto received = listener_.receive(datagram_);
             if (received == Channel::Received::nothing) break;
             if (received == Channel::Received::closed) {
                 log::error("the listener has ended");
-                return Exit::software;
+                return ExitCode::software;
             }
             const auto candidate = datagram_.as<Candidate>();
             const auto report = datagram_.as<CaptureReport>();
             if (candidate && is_well_formed(*candidate)) {
                 candidates_.push_back(*candidate);
-            } else if (!report || !control_.hear(*report, now_.steady)) {
+            } else if (!report || !control_.handle(*report, now_.steady)) {
                 log::error("gatekeeper: the listener sent something unexpected");
-                return Exit::software;
+                return ExitCode::software;
             }
         }
         if (!candidates_.empty()) judge();
@@ -130,51 +130,51 @@ private:
     void judge() {
         KnockMoments moments;
         moments.received = now_.steady;
-        auto decisions = doorkeeper_.weigh(candidates_, now_);
+        auto decisions = decider_.decide(candidates_, now_);
         moments.verified = read_clocks().steady;
-        doorkeeper_.make_durable(decisions, now_);
+        decider_.make_durable(decisions, now_);
         moments.recorded = read_clocks().steady;
-        upkeep_.plan(now_.steady);
-        if (doorkeeper_.door_has_changed()) {
-            hours_.tell_again(door());
-            prepare_hours();
+        maintenance_.plan(now_.steady);
+        if (decider_.door_has_changed()) {
+            schedule_.resend(door());
+            prepare_books();
         }
         for (std::size_t i = 0; i < decisions.size(); ++i) {
             moments.first_packet = Instant{candidates_[i].first_packet_ns};
             act_on(decisions[i], moments);
             WordVerdict verdict;  // after the grant: somebody waits for that
-            verdict.ticket = candidates_[i].ticket;
+            verdict.id = candidates_[i].id;
             verdict.verified = decisions[i].verified;
             listener_.send(verdict);
         }
-        if (const auto written = doorkeeper_.write_audit(decisions, now_); !written)
+        if (const auto written = decider_.write_audit(decisions, now_); !written)
             log::error("the audit lacks a line: " + written.error().message);
     }
 
     void act_on(const Decision& decision, const KnockMoments& moments) {
         if (decision.refused) {
-            tally_.refused(decision, *decision.refused, now_.steady);
-            if (*decision.refused == Reason::record_failed) log::error(doorkeeper_.record_problem());
+            decisions_.refused(decision, *decision.refused, now_.steady);
+            if (*decision.refused == Reason::record_failed) log::error(decider_.record_problem());
         } else if (!grants_.request(decision, moments)) {
-            tally_.refused(decision, Reason::firewall_failed, now_.steady);
+            decisions_.refused(decision, Reason::firewall_failed, now_.steady);
         }
     }
 
     // --- the firewall -------------------------------------------------------------------------------------------
 
-    std::optional<Exit> hear_firewall() {
+    std::optional<ExitCode> handle_firewall() {
         for (std::size_t i = 0; i < most_from_firewall_a_turn; ++i) {
             switch (firewall_.receive(datagram_)) {
                 case Channel::Received::nothing: return std::nullopt;
-                case Channel::Received::closed: return Exit::ok;
+                case Channel::Received::closed: return ExitCode::ok;
                 case Channel::Received::datagram: break;
             }
             if (const auto reply = datagram_.as<GrantReply>()) take_reply(*reply);
-            else if (const auto adopted = datagram_.as<AdoptedGrant>()) grants_.adopt(*adopted, doorkeeper_.record(), now_);
-            else if (const auto trial = datagram_.as<TrialReply>()) control_.hear(*trial);
+            else if (const auto adopted = datagram_.as<AdoptedGrant>()) grants_.adopt(*adopted, decider_.record(), now_);
+            else if (const auto trial = datagram_.as<TrialReply>()) control_.handle(*trial);
             else {
                 log::error("gatekeeper: the firewall sent something unexpected");
-                return Exit::software;
+                return ExitCode::software;
             }
         }
         return std::nullopt;
@@ -183,28 +183,28 @@ private:
     void take_reply(const GrantReply& reply) {
         auto knock = grants_.answer_to_knock(reply, now_.steady);
         if (!knock) {
-            if (const auto revocation = grants_.answer_to_close(reply)) control_.hear(*revocation);
+            if (const auto revocation = grants_.answer_to_close(reply)) control_.handle(*revocation);
             return;
         }
         const Decision& decision = knock->decision;
         if (reply.error != 0) {
-            tally_.refused(decision, Reason::firewall_failed, now_.steady);
+            decisions_.refused(decision, Reason::firewall_failed, now_.steady);
             log::error("the firewall refused to change " + decision.request.service().text() + " for " + decision.address.text() +
                        ": " + std::strerror(reply.error));
             return;
         }
-        tally_.accepted(decision);
+        decisions_.accepted(decision);
         knock->moments.answered = Instant{reply.done_ns};
         times_.add(knock->moments);
     }
 
     // --- reload -------------------------------------------------------------------------------------------------
 
-    std::optional<Exit> hear_keys() {
+    std::optional<ExitCode> handle_keys() {
         for (std::size_t i = 0; i < most_key_files_a_turn; ++i) {
             switch (keys_.receive(datagram_)) {
                 case Channel::Received::nothing: return std::nullopt;
-                case Channel::Received::closed: return Exit::ok;
+                case Channel::Received::closed: return ExitCode::ok;
                 case Channel::Received::datagram: break;
             }
             if (const auto file = datagram_.as<PassedKeyFile>()) loading().file(*file, std::move(datagram_.descriptor));
@@ -212,14 +212,14 @@ private:
             else if (const auto end = datagram_.as<KeyFilesEnd>()) end_load(*end);
             else {
                 log::error("gatekeeper: something unexpected came among the key files");
-                return Exit::software;
+                return ExitCode::software;
             }
         }
         return std::nullopt;
     }
 
     KeyLoading& loading() {
-        if (!loading_) loading_.emplace(&doorkeeper_.verifier().keyring(), [this](Client client) { return doorkeeper_.prepare(std::move(client)); });
+        if (!loading_) loading_.emplace(&decider_.verifier().keyring(), [this](Client client) { return decider_.prepare(std::move(client)); });
         return *loading_;
     }
 
@@ -240,18 +240,18 @@ private:
     Result<void> reload(const KeyFilesEnd& end) {
         auto change = loading().finish(end);
         if (!change) {
-            doorkeeper_.keep_keys();
+            decider_.keep_keys();
             return tl::unexpected(change.error());
         }
         const bool has_new_door = change->door.has_value();
         const std::string changed = std::to_string(change->clients.size()), gone = std::to_string(change->gone.size());
-        doorkeeper_.change_keys(*change, now_.wall);
+        decider_.change_keys(*change, now_.wall);
         replaced_ = std::move(change->clients);
-        if (doorkeeper_.door_has_changed() || has_new_door) hours_.tell_again(door());
-        prepare_hours();
+        if (decider_.door_has_changed() || has_new_door) schedule_.resend(door());
+        prepare_books();
         if (const auto closed = grants_.close_what_is_no_longer_allowed(now_.steady); closed > 0)
             log::info("closed " + std::to_string(closed) + " grants that are no longer allowed");
-        log::info("reloaded: " + std::to_string(doorkeeper_.verifier().keyring().clients.size()) + " clients, " + changed +
+        log::info("reloaded: " + std::to_string(decider_.verifier().keyring().clients.size()) + " clients, " + changed +
                   " new or changed, " + gone + " gone");
         return {};
     }
@@ -261,16 +261,16 @@ private:
         for (std::size_t i = 0; i < discarded_a_slice && !replaced_.empty(); ++i) replaced_.erase(replaced_.begin());
     }
 
-    [[nodiscard]] const Door& door() { return doorkeeper_.verifier().keyring().door; }
+    [[nodiscard]] const Door& door() { return decider_.verifier().keyring().door; }
 
     Channel listener_, firewall_, keys_;
-    Doorkeeper doorkeeper_;
-    Tally tally_;
+    Decider decider_;
+    DecisionLog decisions_;
     KnockTimes times_;
-    GrantDesk grants_;
-    ControlDesk control_;
-    Hours hours_;
-    Upkeep upkeep_;
+    GrantRequests grants_;
+    ControlCommands control_;
+    BookSchedule schedule_;
+    RecordMaintenance maintenance_;
     std::optional<KeyLoading> loading_;  // of the reload under way
     decltype(KeyChange::clients) replaced_;
 
@@ -284,22 +284,22 @@ private:
 
 }  // namespace
 
-Exit run_gatekeeper(const DaemonConfig& config, const Identity& identity, Channel listener, Channel firewall, Channel keys,
+ExitCode run_gatekeeper(const DaemonConfig& config, const Identity& identity, Channel listener, Channel firewall, Channel keys,
                     Descriptor control_socket) {
-    enter_room("okd-gatekeeper", true);
+    harden_process("okd-gatekeeper", true);
     umask(077);
     raise_locked_memory_limit();
     const auto give_up = [](const Error& error) {
         if (!error.message.empty()) log::error(error.message);
-        return error.exit;
+        return error.code;
     };
     Descriptor wall_timer(timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK | TFD_CLOEXEC));
-    const auto folder = lock_in(config.state, identity);
+    const auto folder = enter_sandbox(config.state, identity);
     if (!folder) return give_up(folder.error());
-    auto doorkeeper = open_doorkeeper(config, *folder, keys);
-    if (!doorkeeper) return give_up(doorkeeper.error());
+    auto decider = make_decider(config, *folder, keys);
+    if (!decider) return give_up(decider.error());
     Gatekeeper gatekeeper(config, std::move(listener), std::move(firewall), std::move(keys), std::move(control_socket),
-                          std::move(wall_timer), std::move(*doorkeeper));
+                          std::move(wall_timer), std::move(*decider));
     return gatekeeper.run();
 }
 

@@ -18,13 +18,13 @@ Result<KeyChange> receive_keys(Channel& channel) {
         poll(&wait, 1, -1);
         const auto received = channel.receive(datagram);
         if (received == Channel::Received::nothing) continue;
-        if (received == Channel::Received::closed) return fail(Exit::ok, "");  // the parent has said why
+        if (received == Channel::Received::closed) return fail(ExitCode::ok, "");  // the parent has said why
         if (const auto file = datagram.as<PassedKeyFile>()) loading.file(*file, std::move(datagram.descriptor));
         else if (const auto end = datagram.as<KeyFilesEnd>()) {
-            if (!end->is_whole) return fail(Exit::no_input, "");  // likewise
+            if (!end->is_whole) return fail(ExitCode::no_input, "");  // likewise
             return loading.finish(*end);
         }
-        else return fail(Exit::software, "something unexpected came instead of the key files");
+        else return fail(ExitCode::software, "something unexpected came instead of the key files");
     }
 }
 
@@ -49,7 +49,7 @@ void say_if_deaf(const Door& door, UnixTime now, Seconds tolerance) {
 
 }  // namespace
 
-Result<std::string> lock_in(const std::string& state, const Identity& identity) {
+Result<std::string> enter_sandbox(const std::string& state, const Identity& identity) {
     auto folder = confine_to_folder(state, identity);
     if (!folder) return folder;
     if (const auto dropped = drop_everything(identity); !dropped) return tl::unexpected(dropped.error());
@@ -57,7 +57,7 @@ Result<std::string> lock_in(const std::string& state, const Identity& identity) 
     return folder;
 }
 
-Result<Doorkeeper> open_doorkeeper(const DaemonConfig& config, const std::string& folder, Channel& channel) {
+Result<Decider> make_decider(const DaemonConfig& config, const std::string& folder, Channel& channel) {
     auto keys = receive_keys(channel);
     if (!keys) return tl::unexpected(keys.error());
     const UnixTime now = read_clocks().wall;
@@ -65,10 +65,10 @@ Result<Doorkeeper> open_doorkeeper(const DaemonConfig& config, const std::string
     if (!record) return tl::unexpected(record.error());
     say_what_was_lost(*record, now);
     say_if_deaf(*keys->door, now, config.tolerance);
-    Doorkeeper doorkeeper(Verifier(std::move(*keys)), std::move(*record),
+    Decider decider(Verifier(std::move(*keys)), std::move(*record),
                           {config.tolerance, config.grant_default, config.grant_maximum, config.rotation_grace});
-    doorkeeper.learn_uses(now);
-    return doorkeeper;
+    decider.learn_uses(now);
+    return decider;
 }
 
 }  // namespace oneknock

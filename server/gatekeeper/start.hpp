@@ -12,10 +12,10 @@ namespace oneknock {
 
 // Confines the process to the state folder and gives everything else up; the folder's path as seen from inside, ending
 // in '/'.
-[[nodiscard]] Result<std::string> lock_in(const std::string& state, const Identity& identity);
+[[nodiscard]] Result<std::string> enter_sandbox(const std::string& state, const Identity& identity);
 
-// Blocks until every key file has come by the channel. `folder` is what lock_in() gave. An error with
+// Blocks until every key file has come by the channel. `folder` is what enter_sandbox() gave. An error with
 // an empty message has been told by the parent already.
-[[nodiscard]] Result<Doorkeeper> open_doorkeeper(const DaemonConfig& config, const std::string& folder, Channel& channel);
+[[nodiscard]] Result<Decider> make_decider(const DaemonConfig& config, const std::string& folder, Channel& channel);
 
 }  // namespace oneknock

@@ -31,22 +31,22 @@ void Assembler::add_book(Book book) {
     if (!slot) return;
     strangers_.clear();
     table_.erase_book(*slot);
-    std::erase_if(known_, [&](const auto& entry) { return entry.first.first == *slot; });
+    std::erase_if(verified_words_, [&](const auto& entry) { return entry.first.first == *slot; });
 }
 
 void Assembler::packet(const Packet& packet, const Now& now) {
     bool known_port = false;
     books_.look_up(packet.destination_port, now.wall, [&](Books::Slot book, Symbol symbol) {
         known_port = true;
-        feed(book, symbol, packet, now.steady);
+        add_symbol(book, symbol, packet, now.steady);
     });
     if (!known_port) return;
     ++counters_.symbols;
-    serve(now.steady, looks_per_packet);
+    run_queues(now.steady, looks_per_packet);
 }
 
 // A source without a window is a stranger, until it has said more than strangers do.
-void Assembler::feed(Books::Slot book, Symbol symbol, const Packet& packet, Instant now) {
+void Assembler::add_symbol(Books::Slot book, Symbol symbol, const Packet& packet, Instant now) {
     const WindowKey merged_key{packet.source, 0, book, true};
     const std::uint64_t hash = table_.hash(merged_key);
     if (table_.find(merged_key, hash) == no_index) {
@@ -71,18 +71,18 @@ void Assembler::feed_windows(const WindowKey& merged_key, std::uint64_t hash, Sy
     if (!table_[merged].split && table_[merged].only_port != port) split(merged, now);
 
     if (!table_[merged].split) {
-        if (add_pair(merged, symbol, now)) look(merged, symbol, now);
+        if (add_pair(merged, symbol, now)) consider(merged, symbol, now);
         return;
     }
     const WindowKey own_key{merged_key.source, port, merged_key.book, false};
     table_.touch(merged, now);  // the newest: making room for its port's window cannot take it
     Index own = table_.find(own_key);
     if (own == no_index) own = table_.insert(own_key, now);
-    if (add_pair(own, symbol, now)) look(own, symbol, now);
+    if (add_pair(own, symbol, now)) consider(own, symbol, now);
     own = table_.find(own_key);
     const bool alone = own != no_index && table_[own].full != no_index && table_.full(own).pairs_at_most() > own_window_only;
     merged = table_.find(merged_key, hash);
-    if (!alone && merged != no_index && add_pair(merged, symbol, now)) look(merged, symbol, now);
+    if (!alone && merged != no_index && add_pair(merged, symbol, now)) consider(merged, symbol, now);
 }
 
 void Assembler::split(Index merged, Instant now) {
@@ -131,13 +131,13 @@ bool Assembler::add_pair(Index index, Symbol symbol, Instant now) {
 }
 
 // A new pair came to a full window: is there reason to decode?
-void Assembler::look(Index index, Symbol symbol, Instant now) {
+void Assembler::consider(Index index, Symbol symbol, Instant now) {
     Window& window = table_.full(index);
     const std::size_t k = code(table_[index].key.source.family).k();
     if (window.positions_at_most() < k) return;
     if (window.pending && (*window.pending)[symbol.position] == symbol.byte) {
         if (window.agreeing(*window.pending, tick_of(now)) >= k + agreeing_beyond_k)
-            done(table_[index].key, Codeword(*window.pending), now);
+            retire_word(table_[index].key, Codeword(*window.pending), now);
         return;
     }
     ++window.new_pairs;
@@ -166,15 +166,15 @@ void Assembler::want_quiet_retry(Index index, Instant now) {
 }
 
 // Round-robin: a window over budget goes to the back and keeps its turn.
-void Assembler::serve(Instant now, std::size_t looks) {
+void Assembler::run_queues(Instant now, std::size_t looks) {
     for (std::size_t i = 0; i < looks; ++i) {
-        const bool served_clean = serve_one(clean_, now), served_conflict = serve_one(in_conflict_, now);
-        if (!served_clean && !served_conflict) return;
+        const bool ran_clean = run_next(clean_, now), ran_conflict = run_next(in_conflict_, now);
+        if (!ran_clean && !ran_conflict) return;
     }
 }
 
 // False if none waits.
-bool Assembler::serve_one(std::deque<Reference>& queue, Instant now) {
+bool Assembler::run_next(std::deque<Reference>& queue, Instant now) {
     if (queue.empty()) return false;
     const Reference next = queue.front();
     queue.pop_front();
@@ -186,7 +186,7 @@ bool Assembler::serve_one(std::deque<Reference>& queue, Instant now) {
 
 // Many pairs at once, as of a knock: it stands out of the junk around it. Thinner junk leaves half of the budget for this.
 void Assembler::decode_burst(Index index, Instant now) {
-    if (!spend(index, now)) return;
+    if (!take_budget(index, now)) return;
     Window& window = table_.full(index);
     window.new_pairs = 0;
     attempt(index, Choice::newest, now, window.densest(tick_of(now), burst_ticks));
@@ -195,7 +195,7 @@ void Assembler::decode_burst(Index index, Instant now) {
 void Assembler::decode_in_turn(Index index, Instant now) {
     const double reserve = table_.full(index).conflicted ? plentiful : 0;
     const Interval all = Window::whole_life(tick_of(now));
-    if (!spend(index, now, reserve)) {
+    if (!take_budget(index, now, reserve)) {
         want_decode(index);
         return;
     }
@@ -205,10 +205,10 @@ void Assembler::decode_in_turn(Index index, Instant now) {
     Window& window = table_.full(index);
     if (!window.conflicted) return;
     want_quiet_retry(index, now);
-    if (spend(index, now, reserve)) attempt(index, in_turn[window.turn++ % std::size(in_turn)], now, all);
+    if (take_budget(index, now, reserve)) attempt(index, in_turn[window.turn++ % std::size(in_turn)], now, all);
 }
 
-bool Assembler::spend(Index index, Instant now, double reserve) {
+bool Assembler::take_budget(Index index, Instant now, double reserve) {
     SourceEntry& source = table_.source(index);
     refill(source.tokens, source.refilled, now, decodes_per_source);
     refill(tokens_, refilled_, now, decodes_in_all);
@@ -224,7 +224,7 @@ bool Assembler::attempt(Index index, Choice choice, Instant now, Interval when) 
     const WindowKey key = table_[index].key;
     const Code& family_code = code(key.source.family);
     const Tick tick = tick_of(now);
-    const Selection selection = window.select(choice, tick, family_code.k(), known(key), when);
+    const Selection selection = window.select(choice, tick, family_code.k(), verified_words(key), when);
     window.conflicted = selection.conflicted || (window.conflicted && when.length != pair_lifetime_ticks);
     if (selection.present() < family_code.k()) return false;
     ++counters_.decodes;
@@ -238,7 +238,7 @@ bool Assembler::attempt(Index index, Choice choice, Instant now, Interval when) 
         }
         window.pending = *word;
     }
-    if (certain) done(key, *word, now);
+    if (certain) retire_word(key, *word, now);
     return true;
 }
 
@@ -246,35 +246,35 @@ bool Assembler::offer(Index index, const Codeword& word, Instant now) {
     const WindowEntry& window = table_[index];
     const Book& book = books_.at(window.key.book);
     Candidate candidate;
-    candidate.ticket = next_ticket_;
+    candidate.id = next_id_;
     candidate.epoch = book.epoch.value;
     candidate.door_generation = book.door_generation;
     candidate.source = window.key.source;
     candidate.message = code(window.key.source.family).message_of(word);
     candidate.first_packet_ns = instant_of(table_.full(index).first_heard(word, tick_of(now)), now).count();
     if (!sink_.offer(candidate)) return false;
-    outstanding_[next_ticket_ % most_outstanding] = {next_ticket_, refer(index), window.key, word};
-    ++next_ticket_;
+    outstanding_[next_id_ % most_outstanding] = {next_id_, refer(index), window.key, word};
+    ++next_id_;
     ++counters_.candidates;
     return true;
 }
 
-void Assembler::verdict(Ticket ticket, bool verified, Instant now) {
-    const Outstanding answered = outstanding_[ticket % most_outstanding];
-    if (answered.ticket != ticket || ticket == 0) return;
-    outstanding_[ticket % most_outstanding].ticket = 0;
+void Assembler::verdict(RequestId id, bool verified, Instant now) {
+    const Outstanding answered = outstanding_[id % most_outstanding];
+    if (answered.id != id || id == 0) return;
+    outstanding_[id % most_outstanding].id = 0;
     if (verified) {
-        remember(answered.key, answered.word);
-        done(answered.key, answered.word, now);
+        remember_verified(answered.key, answered.word);
+        retire_word(answered.key, answered.word, now);
     } else if (exists(answered.window) && table_[answered.window.index].full != no_index) {
         table_.full(answered.window.index).reject(answered.word);
     }
-    serve(now, looks_per_packet);
+    run_queues(now, looks_per_packet);
 }
 
 // The word's pairs leave the window it was found in and the merged one; what remains is tried at once. A word found
 // before its source was split is in the first port's window as well.
-void Assembler::done(const WindowKey& key, const Codeword& word, Instant now) {
+void Assembler::retire_word(const WindowKey& key, const Codeword& word, Instant now) {
     const WindowKey merged_key{key.source, 0, key.book, true};
     if (!key.merged) finish_in(key, word, now);
     finish_in(merged_key, word, now);
@@ -295,19 +295,19 @@ void Assembler::finish_in(const WindowKey& key, const Codeword& word, Instant no
     if (window.positions_at_most() >= code(key.source.family).k()) want_decode(index);
 }
 
-void Assembler::remember(const WindowKey& key, const Codeword& word) {
-    auto& words = known_[{key.book, key.source}];
+void Assembler::remember_verified(const WindowKey& key, const Codeword& word) {
+    auto& words = verified_words_[{key.book, key.source}];
     if (std::ranges::find(words, word) != words.end()) return;
     if (words.size() == most_known_words) words.erase(words.begin());
     words.push_back(word);
-    if (known_.size() > most_known_sources)
-        known_.erase(known_.begin()->first == std::pair{key.book, key.source} ? std::next(known_.begin())
-                                                                               : known_.begin());
+    if (verified_words_.size() > most_known_sources)
+        verified_words_.erase(verified_words_.begin()->first == std::pair{key.book, key.source} ? std::next(verified_words_.begin())
+                                                                               : verified_words_.begin());
 }
 
-std::span<const Codeword> Assembler::known(const WindowKey& key) const {
-    const auto found = known_.find({key.book, key.source});
-    return found == known_.end() ? std::span<const Codeword>{} : std::span<const Codeword>{found->second};
+std::span<const Codeword> Assembler::verified_words(const WindowKey& key) const {
+    const auto found = verified_words_.find({key.book, key.source});
+    return found == verified_words_.end() ? std::span<const Codeword>{} : std::span<const Codeword>{found->second};
 }
 
 std::optional<Instant> Assembler::next_due() const {
@@ -319,7 +319,7 @@ std::optional<Instant> Assembler::next_due() const {
 
 void Assembler::advance(Instant now) {
     retry_quiet(now);
-    serve(now, looks_per_turn);
+    run_queues(now, looks_per_turn);
 }
 
 // Windows in conflict to which nothing was added for 2 ms, or in which a burst is over: every choice, then random ones
@@ -330,11 +330,11 @@ void Assembler::retry_quiet(Instant now) {
         quiet_.pop_front();
         if (!exists(next)) continue;
         table_[next.index].quiet_due = false;
-        if (table_[next.index].full != no_index) retry(next, now);
+        if (table_[next.index].full != no_index) retry_conflict(next, now);
     }
 }
 
-void Assembler::retry(const Reference& next, Instant now) {
+void Assembler::retry_conflict(const Reference& next, Instant now) {
     Window& window = table_.full(next.index);
     const Tick tick = tick_of(now);
     const bool burst_is_over = window.had_burst && !window.is_dense(tick, code(table_[next.index].key.source.family).k());
@@ -366,7 +366,7 @@ bool Assembler::try_all(const Reference& next, Interval when, Instant now) {
 // True also if the window is gone.
 bool Assembler::try_one(const Reference& next, Choice choice, Interval when, Instant now) {
     if (!exists(next) || table_[next.index].full == no_index) return true;
-    return spend(next.index, now) && attempt(next.index, choice, now, when);
+    return take_budget(next.index, now) && attempt(next.index, choice, now, when);
 }
 
 }  // namespace oneknock

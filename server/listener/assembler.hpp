@@ -39,8 +39,8 @@ public:
     // One packet; `now` never goes back.
     void packet(const Packet& packet, const Now& now);
 
-    // The answer to a candidate. An unknown ticket is ignored: its window may be gone.
-    void verdict(Ticket ticket, bool verified, Instant now);
+    // The answer to a candidate. An unknown id is ignored: its window may be gone.
+    void verdict(RequestId id, bool verified, Instant now);
 
     // When advance() must be called if no packet comes first; nothing if no work waits.
     [[nodiscard]] std::optional<Instant> next_due() const;
@@ -64,35 +64,35 @@ private:
         Instant since;
     };
     struct Outstanding {  // a candidate whose verdict is awaited
-        Ticket ticket = 0;
+        RequestId id = 0;
         Reference window{no_index, 0};
         WindowKey key;
         Codeword word{};
     };
 
-    void feed(Books::Slot book, Symbol symbol, const Packet& packet, Instant now);
+    void add_symbol(Books::Slot book, Symbol symbol, const Packet& packet, Instant now);
     void feed_windows(const WindowKey& merged_key, std::uint64_t hash, Symbol symbol, std::uint16_t port, Instant now);
     void split(Index merged, Instant now);
     bool add_pair(Index index, Symbol symbol, Instant now);
-    void look(Index index, Symbol symbol, Instant now);
+    void consider(Index index, Symbol symbol, Instant now);
     void want_decode(Index index);
     void want_quiet_retry(Index index, Instant now);
 
-    void serve(Instant now, std::size_t looks);
-    bool serve_one(std::deque<Reference>& queue, Instant now);
+    void run_queues(Instant now, std::size_t looks);
+    bool run_next(std::deque<Reference>& queue, Instant now);
     void retry_quiet(Instant now);
-    void retry(const Reference& next, Instant now);
+    void retry_conflict(const Reference& next, Instant now);
     bool try_all(const Reference& next, Interval when, Instant now);
     bool try_one(const Reference& next, Choice choice, Interval when, Instant now);
     void decode_in_turn(Index index, Instant now);
-    bool spend(Index index, Instant now, double reserve = 0);
+    bool take_budget(Index index, Instant now, double reserve = 0);
     bool attempt(Index index, Choice choice, Instant now, Interval when);
     void decode_burst(Index index, Instant now);
     bool offer(Index index, const Codeword& word, Instant now);
-    void done(const WindowKey& key, const Codeword& word, Instant now);
+    void retire_word(const WindowKey& key, const Codeword& word, Instant now);
     void finish_in(const WindowKey& key, const Codeword& word, Instant now);
-    void remember(const WindowKey& key, const Codeword& word);
-    [[nodiscard]] std::span<const Codeword> known(const WindowKey& key) const;
+    void remember_verified(const WindowKey& key, const Codeword& word);
+    [[nodiscard]] std::span<const Codeword> verified_words(const WindowKey& key) const;
     [[nodiscard]] bool exists(const Reference& r) { return table_[r.index].serial == r.serial && r.serial != 0; }
     [[nodiscard]] Reference refer(Index index) { return {index, table_[index].serial}; }
     [[nodiscard]] const Code& code(Family family) const { return family == Family::ipv4 ? code_ipv4_ : code_ipv6_; }
@@ -111,11 +111,11 @@ private:
     double tokens_ = -1;
     Instant refilled_{};
 
-    std::vector<Outstanding> outstanding_;  // by ticket, a ring
-    Ticket next_ticket_ = 1;
+    std::vector<Outstanding> outstanding_;  // by id, a ring
+    RequestId next_id_ = 1;
 
     // Verified words, for the life of their book: whole knocks recorded and sent again by others are passed over.
-    std::map<std::pair<Books::Slot, Address>, std::vector<Codeword>> known_;
+    std::map<std::pair<Books::Slot, Address>, std::vector<Codeword>> verified_words_;
     Counters counters_;
 };
 

@@ -33,7 +33,7 @@ void ignore_outgoing(pcap_t* handle) {
 
 Error link_type_error(const std::string& interface, int type) {
     const char* name = pcap_datalink_val_to_name(type);
-    return {Exit::config, "cannot read packets of interface " + interface + ": its link type is " +
+    return {ExitCode::config, "cannot read packets of interface " + interface + ": its link type is " +
                               (name != nullptr ? name : std::to_string(type)) +
                               "; use another interface, or \"any\", which reads IP packets of every kind"};
 }
@@ -51,10 +51,10 @@ Result<Descriptor> watch_interfaces() {
 
 Error capture_error(const std::string& interface, int status, pcap_t* handle) {
     if (status == PCAP_ERROR_PERM_DENIED)
-        return {Exit::permission, "cannot capture on " + interface + ": permission denied; run as root, or with " +
+        return {ExitCode::permission, "cannot capture on " + interface + ": permission denied; run as root, or with " +
                                       "AmbientCapabilities=CAP_NET_RAW CAP_NET_ADMIN"};
     const char* detail = pcap_geterr(handle);
-    return {Exit::unavailable, "cannot capture on " + interface + ": " +
+    return {ExitCode::unavailable, "cannot capture on " + interface + ": " +
                                    (*detail != '\0' ? std::string(detail) : std::string(pcap_statustostr(status)))};
 }
 
@@ -71,7 +71,7 @@ bool knows_vlan(LinkLayer link) { return link == LinkLayer::ethernet; }
 Result<void> compile(pcap_t* handle, LinkLayer link, Program& program) {
     const std::string expression = packet_filter(knows_vlan(link));
     if (pcap_compile(handle, &program.code, expression.c_str(), 1, PCAP_NETMASK_UNKNOWN) != 0)
-        return fail(Exit::software, std::string("cannot compile the packet filter: ") + pcap_geterr(handle));
+        return fail(ExitCode::software, std::string("cannot compile the packet filter: ") + pcap_geterr(handle));
     return {};
 }
 
@@ -102,7 +102,7 @@ Result<Capture::Source> Capture::open_source(const std::string& interface) {
     Source source{interface, LinkLayer::ethernet, nullptr, if_nametoindex(interface.c_str()), 0, true};
     source.handle.reset(pcap_create(interface.c_str(), error));
     pcap_t* handle = source.handle.get();
-    if (handle == nullptr) return fail(Exit::unavailable, "cannot capture on " + interface + ": " + error);
+    if (handle == nullptr) return fail(ExitCode::unavailable, "cannot capture on " + interface + ": " + error);
     pcap_set_snaplen(handle, snapshot_length);
     pcap_set_immediate_mode(handle, 1);
     pcap_set_buffer_size(handle, buffer_size);
@@ -119,7 +119,7 @@ Result<Capture::Source> Capture::open_source(const std::string& interface) {
     if (const auto compiled = compile(handle, *link, program); !compiled) return tl::unexpected(compiled.error());
     if (pcap_setfilter(handle, &program.code) != 0) return tl::unexpected(capture_error(interface, PCAP_ERROR, handle));
     ignore_outgoing(handle);
-    if (pcap_setnonblock(handle, 1, error) != 0) return fail(Exit::unavailable, "cannot capture on " + interface + ": " + error);
+    if (pcap_setnonblock(handle, 1, error) != 0) return fail(ExitCode::unavailable, "cannot capture on " + interface + ": " + error);
     return source;
 }
 

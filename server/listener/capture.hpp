@@ -29,7 +29,7 @@ namespace oneknock {
 class Capture {
 public:
     // `interfaces`: names, or "any" alone. Interfaces that are missing get a warning; one whose link type cannot be
-    // read is an error (Exit::config).
+    // read is an error (ExitCode::config).
     [[nodiscard]] static Result<Capture> open(const std::vector<std::string>& interfaces);
     Capture(Capture&&) noexcept;
     ~Capture();

@@ -27,11 +27,11 @@ public:
     Listener(Capture capture, Channel gatekeeper)
         : capture_(std::move(capture)), gatekeeper_(std::move(gatekeeper)), assembler_(*this) {}
 
-    Exit run() {
+    ExitCode run() {
         for (;;) {
             wait();
             now_ = read_clocks();
-            if (const auto end = hear_gatekeeper()) return *end;
+            if (const auto end = handle_gatekeeper()) return *end;
             const auto turn = std::chrono::time_point_cast<microseconds>(std::chrono::system_clock::now());
             capture_.read([&](LinkLayer link, ByteSpan bytes, Capture::Stamp arrival) {
                 const auto packet = parse_packet(link, bytes);
@@ -77,26 +77,26 @@ private:
     }
 
     // The exit code, if the room is to be left.
-    std::optional<Exit> hear_gatekeeper() {
+    std::optional<ExitCode> handle_gatekeeper() {
         for (;;) {
             switch (gatekeeper_.receive(datagram_)) {
                 case Channel::Received::nothing: return std::nullopt;
-                case Channel::Received::closed: return Exit::ok;
+                case Channel::Received::closed: return ExitCode::ok;
                 case Channel::Received::datagram: break;
             }
-            if (const auto verdict = datagram_.as<WordVerdict>()) assembler_.verdict(verdict->ticket, verdict->verified, now_.steady);
-            else if (const auto request = datagram_.as<ReportRequest>()) report(request->ticket);
+            if (const auto verdict = datagram_.as<WordVerdict>()) assembler_.verdict(verdict->id, verdict->verified, now_.steady);
+            else if (const auto request = datagram_.as<ReportRequest>()) report(request->id);
             else if (const auto span = datagram_.as<DoorSpan>()) set_span(*span);
-            else if (!hear_seed()) {
+            else if (!handle_seed()) {
                 log::error("listener: the gatekeeper sent something unexpected");
-                return Exit::software;
+                return ExitCode::software;
             }
             wipe(datagram_.bytes.data(), datagram_.size);  // it may have been a seed
         }
     }
 
     // Not with as<BookSeed>(), which leaves a copy behind.
-    bool hear_seed() {
+    bool handle_seed() {
         if (datagram_.kind() != BookSeed::kind || datagram_.size != sizeof(BookSeed)) return false;
         BookSeed seed;
         std::memcpy(static_cast<void*>(&seed), datagram_.bytes.data(), sizeof seed);
@@ -117,11 +117,11 @@ private:
                              UnixTime{Seconds{seed.live_until}}, Codebook::build(Secret32::from(seed.seed), span_)});
     }
 
-    void report(Ticket ticket) {
+    void report(RequestId id) {
         const auto captured = capture_.counters();
         const auto& assembled = assembler_.counters();
         CaptureReport report;
-        report.ticket = ticket;
+        report.id = id;
         report.packets = captured.packets;
         report.dropped = captured.dropped;
         report.symbols = assembled.symbols;
@@ -143,30 +143,30 @@ private:
 
 }  // namespace
 
-Exit run_listener(const DaemonConfig& config, const Identity& identity, Channel gatekeeper, Descriptor ready) {
-    enter_room("okd-listener", true);
+ExitCode run_listener(const DaemonConfig& config, const Identity& identity, Channel gatekeeper, Descriptor ready) {
+    harden_process("okd-listener", true);
     prctl(PR_SET_TIMERSLACK, 1UL);  // nanosecond: its rests are short
     raise_locked_memory_limit();
     auto capture = Capture::open(config.interfaces);
     if (!capture) {
         log::error(capture.error().message);
-        return capture.error().exit;
+        return capture.error().code;
     }
     if (!codeword_self_test()) {
         log::error("this build of libfec does not give the known answer; install Debian's libfec0");
-        return Exit::software;
+        return ExitCode::software;
     }
     Listener listener(std::move(*capture), std::move(gatekeeper));
     auto dropped = drop_everything(identity);
     if (dropped) {
         const char byte = 1;
-        if (::write(ready.get(), &byte, 1) != 1) return Exit::software;
+        if (::write(ready.get(), &byte, 1) != 1) return ExitCode::software;
         ready.reset();
         dropped = allow_listener_calls_only();
     }
     if (!dropped) {
         log::error("listener: " + dropped.error().message);
-        return dropped.error().exit;
+        return dropped.error().code;
     }
     // Closing the captures would take system calls that are forbidden by now: the kernel closes them.
     _exit(static_cast<int>(listener.run()));

@@ -58,8 +58,8 @@ void print_json(const Decision& decision, UnixTime when) {
 // The listener and the gatekeeper in one: candidates are decided on where they are found.
 class Explainer final : public CandidateSink {
 public:
-    Explainer(Doorkeeper doorkeeper, Seconds tolerance, bool as_json)
-        : doorkeeper_(std::move(doorkeeper)), tolerance_(tolerance), as_json_(as_json), assembler_(*this) {}
+    Explainer(Decider decider, Seconds tolerance, bool as_json)
+        : decider_(std::move(decider)), tolerance_(tolerance), as_json_(as_json), assembler_(*this) {}
 
     void packet(const Packet& packet, const Now& at) {
         catch_up(at.steady);
@@ -91,9 +91,9 @@ private:
         while (!candidates_.empty()) {
             const Candidate candidate = candidates_.front();
             candidates_.pop_front();
-            for (const Decision& decision : doorkeeper_.decide({candidate}, now_)) {
+            for (const Decision& decision : decider_.decide_and_record({candidate}, now_)) {
                 as_json_ ? print_json(decision, now_.wall) : print_text(decision, now_.wall);
-                assembler_.verdict(candidate.ticket, decision.verified, now_.steady);
+                assembler_.verdict(candidate.id, decision.verified, now_.steady);
             }
         }
     }
@@ -103,8 +103,8 @@ private:
         const auto epochs = wanted_epochs(now_.wall, tolerance_);
         books_from_ = now_.wall;
         books_until_ = next_change(now_.wall, tolerance_);
-        doorkeeper_.verifier().want(epochs);
-        const Door& door = doorkeeper_.verifier().keyring().door;
+        decider_.verifier().set_epochs(epochs);
+        const Door& door = decider_.verifier().keyring().door;
         for (const Epoch epoch : epochs)
             for (const Generation& generation : door.generations) {
                 const auto [from, until] = life_of_book(epoch, generation, tolerance_);
@@ -113,7 +113,7 @@ private:
             }
     }
 
-    Doorkeeper doorkeeper_;
+    Decider decider_;
     Seconds tolerance_;
     bool as_json_;
     Assembler assembler_;
@@ -132,7 +132,7 @@ Result<CaptureFile> open_capture(const std::string& file) {
     if (!readable) return tl::unexpected(readable.error());
     char error[PCAP_ERRBUF_SIZE] = "";
     CaptureFile capture(pcap_open_offline_with_tstamp_precision(file.c_str(), PCAP_TSTAMP_PRECISION_NANO, error));
-    if (!capture) return fail(Exit::data, file + ": not a capture file: " + error);
+    if (!capture) return fail(ExitCode::data, file + ": not a capture file: " + error);
     return capture;
 }
 
@@ -147,11 +147,11 @@ Result<void> read_capture(const DaemonConfig& config, const std::string& file, b
     const auto link = link_layer_of(type);
     if (!link) {
         const char* name = pcap_datalink_val_to_name(type);
-        return fail(Exit::data, file + ": packets of link type " + (name != nullptr ? name : std::to_string(type)) + " cannot be read");
+        return fail(ExitCode::data, file + ": packets of link type " + (name != nullptr ? name : std::to_string(type)) + " cannot be read");
     }
     auto record = Record::open("", keyring->door.id, UnixTime{}, config.tolerance);
     if (!record) return tl::unexpected(record.error());
-    Explainer explainer(Doorkeeper(Verifier(std::move(*keyring)), std::move(*record),
+    Explainer explainer(Decider(Verifier(std::move(*keyring)), std::move(*record),
                                    {config.tolerance, config.grant_default, config.grant_maximum, std::nullopt}),
                         config.tolerance, as_json);
     pcap_pkthdr* header = nullptr;
@@ -161,7 +161,7 @@ Result<void> read_capture(const DaemonConfig& config, const std::string& file, b
         if (const auto packet = parse_packet(*link, {bytes, header->caplen}))
             explainer.packet(*packet, time_of(*header, explainer.now().steady));
     explainer.catch_up(explainer.now().steady + Seconds{1});
-    if (status == PCAP_ERROR) return fail(Exit::data, file + ": damaged: " + pcap_geterr(capture->get()));
+    if (status == PCAP_ERROR) return fail(ExitCode::data, file + ": damaged: " + pcap_geterr(capture->get()));
     return {};
 }
 

@@ -32,8 +32,8 @@ PassedKeyFile announcement(const std::string& path, bool is_door) {
 
 }  // namespace
 
-void KeyPassing::begin(Ticket last_request) {
-    needs_ = Needs::a_turn;
+void KeyPassing::begin(RequestId last_request) {
+    state_ = State::more;
     ++load_;
     last_request_ = last_request;
     door_was_seen_ = folder_was_seen_ = false;
@@ -44,9 +44,9 @@ void KeyPassing::begin(Ticket last_request) {
     missing_.clear();
 }
 
-Result<void> KeyPassing::go_on(Channel& gatekeeper) {
-    needs_ = Needs::a_turn;
-    for (int looks = 0; looks < looks_a_slice && needs_ == Needs::a_turn; ++looks) {
+Result<void> KeyPassing::step(Channel& gatekeeper) {
+    state_ = State::more;
+    for (int looks = 0; looks < looks_a_slice && state_ == State::more; ++looks) {
         if (ready_) {
             pass(gatekeeper);
         } else if (folder_was_seen_ && (still_there_ == known_.size() || next_known_ == known_.end())) {
@@ -74,7 +74,7 @@ Result<void> KeyPassing::look_at_next_client() {
     if (entry == nullptr) {
         folder_was_seen_ = folder_ != nullptr && errno == 0;
         if (folder_was_seen_) return {};
-        return tl::unexpected(system_error("read the clients' folder", folder_path_, Exit::no_input));
+        return tl::unexpected(system_error("read the clients' folder", folder_path_, ExitCode::no_input));
     }
     if (!is_client_file(entry->d_name)) return {};
     const auto looked = look_at_client(entry->d_name);  // one that is not there any more was removed just now
@@ -116,9 +116,9 @@ Result<void> KeyPassing::open(int folder, const char* at, std::string name) {
     const std::string path = name == door_name ? door_path_ : (std::filesystem::path(folder_path_) / name).string();
     Descriptor file(openat(folder, at, O_RDONLY | O_CLOEXEC | O_NONBLOCK));  // a FIFO must not block us
     struct stat info{};
-    if (!file || fstat(file.get(), &info) != 0) return tl::unexpected(system_error("open", path, Exit::no_input));
+    if (!file || fstat(file.get(), &info) != 0) return tl::unexpected(system_error("open", path, ExitCode::no_input));
     // A folder's descriptor would be a way out of the gatekeeper's root folder.
-    if (!S_ISREG(info.st_mode)) return fail(Exit::data, path + ": not a regular file; take it away");
+    if (!S_ISREG(info.st_mode)) return fail(ExitCode::data, path + ": not a regular file; take it away");
     ready_ = Ready{announcement(path, name == door_name), std::move(file), {std::move(name), stamp_of(info)}};
     return {};
 }
@@ -133,7 +133,7 @@ std::optional<KeyPassing::Stamp> KeyPassing::stamp_of(const struct stat& info) {
 
 void KeyPassing::pass(Channel& gatekeeper) {
     if (!gatekeeper.try_send_with(datagram_of(ready_->message), ready_->file.get())) {
-        needs_ = Needs::room;
+        state_ = State::channel_full;
         return;
     }
     passed_.push_back(std::move(ready_->passed));
@@ -147,11 +147,11 @@ void KeyPassing::end(Channel& gatekeeper, bool is_whole) {
     end.last_request = last_request_;
     gatekeeper.send(end, SIZE_MAX);  // one a load: never dropped for lack of room
     folder_.reset();
-    needs_ = Needs::the_answer;
+    state_ = State::awaiting_answer;
 }
 
-void KeyPassing::answered(bool taken) {
-    needs_ = Needs::nothing;
+void KeyPassing::on_answer(bool taken) {
+    state_ = State::idle;
     if (!taken) return;
     for (Passed& passed : passed_) known_.insert_or_assign(std::move(passed.name), Known{passed.stamp, load_});
     for (const std::string& name : missing_) known_.erase(name);

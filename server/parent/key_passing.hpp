@@ -27,17 +27,17 @@ public:
     explicit KeyPassing(const DaemonConfig& config) : door_path_(config.door), folder_path_(config.clients) {}
 
     // Begins a load; none may be under way. `last_request` comes back to the gatekeeper at the load's end.
-    void begin(Ticket last_request);
+    void begin(RequestId last_request);
 
     // What the load needs in order to go on.
-    enum class Needs : std::uint8_t { nothing, a_turn, room, the_answer };
-    [[nodiscard]] Needs needs() const { return needs_; }  // nothing: none is under way
+    enum class State : std::uint8_t { idle, more, channel_full, awaiting_answer };
+    [[nodiscard]] State state() const { return state_; }  // idle: none is under way
 
     // A slice of the load. An error ends it: the gatekeeper is told, which then takes nothing of it.
-    [[nodiscard]] Result<void> go_on(Channel& gatekeeper);
+    [[nodiscard]] Result<void> step(Channel& gatekeeper);
 
     // Only while the answer is needed. What was not taken is passed again by the next load.
-    void answered(bool taken);
+    void on_answer(bool taken);
 
 private:
     // By which a file is known to be as it was: whatever is done to a file changes its ctime, which nobody can set.
@@ -81,9 +81,9 @@ private:
     AllKnown known_;  // what the gatekeeper has, by the file's name; the door's is empty
 
     // Of the load under way.
-    Needs needs_ = Needs::nothing;
+    State state_ = State::idle;
     std::uint64_t load_ = 0;
-    Ticket last_request_ = 0;
+    RequestId last_request_ = 0;
     bool door_was_seen_ = false, folder_was_seen_ = false;
     std::unique_ptr<DIR, CloseFolder> folder_;
     std::size_t still_there_ = 0;          // of known_

@@ -23,54 +23,54 @@ constexpr Instant reload_delay = milliseconds{200};     // to take one command's
 
 class Loop {
 public:
-    explicit Loop(FirewallLoop parts) : p_(parts) {
+    explicit Loop(ParentParts parts) : parts_(parts) {
         now_ = read_clocks().steady;
-        if (p_.trial) trial_ends_ = now_ + *p_.trial;
+        if (parts_.trial) trial_ends_ = now_ + *parts_.trial;
     }
 
     // The trial ends with the daemon, whatever ended it: whoever tries the guard out must not be locked out by a fault.
-    Exit run() {
-        const Exit exit = serve();
+    ExitCode run() {
+        const ExitCode exit = serve();
         if (trial_ends_) remove_guard();
-        else if (exit != Exit::ok) log::error("stopping; the ports stay as they are");
+        else if (exit != ExitCode::ok) log::error("stopping; the ports stay as they are");
         return exit;
     }
 
 private:
-    Exit serve() {
+    ExitCode serve() {
         for (;;) {
             wait();
             now_ = read_clocks().steady;
-            if (const auto end = hear_gatekeeper()) return *end;
-            if (const auto end = hear_about_keys()) return *end;
-            if (const auto end = hear_signals()) return *end;
-            if (p_.firewall && p_.firewall->on_watch_readable()) plan(repair_at_, repair_delay);
-            if (p_.watch.changed()) plan(reload_at_, reload_delay);
+            if (const auto end = handle_gatekeeper()) return *end;
+            if (const auto end = handle_keys()) return *end;
+            if (const auto end = handle_signals()) return *end;
+            if (parts_.firewall && parts_.firewall->on_watch_readable()) plan(repair_at_, repair_delay);
+            if (parts_.watch.changed()) plan(reload_at_, reload_delay);
             if (is_due(repair_at_)) repair();
-            if (is_due(reload_at_) && p_.passing.needs() == KeyPassing::Needs::nothing) begin_reload();
-            go_on_with_reload();
+            if (is_due(reload_at_) && parts_.passing.state() == KeyPassing::State::idle) begin_reload();
+            step_reload();
             if (is_due(trial_ends_)) {
-                log::warning("not confirmed within " + duration_text(*p_.trial));
-                return Exit::try_later;
+                log::warning("not confirmed within " + duration_text(*parts_.trial));
+                return ExitCode::try_later;
             }
-            p_.gatekeeper.flush();
-            p_.keys.flush();
+            parts_.gatekeeper.flush();
+            parts_.keys.flush();
         }
     }
 
     void wait() {
-        const auto needs = p_.passing.needs();
+        const auto state = parts_.passing.state();
         const auto events = [](bool wants_room) { return static_cast<short>(wants_room ? POLLIN | POLLOUT : POLLIN); };
         pollfd polled[] = {
-            {p_.gatekeeper.descriptor(), events(p_.gatekeeper.wants_write()), 0},
-            {p_.keys.descriptor(), events(p_.keys.wants_write() || needs == KeyPassing::Needs::room), 0},
-            {p_.signals, POLLIN, 0},
-            {p_.watch.descriptor(), POLLIN, 0},
-            {p_.firewall ? p_.firewall->watch_descriptor() : -1, POLLIN, 0}};
+            {parts_.gatekeeper.descriptor(), events(parts_.gatekeeper.wants_write()), 0},
+            {parts_.keys.descriptor(), events(parts_.keys.wants_write() || state == KeyPassing::State::channel_full), 0},
+            {parts_.signals, POLLIN, 0},
+            {parts_.watch.descriptor(), POLLIN, 0},
+            {parts_.firewall ? parts_.firewall->watch_descriptor() : -1, POLLIN, 0}};
         std::optional<Instant> due;
-        for (const auto& timer : {repair_at_, needs == KeyPassing::Needs::nothing ? reload_at_ : std::nullopt, trial_ends_})
+        for (const auto& timer : {repair_at_, state == KeyPassing::State::idle ? reload_at_ : std::nullopt, trial_ends_})
             if (timer) due = std::min(due.value_or(Instant::max()), *timer);
-        if (needs == KeyPassing::Needs::a_turn) due = now_;
+        if (state == KeyPassing::State::more) due = now_;
         timespec timeout{};
         if (due) {
             const Instant left = std::max(Instant{0}, *due - read_clocks().steady);
@@ -84,49 +84,49 @@ private:
     }
     bool is_due(std::optional<Instant>& timer) const { return timer && *timer <= now_; }
 
-    std::optional<Exit> hear_gatekeeper() {
+    std::optional<ExitCode> handle_gatekeeper() {
         Datagram datagram;
         for (;;) {
-            switch (p_.gatekeeper.receive(datagram)) {
+            switch (parts_.gatekeeper.receive(datagram)) {
                 case Channel::Received::nothing: return std::nullopt;
-                case Channel::Received::closed: return the_gatekeeper_ended();
+                case Channel::Received::closed: return handle_closed_channel();
                 case Channel::Received::datagram: break;
             }
             if (const auto request = datagram.as<GrantRequest>()) grant(*request);
-            else if (const auto confirmed = datagram.as<TrialConfirmed>()) confirm(confirmed->ticket);
+            else if (const auto confirmed = datagram.as<TrialConfirmed>()) confirm(confirmed->id);
             else if (const auto asked = datagram.as<ReloadRequest>()) {
-                last_reload_request_ = asked->ticket;
+                last_reload_request_ = asked->id;
                 reload_at_ = now_;
             }
             else {
                 log::error("firewall: the gatekeeper sent something unexpected");
-                return Exit::software;
+                return ExitCode::software;
             }
         }
     }
 
-    std::optional<Exit> hear_about_keys() {
+    std::optional<ExitCode> handle_keys() {
         Datagram datagram;
-        switch (p_.keys.receive(datagram)) {
+        switch (parts_.keys.receive(datagram)) {
             case Channel::Received::nothing: return std::nullopt;
-            case Channel::Received::closed: return the_gatekeeper_ended();
+            case Channel::Received::closed: return handle_closed_channel();
             case Channel::Received::datagram: break;
         }
         const auto answer = datagram.as<KeysAnswer>();
-        if (!answer || p_.passing.needs() != KeyPassing::Needs::the_answer) {
+        if (!answer || parts_.passing.state() != KeyPassing::State::awaiting_answer) {
             log::error("firewall: the gatekeeper sent something unexpected about key files");
-            return Exit::software;
+            return ExitCode::software;
         }
-        p_.passing.answered(answer->taken);
+        parts_.passing.on_answer(answer->taken);
         return std::nullopt;
     }
 
     void grant(const GrantRequest& request) {
         GrantReply reply;
-        reply.ticket = request.ticket;
+        reply.id = request.id;
         reply.error = change(request);
         reply.done_ns = read_clocks().steady.count();
-        p_.gatekeeper.send(reply, GrantTable::capacity);
+        parts_.gatekeeper.send(reply, GrantTable::capacity);
     }
 
     // Everything in the request is checked again: the gatekeeper is another room.
@@ -135,13 +135,13 @@ private:
         const bool opens = request.operation == Operation::open;
         if (!opens && request.operation != Operation::close) return EINVAL;
         if (!is_whole(request.address)) return EINVAL;
-        if (opens && (duration < Seconds{1} || duration > p_.config.grant_maximum)) return EINVAL;
-        if (!p_.firewall) {
+        if (opens && (duration < Seconds{1} || duration > parts_.config.grant_maximum)) return EINVAL;
+        if (!parts_.firewall) {
             log::info("dry run: would " + std::string(opens ? "open " : "close ") + request.service.text() + " for " + request.address.text());
             return 0;
         }
-        return opens ? p_.firewall->open_grant(request.service, request.address, duration, now_)
-                     : p_.firewall->close_grant(request.service, request.address, now_);
+        return opens ? parts_.firewall->open_grant(request.service, request.address, duration, now_)
+                     : parts_.firewall->close_grant(request.service, request.address, now_);
     }
 
     // An address that differs from another one in bytes that do not count would be two grants here and one in the kernel.
@@ -150,25 +150,25 @@ private:
         return known && Address::from_bytes(address.family, address.span()) == address;
     }
 
-    void confirm(Ticket ticket) {
+    void confirm(RequestId id) {
         TrialReply reply;
-        reply.ticket = ticket;
+        reply.id = id;
         reply.was_on_trial = trial_ends_.has_value();
         if (trial_ends_) log::info("confirmed: the guard stays");
         trial_ends_.reset();
-        p_.gatekeeper.send(reply);
+        parts_.gatekeeper.send(reply);
     }
 
     void remove_guard() {
         log::warning("the guard on trial is removed (oneknockctl confirm keeps it)");
-        if (p_.firewall)
-            if (const auto removed = p_.firewall->remove(); !removed) log::error(removed.error().message);
+        if (parts_.firewall)
+            if (const auto removed = parts_.firewall->remove(); !removed) log::error(removed.error().message);
     }
 
     void repair() {
         repair_at_.reset();
         repaired_ = now_;
-        const auto repaired = p_.firewall->repair(now_);
+        const auto repaired = parts_.firewall->repair(now_);
         if (!repaired) {
             log::error(repaired.error().message);
             repair_at_ = now_ + Seconds{1};
@@ -179,57 +179,57 @@ private:
 
     void begin_reload() {
         reload_at_.reset();
-        p_.passing.begin(last_reload_request_);
+        parts_.passing.begin(last_reload_request_);
     }
 
-    void go_on_with_reload() {
-        const auto needs = p_.passing.needs();
-        if (needs != KeyPassing::Needs::a_turn && needs != KeyPassing::Needs::room) return;
-        if (const auto passed = p_.passing.go_on(p_.keys); !passed)
+    void step_reload() {
+        const auto state = parts_.passing.state();
+        if (state != KeyPassing::State::more && state != KeyPassing::State::channel_full) return;
+        if (const auto passed = parts_.passing.step(parts_.keys); !passed)
             log::error("reload refused, the keys in force stay in force: " + passed.error().message);
     }
 
-    std::optional<Exit> hear_signals() {
+    std::optional<ExitCode> handle_signals() {
         signalfd_siginfo info{};
-        while (::read(p_.signals, &info, sizeof info) == sizeof info) {
+        while (::read(parts_.signals, &info, sizeof info) == sizeof info) {
             if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT) {
-                if (trial_ends_) return Exit::try_later;
+                if (trial_ends_) return ExitCode::try_later;
                 log::info("stopping; the firewall's table and its grants stay (oneknockd --remove takes them away)");
-                return Exit::ok;
+                return ExitCode::ok;
             }
             if (info.ssi_signo == SIGHUP) reload_at_ = now_;
             if (info.ssi_signo == SIGCHLD)
-                if (const auto end = a_room_that_ended()) return end;
+                if (const auto end = handle_ended_room()) return end;
         }
         return std::nullopt;
     }
 
     // Nothing if none did: a room that was stopped or goes on (Ctrl-Z and fg reach all of us) also makes SIGCHLD.
-    static std::optional<Exit> a_room_that_ended() {
+    static std::optional<ExitCode> handle_ended_room() {
         int status = 0;
         if (waitpid(-1, &status, WNOHANG) <= 0) return std::nullopt;
         if (WIFSIGNALED(status))
             log::error("a room was ended by signal " + std::to_string(WTERMSIG(status)) + " (" + strsignal(WTERMSIG(status)) + ")");
         else log::error("a room has ended");
-        return Exit::software;
+        return ExitCode::software;
     }
 
-    static Exit the_gatekeeper_ended() {
+    static ExitCode handle_closed_channel() {
         poll(nullptr, 0, 50);  // the end of its channel is seen before the end of the process
-        if (const auto end = a_room_that_ended()) return *end;
+        if (const auto end = handle_ended_room()) return *end;
         log::error("the gatekeeper does not listen any more");
-        return Exit::software;
+        return ExitCode::software;
     }
 
-    FirewallLoop p_;
+    ParentParts parts_;
     Instant now_{};
     std::optional<Instant> repair_at_, reload_at_, trial_ends_;
     Instant repaired_{};
-    Ticket last_reload_request_ = 0;
+    RequestId last_reload_request_ = 0;
 };
 
 }  // namespace
 
-Exit run_firewall(FirewallLoop loop) { return Loop(loop).run(); }
+ExitCode run_parent(ParentParts loop) { return Loop(loop).run(); }
 
 }  // namespace oneknock

@@ -13,7 +13,7 @@
 
 namespace oneknock {
 
-struct FirewallLoop {
+struct ParentParts {
     const DaemonConfig& config;
     Channel& gatekeeper;
     Channel& keys;                      // to the gatekeeper as well
@@ -25,6 +25,6 @@ struct FirewallLoop {
 };
 
 // Until a signal, the end of a room, or of the trial; the exit code.
-[[nodiscard]] Exit run_firewall(FirewallLoop loop);
+[[nodiscard]] ExitCode run_parent(ParentParts loop);
 
 }  // namespace oneknock

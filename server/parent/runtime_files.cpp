@@ -22,7 +22,7 @@ Result<void> make_folder(const std::string& path, mode_t mode) {
     const std::filesystem::path folder(path);
     if (folder.has_parent_path()) std::filesystem::create_directories(folder.parent_path(), error);
     if (mkdir(path.c_str(), mode) == 0 || errno == EEXIST) return {};
-    return tl::unexpected(system_error("create the folder", path, Exit::cannot_create));
+    return tl::unexpected(system_error("create the folder", path, ExitCode::cannot_create));
 }
 
 Result<Descriptor> prepare_state(const DaemonConfig& config, const Identity& identity) {
@@ -30,9 +30,9 @@ Result<Descriptor> prepare_state(const DaemonConfig& config, const Identity& ide
     const Descriptor folder(open(config.state.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
     if (!folder) return tl::unexpected(system_error("open the state folder", config.state));
     Descriptor lock(openat(folder.get(), "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-    if (!lock) return tl::unexpected(system_error("create the lock in", config.state, Exit::cannot_create));
+    if (!lock) return tl::unexpected(system_error("create the lock in", config.state, ExitCode::cannot_create));
     if (flock(lock.get(), LOCK_EX | LOCK_NB) != 0)
-        return fail(Exit::unavailable, "another oneknockd uses the state folder " + config.state +
+        return fail(ExitCode::unavailable, "another oneknockd uses the state folder " + config.state +
                                            "; stop it, or give this one a folder of its own (field \"state\")");
     if (!identity.can_change) return lock;
     if (fchown(folder.get(), identity.uid, identity.gid) != 0) return tl::unexpected(system_error("hand over", config.state));
@@ -46,7 +46,7 @@ Result<Descriptor> make_socket(const DaemonConfig& config, const Identity& ident
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     if (config.socket.size() >= sizeof address.sun_path)
-        return fail(Exit::config, config.path + ": field \"socket\": the path is too long (at most " +
+        return fail(ExitCode::config, config.path + ": field \"socket\": the path is too long (at most " +
                                       std::to_string(sizeof address.sun_path - 1) + " characters)");
     std::memcpy(address.sun_path, config.socket.c_str(), config.socket.size());
     const auto folder = std::filesystem::path(config.socket).parent_path().string();
@@ -54,14 +54,14 @@ Result<Descriptor> make_socket(const DaemonConfig& config, const Identity& ident
     Descriptor fd(socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
     if (!fd) return tl::unexpected(system_error("make", "the control socket"));
     if (connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0)
-        return fail(Exit::unavailable, "another oneknockd answers on " + config.socket + "; stop it, or give this one another socket (field \"socket\")");
+        return fail(ExitCode::unavailable, "another oneknockd answers on " + config.socket + "; stop it, or give this one another socket (field \"socket\")");
     fd.reset(socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
     struct stat info {};
     if (lstat(config.socket.c_str(), &info) == 0 && S_ISSOCK(info.st_mode)) unlink(config.socket.c_str());
     const mode_t before = umask(0117);  // 0660 from the first moment
     const int bound = bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address);
     umask(before);
-    if (bound != 0 || listen(fd.get(), 16) != 0) return tl::unexpected(system_error("create", config.socket, Exit::cannot_create));
+    if (bound != 0 || listen(fd.get(), 16) != 0) return tl::unexpected(system_error("create", config.socket, ExitCode::cannot_create));
     if (identity.can_change && lchown(config.socket.c_str(), identity.uid, identity.gid) != 0)
         return tl::unexpected(system_error("hand over", config.socket));
     return fd;
@@ -69,23 +69,23 @@ Result<Descriptor> make_socket(const DaemonConfig& config, const Identity& ident
 
 }  // namespace
 
-Result<Places> Places::prepare(const DaemonConfig& config, const Identity& identity, bool without_table) {
-    Places places;
+Result<RuntimeFiles> RuntimeFiles::prepare(const DaemonConfig& config, const Identity& identity, bool without_table) {
+    RuntimeFiles files;
     if (!without_table) {
         auto table = lock_table(config.firewall);
         if (!table) return tl::unexpected(table.error());
-        places.table_lock = std::move(*table);
+        files.table_lock = std::move(*table);
     }
     auto state = prepare_state(config, identity);
     if (!state) return tl::unexpected(state.error());
-    places.state_lock = std::move(*state);
+    files.state_lock = std::move(*state);
     auto control = make_socket(config, identity);
     if (!control) return tl::unexpected(control.error());
-    places.control_socket = std::move(*control);
-    return places;
+    files.control_socket = std::move(*control);
+    return files;
 }
 
-void Places::close() {
+void RuntimeFiles::close() {
     table_lock.reset();
     state_lock.reset();
     control_socket.reset();

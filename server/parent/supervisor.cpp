@@ -57,10 +57,10 @@ struct Rooms {
     Rooms& operator=(const Rooms&) = delete;
 };
 
-Error fork_error() { return {Exit::software, std::string("cannot start another process: ") + std::strerror(errno)}; }
+Error fork_error() { return {ExitCode::software, std::string("cannot start another process: ") + std::strerror(errno)}; }
 
 // Both rooms, before any key file is opened. Every process closes what is not its own at once.
-Result<void> fork_rooms(const DaemonConfig& config, const Identity& identity, Places& places, Rooms& rooms) {
+Result<void> fork_rooms(const DaemonConfig& config, const Identity& identity, RuntimeFiles& files, Rooms& rooms) {
     auto candidates = Channel::make_pair();
     auto grants = Channel::make_pair();
     auto keys = Channel::make_pair();
@@ -77,7 +77,7 @@ Result<void> fork_rooms(const DaemonConfig& config, const Identity& identity, Pl
         candidates->second.close();
         for (Channel* const other : {&grants->first, &grants->second, &keys->first, &keys->second}) other->close();
         ready_read.reset();
-        places.close();
+        files.close();
         _exit(static_cast<int>(run_listener(config, identity, std::move(candidates->first), std::move(ready_write))));
     }
     ready_write.reset();
@@ -88,12 +88,12 @@ Result<void> fork_rooms(const DaemonConfig& config, const Identity& identity, Pl
         grants->second.close();
         keys->second.close();
         ready_read.reset();
-        Descriptor control = std::move(places.control_socket);
-        places.close();
+        Descriptor control = std::move(files.control_socket);
+        files.close();
         _exit(static_cast<int>(run_gatekeeper(config, identity, std::move(candidates->second), std::move(grants->first),
                                               std::move(keys->first), std::move(control))));
     }
-    places.control_socket.reset();
+    files.control_socket.reset();
     rooms.to_gatekeeper = std::move(grants->second);
     rooms.keys = std::move(keys->second);
     rooms.listener_ready = std::move(ready_read);
@@ -104,8 +104,8 @@ Result<void> fork_rooms(const DaemonConfig& config, const Identity& identity, Pl
 Error ended_early(pid_t pid, const char* room) {
     int status = 0;
     waitpid(pid, &status, 0);
-    if (WIFEXITED(status) && WEXITSTATUS(status) != 0) return {static_cast<Exit>(WEXITSTATUS(status)), ""};
-    return {Exit::software, std::string("the ") + room + " ended during the start" +
+    if (WIFEXITED(status) && WEXITSTATUS(status) != 0) return {static_cast<ExitCode>(WEXITSTATUS(status)), ""};
+    return {ExitCode::software, std::string("the ") + room + " ended during the start" +
                                 (WIFSIGNALED(status) ? std::string(" by signal ") + strsignal(WTERMSIG(status)) : "")};
 }
 
@@ -122,20 +122,20 @@ Error gatekeeper_ended_early(Rooms& rooms) { return ended_early(std::exchange(ro
 
 // Until the gatekeeper has read them.
 Result<void> pass_keys(Rooms& rooms, KeyPassing& passing) {
-    using Needs = KeyPassing::Needs;
+    using State = KeyPassing::State;
     Datagram datagram;
     passing.begin(0);
-    while (passing.needs() != Needs::nothing) {
-        const bool wants_room = passing.needs() == Needs::room || rooms.keys.wants_write();
+    while (passing.state() != State::idle) {
+        const bool wants_room = passing.state() == State::channel_full || rooms.keys.wants_write();
         pollfd wait{rooms.keys.descriptor(), static_cast<short>(wants_room ? POLLIN | POLLOUT : POLLIN), 0};
-        poll(&wait, 1, passing.needs() == Needs::a_turn ? 0 : -1);
-        if (passing.needs() != Needs::the_answer)
-            if (const auto passed = passing.go_on(rooms.keys); !passed) return passed;
+        poll(&wait, 1, passing.state() == State::more ? 0 : -1);
+        if (passing.state() != State::awaiting_answer)
+            if (const auto passed = passing.step(rooms.keys); !passed) return passed;
         rooms.keys.flush();
         const auto received = rooms.keys.receive(datagram);
         if (received == Channel::Received::closed) return tl::unexpected(gatekeeper_ended_early(rooms));
         if (const auto answer = datagram.as<KeysAnswer>(); answer && received == Channel::Received::datagram)
-            passing.answered(answer->taken);
+            passing.on_answer(answer->taken);
     }
     return {};
 }
@@ -152,7 +152,7 @@ Result<std::vector<Service>> await_gatekeeper(Rooms& rooms) {
         if (received == Channel::Received::nothing) continue;
         if (datagram.as<Ready>()) return services;
         const auto said = datagram.as<DoorServices>();
-        if (!said || said->count > most_services) return fail(Exit::software, "the gatekeeper said something unexpected");
+        if (!said || said->count > most_services) return fail(ExitCode::software, "the gatekeeper said something unexpected");
         services.assign(said->services, said->services + said->count);
     }
 }
@@ -183,14 +183,14 @@ Descriptor take_signals() {
     return Descriptor(signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
 }
 
-Result<Exit> start_and_run(const DaemonConfig& config, const DaemonOptions& options) {
+Result<ExitCode> start_and_run(const DaemonConfig& config, const DaemonOptions& options) {
     auto identity = find_identity(config.user);
     if (!identity) return tl::unexpected(identity.error());
-    auto places = Places::prepare(config, *identity, options.dry_run);
-    if (!places) return tl::unexpected(places.error());
-    enter_room("oneknockd", false);
+    auto files = RuntimeFiles::prepare(config, *identity, options.dry_run);
+    if (!files) return tl::unexpected(files.error());
+    harden_process("oneknockd", false);
     Rooms rooms;
-    if (const auto forked = fork_rooms(config, *identity, *places, rooms); !forked) return tl::unexpected(forked.error());
+    if (const auto forked = fork_rooms(config, *identity, *files, rooms); !forked) return tl::unexpected(forked.error());
     const Descriptor signals = take_signals();
     if (const auto ready = await_listener(rooms); !ready) return tl::unexpected(ready.error());
     auto watch = KeyWatch::open(config);
@@ -206,16 +206,16 @@ Result<Exit> start_and_run(const DaemonConfig& config, const DaemonOptions& opti
     log::info("ready: " + std::string(options.dry_run ? "dry run, the firewall is left alone" : "the services are closed and knocks are heard") +
               (options.trial ? "; confirm within " + std::to_string(options.trial->count()) + " s with: oneknockctl confirm" : ""));
     notify_ready();
-    return run_firewall({config, rooms.to_gatekeeper, rooms.keys, *firewall, signals.get(), *watch, passing, options.trial});
+    return run_parent({config, rooms.to_gatekeeper, rooms.keys, *firewall, signals.get(), *watch, passing, options.trial});
 }
 
 }  // namespace
 
-Exit run_daemon(const DaemonConfig& config, const DaemonOptions& options) {
+ExitCode run_daemon(const DaemonConfig& config, const DaemonOptions& options) {
     const auto exit = start_and_run(config, options);
     if (exit) return *exit;
     if (!exit.error().message.empty()) log::error(exit.error().message);
-    return exit.error().exit;
+    return exit.error().code;
 }
 
 Result<void> set_guard_up(const DaemonConfig& config) {

@@ -14,7 +14,7 @@ struct DaemonOptions {
 };
 
 // Runs the daemon in the foreground; the exit code.
-[[nodiscard]] Exit run_daemon(const DaemonConfig& config, const DaemonOptions& options);
+[[nodiscard]] ExitCode run_daemon(const DaemonConfig& config, const DaemonOptions& options);
 
 // --guard: sets the guard up and ends. --remove: takes our table away and ends.
 [[nodiscard]] Result<void> set_guard_up(const DaemonConfig& config);

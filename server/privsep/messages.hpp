@@ -46,13 +46,13 @@ enum class Kind : std::uint32_t {
 };
 
 // Numbers that name things on both sides of a channel.
-using Ticket = std::uint64_t;
+using RequestId = std::uint64_t;
 
 // A decoded word that may be a message: unverified, straight from hostile packets.
 struct Candidate {
     static constexpr Kind kind = Kind::candidate;
     Kind head = kind;
-    Ticket ticket = 0;
+    RequestId id = 0;
     std::uint64_t epoch = 0;            // of the book it was read with
     std::uint32_t door_generation = 0;  // likewise
     Address source;
@@ -72,7 +72,7 @@ struct Candidate {
 struct WordVerdict {
     static constexpr Kind kind = Kind::verdict;
     Kind head = kind;
-    Ticket ticket = 0;
+    RequestId id = 0;
     bool verified = false;  // a key was found, whatever became of the request
 };
 
@@ -101,13 +101,13 @@ struct BookSeed {
 struct ReportRequest {
     static constexpr Kind kind = Kind::report_request;
     Kind head = kind;
-    Ticket ticket = 0;
+    RequestId id = 0;
 };
 
 struct CaptureReport {
     static constexpr Kind kind = Kind::capture_report;
     Kind head = kind;
-    Ticket ticket = 0;
+    RequestId id = 0;
     std::uint64_t packets = 0;  // that passed the kernel's filter
     std::uint64_t symbols = 0;  // of these, on a port of a live book
     std::uint64_t dropped = 0;  // by the kernel, for lack of room
@@ -118,7 +118,7 @@ struct CaptureReport {
 struct GrantRequest {
     static constexpr Kind kind = Kind::grant_request;
     Kind head = kind;
-    Ticket ticket = 0;
+    RequestId id = 0;
     Operation operation = Operation::open;
     Service service;
     Address address;
@@ -128,7 +128,7 @@ struct GrantRequest {
 struct GrantReply {
     static constexpr Kind kind = Kind::grant_reply;
     Kind head = kind;
-    Ticket ticket = 0;
+    RequestId id = 0;
     std::int32_t error = 0;    // errno of the kernel's refusal, 0 for done
     std::int64_t done_ns = 0;  // CLOCK_MONOTONIC when the kernel had answered
 };
@@ -165,7 +165,7 @@ struct KeyFilesEnd {
     Kind head = kind;
     bool is_whole = false;     // else one could not be opened, and nothing is to be taken
     std::uint32_t count = 0;   // of PassedKeyFile and MissingKeyFile datagrams before it
-    Ticket last_request = 0;   // the last ReloadRequest that came before this load began; 0: none yet
+    RequestId last_request = 0;   // the last ReloadRequest that came before this load began; 0: none yet
 };
 
 struct KeysAnswer {
@@ -178,20 +178,20 @@ struct KeysAnswer {
 struct TrialConfirmed {
     static constexpr Kind kind = Kind::trial_confirmed;
     Kind head = kind;
-    Ticket ticket = 0;
+    RequestId id = 0;
 };
 
 struct TrialReply {
     static constexpr Kind kind = Kind::trial_reply;
     Kind head = kind;
-    Ticket ticket = 0;
+    RequestId id = 0;
     bool was_on_trial = false;  // else there was nothing to confirm
 };
 
 struct ReloadRequest {
     static constexpr Kind kind = Kind::reload_request;
     Kind head = kind;
-    Ticket ticket = 0;  // 1, 2, ...
+    RequestId id = 0;  // 1, 2, ...
 };
 
 // What the door opens at all: the firewall refuses requests for anything else. Before Ready.

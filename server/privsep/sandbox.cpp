@@ -25,7 +25,7 @@ namespace oneknock {
 namespace {
 
 Error cannot(const std::string& what) {
-    return {Exit::permission, "cannot " + what + ": " + std::strerror(errno) + "; not going on with more privilege than meant"};
+    return {ExitCode::permission, "cannot " + what + ": " + std::strerror(errno) + "; not going on with more privilege than meant"};
 }
 
 Result<void> forbid_new_privileges() {
@@ -54,11 +54,11 @@ Result<Identity> find_identity(const std::string& user) {
     if (geteuid() != 0) return Identity{geteuid(), getegid(), "uid " + std::to_string(geteuid()), false};
     for (const std::string& name : {user, std::string("nobody")})
         if (const passwd* entry = getpwnam(name.c_str())) return Identity{entry->pw_uid, entry->pw_gid, name, true};
-    return fail(Exit::config, "there is neither a user \"" + user + "\" nor \"nobody\" to run as; create one: " +
+    return fail(ExitCode::config, "there is neither a user \"" + user + "\" nor \"nobody\" to run as; create one: " +
                                   "useradd --system --no-create-home " + user);
 }
 
-void enter_room(const char* name, bool is_child) {
+void harden_process(const char* name, bool is_child) {
     prctl(PR_SET_NAME, name, 0, 0, 0);
     const rlimit no_core{0, 0};
     setrlimit(RLIMIT_CORE, &no_core);
@@ -170,7 +170,7 @@ public:
     [[nodiscard]] Result<void> load(const char* room) {
         if (!failed_) note(seccomp_load(context_));
         if (!failed_) return {};
-        return fail(Exit::permission, std::string("cannot load the ") + room +
+        return fail(ExitCode::permission, std::string("cannot load the ") + room +
                                           "'s system call filter (seccomp); the kernel needs CONFIG_SECCOMP_FILTER");
     }
 

@@ -23,7 +23,7 @@ struct Identity {
 [[nodiscard]] Result<Identity> find_identity(const std::string& user);
 
 // In every room first: no core dumps, not attachable, dies with its parent, ignores the terminal's signals.
-void enter_room(const char* name, bool is_child);
+void harden_process(const char* name, bool is_child);
 
 // Room for locked secrets, as far as the hard limit or root allows.
 void raise_locked_memory_limit();

@@ -107,7 +107,7 @@ TEST_CASE("without CAP_NET_ADMIN the error says so") {
     if (child == 0) {
         const bool dropped = setresuid(65534, 65534, 65534) == 0;
         const auto firewall = Firewall::open({}, {ssh});
-        const bool said = !firewall && firewall.error().exit == Exit::permission &&
+        const bool said = !firewall && firewall.error().code == ExitCode::permission &&
                           firewall.error().message.find("needs CAP_NET_ADMIN") != std::string::npos;
         _exit(dropped && said ? 0 : 1);
     }

@@ -20,7 +20,7 @@ TEST_CASE("a table has one daemon in each network namespace") {
         REQUIRE(first);
         const auto second = lock_table({}, run_folder);
         REQUIRE_FALSE(second);
-        CHECK(second.error().exit == Exit::unavailable);
+        CHECK(second.error().code == ExitCode::unavailable);
         CHECK(second.error().message.find("another oneknockd (process " + std::to_string(getpid()) + ")") == 0);
         CHECK(lock_table(sets, run_folder));
         network.in_client([&] { CHECK(lock_table({}, run_folder)); });

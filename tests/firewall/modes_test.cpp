@@ -129,7 +129,7 @@ TEST_CASE("set mode names the command for a missing set, and the command works")
     const TestNetwork network;
     for (const char* set : {"knocked4", "knocked6"}) {
         const Error error = install_error(set_mode);
-        CHECK(error.exit == Exit::config);
+        CHECK(error.code == ExitCode::config);
         CAPTURE(error.message);
         CHECK(error.message.find("the set " + std::string(set) + " is not in the nftables table inet filter") == 0);
         run(error.message.substr(error.message.find("nft '")));
@@ -147,7 +147,7 @@ TEST_CASE("set mode refuses sets that cannot hold grants") {
     run("nft 'delete set inet filter knocked4; add set inet filter knocked4 " + type + "'");
     const Error error = install_error(set_mode);
     CAPTURE(type, error.message);
-    CHECK(error.exit == Exit::config);
+    CHECK(error.code == ExitCode::config);
     run("nft delete set inet filter knocked4 && " + error.message.substr(error.message.find("nft '")));
     (void)installed(set_mode, {ssh});
 }

@@ -54,7 +54,7 @@ TEST_CASE("words the command line does not know are usage errors") {
                                Words{"run", "home", "ssh", "--"}, Words{"open", "home", "ssh", "--fdpass"}}) {
         const auto command = parse_command_line(words);
         REQUIRE_FALSE(command);
-        CHECK(command.error().exit == Exit::usage);
+        CHECK(command.error().code == ExitCode::usage);
     }
 }
 

@@ -57,10 +57,10 @@ TEST_CASE("a door is a path, or the name of an imported key") {
     CHECK(*find_door("./anything") == "./anything");
     const auto missing = find_door("home");
     REQUIRE_FALSE(missing);
-    CHECK(missing.error().exit == Exit::no_input);
+    CHECK(missing.error().code == ExitCode::no_input);
     CHECK(missing.error().message.find(home.path + "/config/oneknock/home.json") != std::string::npos);
-    CHECK(find_door("..").error().exit == Exit::usage);
-    CHECK(find_door("").error().exit == Exit::usage);
+    CHECK(find_door("..").error().code == ExitCode::usage);
+    CHECK(find_door("").error().code == ExitCode::usage);
 
     const std::string path = write_key(home, sample_key());
     REQUIRE(import_key({path}));
@@ -75,13 +75,13 @@ TEST_CASE("an import never overwrites, and refuses what is no key or not private
     const Home home;
     const std::string path = write_key(home, sample_key());
     REQUIRE(import_key({path}));
-    CHECK(import_key({path}).error().exit == Exit::cannot_create);
+    CHECK(import_key({path}).error().code == ExitCode::cannot_create);
     REQUIRE(chmod(path.c_str(), 0644) == 0);
-    CHECK(import_key({path}).error().exit == Exit::permission);
+    CHECK(import_key({path}).error().code == ExitCode::permission);
     unlink(path.c_str());
-    CHECK(import_key({path}).error().exit == Exit::no_input);
+    CHECK(import_key({path}).error().code == ExitCode::no_input);
     REQUIRE(create_private_file(path, as_bytes("{}")));
-    CHECK(import_key({path}).error().exit == Exit::data);
+    CHECK(import_key({path}).error().code == ExitCode::data);
 }
 
 namespace {
@@ -130,7 +130,7 @@ TEST_CASE("an import replaces an older generation of the same key, and nothing e
     for (const KeyFile* refused : std::initializer_list<const KeyFile*>{&first, &second, &third, &other_client, &other_door}) {
         const auto imported = import_key(bring(home, *refused));
         REQUIRE_FALSE(imported);
-        CHECK(imported.error().exit == Exit::cannot_create);
+        CHECK(imported.error().code == ExitCode::cannot_create);
     }
     CHECK_FALSE(import_key(bring(home, next_generation(first, 1, 9))));
     CHECK_FALSE(import_key(bring(home, next_generation(first, 9, 1))));
@@ -147,19 +147,19 @@ TEST_CASE("a key under a passphrase opens with it, and stays under it when a new
     const auto used = [](const std::string& passphrase) { return open_door("home", sample_time, lines(passphrase)); };
     CHECK(used("open sesame\n")->key.client.secret.equals(first.client.secret));
     CHECK(used("open sesame")->key.client.secret.equals(first.client.secret));
-    CHECK(used("open sesame\r\n").error().exit == Exit::data);
-    CHECK(used("").error().exit == Exit::data);
-    CHECK(used(std::string(2000, 'x')).error().exit == Exit::data);
+    CHECK(used("open sesame\r\n").error().code == ExitCode::data);
+    CHECK(used("").error().code == ExitCode::data);
+    CHECK(used(std::string(2000, 'x')).error().code == ExitCode::data);
 
     ImportOptions newer = bring(home, second);
     newer.key_fd = lines("open barley\n");
-    CHECK(import_key(newer).error().exit == Exit::data);
+    CHECK(import_key(newer).error().code == ExitCode::data);
     newer.key_fd = lines("open sesame\n");
     CHECK(import_key(newer)->replaced);
     CHECK(used("open sesame\n")->key.client.secret.equals(second.client.secret));
 
     REQUIRE(passphrase_command({"home", false, lines("open sesame\nopen rye\n")}));
-    CHECK(used("open sesame\n").error().exit == Exit::data);
+    CHECK(used("open sesame\n").error().code == ExitCode::data);
     CHECK(used("open rye\n")->key.client.secret.equals(second.client.secret));
     CHECK_FALSE(passphrase_command({"home", false, lines("open rye\n")}));
     REQUIRE(passphrase_command({"home", true, lines("open rye\n")}));
@@ -174,7 +174,7 @@ TEST_CASE("a key is used until the second it expires") {
     CHECK(open_door(path, sample_time - Seconds{1}));
     const auto expired = open_door(path, sample_time);
     REQUIRE_FALSE(expired);
-    CHECK(expired.error().exit == Exit::data);
+    CHECK(expired.error().code == ExitCode::data);
     CHECK(expired.error().message.find("expired at 2027-01-15T08:00:00Z") != std::string::npos);
 }
 
@@ -187,7 +187,7 @@ TEST_CASE("a service is a name of the key file, or a protocol and port") {
     for (const char* word : {"web", "", "tcp/0", "sctp/22"}) {
         const auto unknown = find_service(door, word);
         REQUIRE_FALSE(unknown);
-        CHECK(unknown.error().exit == Exit::usage);
+        CHECK(unknown.error().code == ExitCode::usage);
         CHECK(unknown.error().message.find("home.json, which lists: ssh (tcp/22), wg (udp/51820)") !=
               std::string::npos);
     }

@@ -140,6 +140,6 @@ TEST_CASE("an IPv6 target needs more packets than an IPv4 one") {
     CHECK(check_packets(48, {ipv4, ipv6}));
     const auto refused = check_packets(47, {ipv4, ipv6});
     REQUIRE_FALSE(refused);
-    CHECK(refused.error().exit == Exit::usage);
+    CHECK(refused.error().code == ExitCode::usage);
     CHECK(refused.error().message.find("48 to 64") != std::string::npos);
 }

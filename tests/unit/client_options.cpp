@@ -47,7 +47,7 @@ TEST_CASE("every option has its limits") {
     const auto options = read_knock_options(Operation::open, words_with(option, value));
     CHECK(options.has_value() == accepted);
     if (!options) {
-        CHECK(options.error().exit == Exit::usage);
+        CHECK(options.error().code == ExitCode::usage);
         CHECK(options.error().message.find(option) != std::string::npos);
     }
 }

@@ -86,7 +86,7 @@ TEST_CASE("when the time is up the hints fit the case") {
     options.wait = 10s;
     const auto text = [&](const Report& report, const char* policy) {
         const Error error = timed_out(report, sample_key(policy), options, sample_time);
-        CHECK(error.exit == Exit::try_later);
+        CHECK(error.code == ExitCode::try_later);
         return error.message;
     };
     Report report = sample_report();

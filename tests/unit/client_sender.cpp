@@ -93,9 +93,9 @@ TEST_CASE("a pass is judged by the packets that went out") {
     CHECK(judge({36, EPERM}, 36, door));
     const auto forbidden = judge({35, EPERM}, 36, door);
     REQUIRE_FALSE(forbidden);
-    CHECK(forbidden.error().exit == Exit::permission);
+    CHECK(forbidden.error().code == ExitCode::permission);
     CHECK(forbidden.error().message.find("a local firewall forbids it") != std::string::npos);
     const auto unreachable = judge({0, ENETUNREACH}, 36, door);
     REQUIRE_FALSE(unreachable);
-    CHECK(unreachable.error().exit == Exit::unavailable);
+    CHECK(unreachable.error().code == ExitCode::unavailable);
 }

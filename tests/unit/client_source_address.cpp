@@ -42,7 +42,7 @@ TEST_CASE("a private address is not asked for at a public door") {
     CAPTURE(local, door);
     const auto result = message_address(automatic, policy("same"), address(local), address(door));
     CHECK(result.has_value() == accepted);
-    if (!result) CHECK(result.error().exit == Exit::usage);
+    if (!result) CHECK(result.error().code == ExitCode::usage);
     CHECK(message_address(observed, policy("any"), address(local), address(door)));
 }
 

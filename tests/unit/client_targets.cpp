@@ -31,7 +31,7 @@ TEST_CASE("numeric addresses need no name service, and keep to their family") {
     CHECK(resolve("203.0.113.5", {})->front().address == *Address::parse("203.0.113.5"));
     CHECK(resolve("2001:db8::5", Family::ipv6)->front().address == *Address::parse("2001:db8::5"));
     CHECK(resolve("::ffff:203.0.113.5", {})->front().address == *Address::parse("203.0.113.5"));
-    CHECK(resolve("203.0.113.5", Family::ipv6).error().exit == Exit::unavailable);
+    CHECK(resolve("203.0.113.5", Family::ipv6).error().code == ExitCode::unavailable);
 }
 
 TEST_CASE("a dry run needs no route if the message's address is given") {
@@ -54,7 +54,7 @@ TEST_CASE("a dry run without a destination needs the family") {
     CHECK(named->front().family == Family::ipv6);
     CHECK_FALSE(named->front().destination);
     KnockOptions options = dry_options("observed");
-    CHECK(find_targets(key, options, skipped).error().exit == Exit::unavailable);
+    CHECK(find_targets(key, options, skipped).error().code == ExitCode::unavailable);
     options.family = Family::ipv4;
     CHECK(find_targets(key, options, skipped)->front().address == Address::any(Family::ipv4));
     options.dry_run = false;
@@ -67,5 +67,5 @@ TEST_CASE("a source address of a family that the door does not have is a usage e
     std::vector<std::string> skipped;
     const auto refused = find_targets(key_at("203.0.113.5"), dry_options("2001:db8::7"), skipped);
     REQUIRE_FALSE(refused);
-    CHECK(refused.error().exit == Exit::usage);
+    CHECK(refused.error().code == ExitCode::usage);
 }

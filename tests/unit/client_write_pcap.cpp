@@ -65,8 +65,8 @@ TEST_CASE("the file is private, and an existing one is left alone") {
     CHECK((info.st_mode & 0777) == 0600);
     const auto again = PcapWriter::create(folder.file());
     REQUIRE_FALSE(again);
-    CHECK(again.error().exit == Exit::cannot_create);
+    CHECK(again.error().code == ExitCode::cannot_create);
     const auto nowhere = PcapWriter::create(folder.path + "/missing/knock.pcap");
     REQUIRE_FALSE(nowhere);
-    CHECK(nowhere.error().exit == Exit::cannot_create);
+    CHECK(nowhere.error().code == ExitCode::cannot_create);
 }

@@ -14,7 +14,7 @@ std::string status(int knocks) {
     KnockTimes times;
     for (int i = 0; i < knocks; ++i)
         times.add({Seconds{10}, Seconds{11}, Seconds{11} + Instant{500'000}, Seconds{12}, Seconds{12} + Instant{250'000}});
-    return status_json({"home", Seconds{3600}, 2, 1}, report, Tally{}, times);
+    return status_json({"home", Seconds{3600}, 2, 1}, report, DecisionLog{}, times);
 }
 
 bool has(const std::string& text, const std::string& line) { return text.find(line + "\n") != std::string::npos; }

@@ -54,13 +54,13 @@ TEST_CASE("the audit of elements finds what is lost and what is strange, by more
     REQUIRE(grants.put(known, Seconds{110}, Seconds{0}));
     for (const Row& row : rows) {
         CAPTURE(row.what);
-        const ElementAudit audit = audit_elements(names, with(row.found), grants, Seconds{100});
+        const ElementDiff audit = compare_elements(names, with(row.found), grants, Seconds{100});
         CHECK(audit.lost.size() == (row.lost ? 1 : 0));
         CHECK(audit.strange == row.strange);
         CHECK(audit.clean() == (!row.lost && !row.strange));
     }
-    CHECK(audit_elements(names, with({}), grants, Seconds{110} - audit_slack).clean());  // not worth bringing back
-    CHECK(audit_elements(names, {}, grants, Seconds{100}).lost.size() == 1);             // not even a set
+    CHECK(compare_elements(names, with({}), grants, Seconds{110} - timer_slack).clean());  // not worth bringing back
+    CHECK(compare_elements(names, {}, grants, Seconds{100}).lost.size() == 1);             // not even a set
 }
 
 TEST_CASE("every difference of structure counts, and the elements of timed sets do not") {

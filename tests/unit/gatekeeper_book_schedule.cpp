@@ -15,7 +15,7 @@ constexpr Seconds hour{3600};
 
 struct Told {
     std::pair<Channel, Channel> channel = std::move(*Channel::make_pair());
-    Hours hours{channel.first, Descriptor(timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK | TFD_CLOEXEC)), Seconds{60}};
+    BookSchedule hours{channel.first, Descriptor(timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK | TFD_CLOEXEC)), Seconds{60}};
     Verifier verifier{keyring()};
 
     static Keyring keyring() {
@@ -44,7 +44,7 @@ TEST_CASE("each hour's book is told once, ahead of its hour") {
     CHECK(told.at(noon + Seconds{1}).empty());
     CHECK(told.at(start_of(epoch_of(noon + hour)) - Seconds{90}) == Books{1});
     CHECK(told.at(noon + hour).empty());
-    told.hours.tell_again(told.verifier.keyring().door);
+    told.hours.resend(told.verifier.keyring().door);
     CHECK(told.at(noon + hour) == Books{1});
 }
 
@@ -53,7 +53,7 @@ TEST_CASE("the books of a secret that the door has no more are ended") {
     CHECK(told.at(noon) == Books{0});
     Door door;
     door.generations.push_back({2, Secret32::random(), noon, std::nullopt});
-    told.hours.tell_again(door);
+    told.hours.resend(door);
     Datagram datagram;
     REQUIRE(told.channel.second.receive(datagram) == Channel::Received::datagram);
     const auto ended = datagram.as<BookSeed>();

@@ -24,7 +24,7 @@ Decision accepted(const std::string& client, const Address& address, Operation o
 struct Desk {
     std::pair<Channel, Channel> channel = std::move(*Channel::make_pair());
     bool allowed = true;
-    GrantDesk desk{channel.first, [this](const auto&, const auto&) { return allowed; }};
+    GrantRequests desk{channel.first, [this](const auto&, const auto&) { return allowed; }};
 
     // What the firewall has been asked and not read yet.
     std::vector<GrantRequest> asked() {
@@ -50,15 +50,15 @@ struct Desk {
         desk.adopt(adopted, record, {noon + Seconds{21}, now});
         desk.forget_holders(now + Seconds{2});
     }
-    auto knock_done(Ticket ticket, int error = 0) {
+    auto knock_done(RequestId id, int error = 0) {
         GrantReply reply;
-        reply.ticket = ticket;
+        reply.id = id;
         reply.error = error;
         return desk.answer_to_knock(reply, now);
     }
-    auto close_done(Ticket ticket, int error = 0) {
+    auto close_done(RequestId id, int error = 0) {
         GrantReply reply;
-        reply.ticket = ticket;
+        reply.id = id;
         reply.error = error;
         return desk.answer_to_close(reply);
     }
@@ -73,18 +73,18 @@ TEST_CASE("a grant is noted when the firewall has made it, and a close takes the
     REQUIRE(open.size() == 1);
     CHECK(open[0].duration_s == 30);
     CHECK(d.desk.count(now) == 0);
-    CHECK(d.knock_done(open[0].ticket)->decision.client == "alice");
-    CHECK_FALSE(d.knock_done(open[0].ticket));
+    CHECK(d.knock_done(open[0].id)->decision.client == "alice");
+    CHECK_FALSE(d.knock_done(open[0].id));
     CHECK(d.desk.live(now).at(0).deadline == now + Seconds{30});
     REQUIRE(d.desk.request(accepted("alice", home, Operation::close), {}));
-    REQUIRE(d.knock_done(d.asked().at(0).ticket));
+    REQUIRE(d.knock_done(d.asked().at(0).id));
     CHECK(d.desk.count(now) == 0);
 }
 
 TEST_CASE("a grant that the firewall refused is not noted") {
     Desk d;
     REQUIRE(d.desk.request(accepted("alice", home), {}));
-    CHECK(d.knock_done(d.asked().at(0).ticket, ENFILE));
+    CHECK(d.knock_done(d.asked().at(0).id, ENFILE));
     CHECK(d.desk.count(now) == 0);
 }
 
@@ -98,9 +98,9 @@ TEST_CASE("revoking closes a grant that is on its way, behind it") {
         CHECK(asked[0].operation == Operation::open);
         CHECK(asked[1].operation == Operation::close);
         CHECK(asked[1].address == home);
-        CHECK(d.knock_done(asked[0].ticket));
+        CHECK(d.knock_done(asked[0].id));
         CHECK(d.desk.count(now) == 0);
-        const auto revoked = d.close_done(asked[1].ticket);
+        const auto revoked = d.close_done(asked[1].id);
         REQUIRE(revoked);
         CHECK(revoked->waiter == 7);
         CHECK(revoked->closed == 1);
@@ -113,14 +113,14 @@ TEST_CASE("revoking leaves the grants of others, also those on their way") {
     REQUIRE(d.desk.request(accepted("alice", home), {}));
     REQUIRE(d.desk.request(accepted("bob", elsewhere), {}));
     const auto opens = d.asked();
-    REQUIRE(d.knock_done(opens.at(0).ticket));
+    REQUIRE(d.knock_done(opens.at(0).id));
     REQUIRE(d.desk.request(accepted("alice", home), {}));  // again, while the first one lives
     CHECK(d.desk.revoke("alice", 7, now) == 1);
     const auto asked = d.asked();
     REQUIRE(asked.size() == 2);
-    REQUIRE(d.knock_done(opens.at(1).ticket));
-    REQUIRE(d.knock_done(asked[0].ticket));
-    REQUIRE(d.close_done(asked[1].ticket));
+    REQUIRE(d.knock_done(opens.at(1).id));
+    REQUIRE(d.knock_done(asked[0].id));
+    REQUIRE(d.close_done(asked[1].id));
     CHECK(d.desk.live(now).at(0).client == "bob");
     CHECK(d.desk.count(now) == 1);
     CHECK(d.desk.revoke("carol", 8, now) == 0);
@@ -131,19 +131,19 @@ TEST_CASE("a revocation is complete with its last answer, and says if one was a 
     for (const Address& address : {home, elsewhere}) d.adopt("", {protocol_tcp, 22}, address);
     CHECK(d.desk.revoke("", 7, now) == 2);
     const auto asked = d.asked();
-    CHECK_FALSE(d.close_done(asked.at(0).ticket, EIO));
-    const auto revoked = d.close_done(asked.at(1).ticket);
+    CHECK_FALSE(d.close_done(asked.at(0).id, EIO));
+    const auto revoked = d.close_done(asked.at(1).id);
     REQUIRE(revoked);
     CHECK(revoked->failed);
-    CHECK_FALSE(d.close_done(asked.at(1).ticket));
+    CHECK_FALSE(d.close_done(asked.at(1).id));
 }
 
 TEST_CASE("what the keys do not allow any more is closed, live, on its way or of an earlier run") {
     Desk d;
     REQUIRE(d.desk.request(accepted("alice", home), {}));
-    REQUIRE(d.knock_done(d.asked().at(0).ticket));
+    REQUIRE(d.knock_done(d.asked().at(0).id));
     REQUIRE(d.desk.request(accepted("alice", elsewhere), {}));
-    const auto on_its_way = d.asked().at(0).ticket;
+    const auto on_its_way = d.asked().at(0).id;
     d.allowed = false;
     CHECK(d.desk.close_what_is_no_longer_allowed(now) == 1);
     REQUIRE(d.knock_done(on_its_way));

@@ -44,7 +44,7 @@ int exit_without_memory() {
     KeyLoading loading(nullptr, [](Client client) { return prepare_client(std::move(client), {}); });
     loading.file(the_door(), file_of(test::valid_door));
     const auto change = loading.finish(whole(1));
-    return change ? 0 : static_cast<int>(change.error().exit);
+    return change ? 0 : static_cast<int>(change.error().code);
 }
 
 }  // namespace
@@ -64,5 +64,5 @@ TEST_CASE("a lack of locked memory is an error of the load, not the end of the p
     int status = 0;
     REQUIRE(waitpid(pid, &status, 0) == pid);
     REQUIRE(WIFEXITED(status));
-    if (WEXITSTATUS(status) != passed_over) CHECK(WEXITSTATUS(status) == static_cast<int>(Exit::permission));
+    if (WEXITSTATUS(status) != passed_over) CHECK(WEXITSTATUS(status) == static_cast<int>(ExitCode::permission));
 }

@@ -15,7 +15,7 @@ Now at(int second) { return {noon + Seconds{second}, Seconds{5000 + second}}; }
 
 struct Tended {
     Record record = *Record::open("", DoorId{}, noon, tolerance);
-    Upkeep upkeep{tolerance};
+    RecordMaintenance upkeep{tolerance};
 
     void file(int tags) {
         record.begin();
@@ -28,7 +28,7 @@ struct Tended {
         upkeep.plan(at(0).steady);
     }
     std::int64_t tags_after(int second, bool busy) {
-        REQUIRE(upkeep.tend(record, at(second), busy));
+        REQUIRE(upkeep.run_slice(record, at(second), busy));
         return record.share_of("alice").tags;
     }
 };
@@ -60,7 +60,7 @@ TEST_CASE("knocks that never cease put pruning off by a second and no longer") {
 TEST_CASE("what is not stale yet is looked at again later") {
     Tended t;
     t.file(1);
-    REQUIRE(t.upkeep.tend(t.record, {noon + Seconds{60}, at(61).steady}, false));  // the wall clock was set back a second
+    REQUIRE(t.upkeep.run_slice(t.record, {noon + Seconds{60}, at(61).steady}, false));  // the wall clock was set back a second
     CHECK(t.record.has_tags());
     CHECK(t.upkeep.next_due(t.record, at(61).steady, false) == at(122).steady);
 }

@@ -72,7 +72,7 @@ TEST_CASE("a door without clients has complete and empty hint tables") {
 }
 
 TEST_CASE("grants are known until they end, and knocking again renews the one there is") {
-    GrantBook book;
+    GrantList book;
     const Address a = *Address::parse("192.0.2.7"), b = *Address::parse("2001:db8::7");
     const Service ssh{protocol_tcp, 22};
     book.open({"alice", ssh, a, Seconds{10}}, {});

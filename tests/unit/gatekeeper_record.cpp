@@ -177,7 +177,7 @@ TEST_CASE("a sound record that cannot be read for now is left as it is, and noth
     fs::create_directory(in_the_way);
     const auto problem = Record::open(folder.path, door, now, tolerance);
     REQUIRE_FALSE(problem);
-    CHECK(problem.error().exit == Exit::cannot_create);
+    CHECK(problem.error().code == ExitCode::cannot_create);
     CHECK(problem.error().message.find("Check the disk and the folder's owner") != std::string::npos);
     CHECK_FALSE(fs::exists(file));
     CHECK_FALSE(fs::exists(folder.path + "new-door"));  // used up: what may have been begun is not new
@@ -297,7 +297,7 @@ TEST_CASE("the log has its room on the disk from the beginning, and what it hold
     const auto size_of_log = [&] { return fs::file_size(folder.path + "oneknock.db-wal"); };
     {
         Record record = folder.open();
-        CHECK(size_of_log() >= Record::log_room);
+        CHECK(size_of_log() >= Record::wal_preallocation);
         const auto before = size_of_log();
         for (std::uint8_t number = 0; number < 20; ++number) remember(record, number);
         CHECK(size_of_log() == before);
@@ -317,13 +317,13 @@ TEST_CASE("the log is folded into the file when it is asked for, and starts anew
     for (int i = 0; i < 200; ++i) remember(record, static_cast<std::uint8_t>(i));
     const auto log = folder.path + "oneknock.db-wal";
     const auto size = fs::file_size(log);
-    CHECK(record.log_has(200));
-    CHECK_FALSE(record.log_has(5000));
-    record.fold_log_in();
-    CHECK_FALSE(record.log_has(1));
+    CHECK(record.wal_has(200));
+    CHECK_FALSE(record.wal_has(5000));
+    record.checkpoint();
+    CHECK_FALSE(record.wal_has(1));
     remember(record, 201);
-    CHECK(record.log_has(1));
-    CHECK_FALSE(record.log_has(50));
+    CHECK(record.wal_has(1));
+    CHECK_FALSE(record.wal_has(50));
     CHECK(fs::file_size(log) == size);  // written over, not cut off: the next commits need no new room on the disk
 }
 

@@ -69,7 +69,7 @@ TEST_CASE("after any changes exactly the keys in the files verify, each as its c
         Verifier verifier = new_verifier();
         Names files;
         std::vector<Epoch> epochs{before, now};
-        verifier.want(epochs);
+        verifier.set_epochs(epochs);
         for (int load = 0; load < 10; ++load) {
             KeyChange change;
             for (int times = below(4); times > 0; --times) {
@@ -85,15 +85,15 @@ TEST_CASE("after any changes exactly the keys in the files verify, each as its c
                 if (secrets.empty()) secrets.push_back(1);
                 files[name] = secrets;
                 change.gone.erase(name);
-                change.clients.insert_or_assign(name, prepare_client(client(name, secrets), verifier.wanted()));
+                change.clients.insert_or_assign(name, prepare_client(client(name, secrets), verifier.epochs()));
             }
             if (below(4) == 0) {  // the hour changes while files are read; sometimes its table is finished in time
                 epochs = epochs.back() == now ? std::vector{now, next} : std::vector{before, now};
-                verifier.want(epochs);
-                if (below(2) == 0) verifier.prepare(static_cast<std::size_t>(below(20)));
+                verifier.set_epochs(epochs);
+                if (below(2) == 0) verifier.build_hints(static_cast<std::size_t>(below(20)));
             }
             verifier.change(change);
-            verifier.want(epochs);
+            verifier.set_epochs(epochs);
             check(verifier, files, epochs);
         }
     }
@@ -101,16 +101,16 @@ TEST_CASE("after any changes exactly the keys in the files verify, each as its c
 
 TEST_CASE("a change leaves the hours that were prepared prepared") {
     Verifier verifier = new_verifier();
-    verifier.want({before, now});
-    while (verifier.prepare(100)) {}
+    verifier.set_epochs({before, now});
+    while (verifier.build_hints(100)) {}
     KeyChange change;
-    change.clients.emplace("a", prepare_client(client("a", {1, 2}), verifier.wanted()));
+    change.clients.emplace("a", prepare_client(client("a", {1, 2}), verifier.epochs()));
     verifier.change(change);
-    CHECK(verifier.wanted() == std::vector{before, now});
-    CHECK_FALSE(verifier.prepare(100));
+    CHECK(verifier.epochs() == std::vector{before, now});
+    CHECK_FALSE(verifier.build_hints(100));
     KeyChange other;
     other.gone.insert("a");
     verifier.change(other);
-    CHECK_FALSE(verifier.prepare(100));
+    CHECK_FALSE(verifier.build_hints(100));
     check(verifier, {}, {before, now});
 }

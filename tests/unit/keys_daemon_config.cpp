@@ -106,7 +106,7 @@ TEST_CASE("a short maximum shortens the default grant that is not given") {
 TEST_CASE("a configuration with a wrong field is refused with the field's place") {
     const auto parse_and_check_exit = [](const std::string& text) {
         auto config = parse_daemon_config(text, "o.json");
-        if (!config) CHECK(config.error().exit == Exit::config);
+        if (!config) CHECK(config.error().code == ExitCode::config);
         return config;
     };
     const std::string long_socket = "\"/" + std::string(107, 's') + "\"";
@@ -223,6 +223,6 @@ TEST_CASE("a configuration is read from its file, and a missing one is told apar
     const auto config = read_daemon_config(folder.write("oneknockd.json", smallest, 0644));
     REQUIRE(config);
     CHECK(config->door == folder.path() + "/door.json");
-    CHECK(read_daemon_config(folder.path() + "/none.json").error().exit == Exit::no_input);
-    CHECK(read_daemon_config(folder.write("bad.json", "{", 0644)).error().exit == Exit::config);
+    CHECK(read_daemon_config(folder.path() + "/none.json").error().code == ExitCode::no_input);
+    CHECK(read_daemon_config(folder.write("bad.json", "{", 0644)).error().code == ExitCode::config);
 }

@@ -9,7 +9,7 @@ using namespace oneknock::test;
 
 namespace {
 
-constexpr LockCost cheap{1, 64 << 10};
+constexpr PassphraseCost cheap{1, 64 << 10};
 
 SecretBytes passphrase(const std::string& text) {
     SecretBytes bytes(text.size());
@@ -19,29 +19,29 @@ SecretBytes passphrase(const std::string& text) {
 
 KeyFile valid_key() { return *parse_key_file(valid_key_file, "k.json"); }
 
-LockedKey locked_key(const std::string& text = "correct horse") { return *lock_key(valid_key(), passphrase(text), cheap); }
+EncryptedKey locked_key(const std::string& text = "correct horse") { return *encrypt_key(valid_key(), passphrase(text), cheap); }
 
-std::string text_of(const LockedKey& locked) {
-    return std::string(stored_key_text(StoredKey{LockedKey{valid_key(), locked.lock}}).text());
+std::string text_of(const EncryptedKey& locked) {
+    return std::string(stored_key_text(StoredKey{EncryptedKey{valid_key(), locked.lock}}).text());
 }
 
 Result<KeyFile> unlocked_from(const std::string& text, const std::string& with) {
     auto stored = parse_stored_key(text, "k.json");
     if (!stored) return tl::unexpected(stored.error());
-    return unlock_key(std::get<LockedKey>(*stored), passphrase(with), "k.json");
+    return decrypt_key(std::get<EncryptedKey>(*stored), passphrase(with), "k.json");
 }
 
 }  // namespace
 
 TEST_CASE("a locked key is the same key again under its passphrase, and under no other") {
-    const LockedKey locked = locked_key();
-    const auto key = unlock_key(locked, passphrase("correct horse"), "k.json");
+    const EncryptedKey locked = locked_key();
+    const auto key = decrypt_key(locked, passphrase("correct horse"), "k.json");
     REQUIRE(key);
     CHECK(key_file_text(*key).text() == valid_key_file);
     for (const char* wrong : {"", "correct hors", "correct horse ", "Correct horse"}) {
-        const auto refused = unlock_key(locked, passphrase(wrong), "k.json");
+        const auto refused = decrypt_key(locked, passphrase(wrong), "k.json");
         REQUIRE_FALSE(refused);
-        CHECK(refused.error().exit == Exit::data);
+        CHECK(refused.error().code == ExitCode::data);
         CHECK_THAT(refused.error().message, Catch::StartsWith("k.json: this is not its passphrase"));
     }
 }
@@ -51,7 +51,7 @@ TEST_CASE("the file of a locked key says all but the secrets") {
     CHECK_THAT(text, !Catch::Contains("AQEB") && !Catch::Contains("AgIC") && !Catch::Contains("0101010101"));
     const auto stored = parse_stored_key(text, "k.json");
     REQUIRE(stored);
-    REQUIRE(is_locked(*stored));
+    REQUIRE(is_encrypted(*stored));
     CHECK(clear_part(*stored).door.address == "2001:db8::1");
     CHECK(clear_part(*stored).client.generation == 2);
     CHECK(clear_part(*stored).client.secret.equals(Secret32()));
@@ -61,7 +61,7 @@ TEST_CASE("the file of a locked key says all but the secrets") {
 }
 
 TEST_CASE("each lock has a salt of its own") {
-    const LockedKey one = locked_key(), two = locked_key();
+    const EncryptedKey one = locked_key(), two = locked_key();
     CHECK(one.lock.salt != two.lock.salt);
     CHECK(one.lock.sealed != two.lock.sealed);
 }
@@ -80,13 +80,13 @@ TEST_CASE("locked secrets stay with the door, the client and the generations the
 }
 
 TEST_CASE("every bit of the sealed secrets counts") {
-    LockedKey locked = locked_key();
+    EncryptedKey locked = locked_key();
     for (std::size_t bit = 0; bit < 8 * locked.lock.sealed.size(); bit += 7) {
         locked.lock.sealed[bit / 8] ^= static_cast<std::uint8_t>(1 << bit % 8);
-        REQUIRE_FALSE(unlock_key(locked, passphrase("correct horse"), "k.json"));
+        REQUIRE_FALSE(decrypt_key(locked, passphrase("correct horse"), "k.json"));
         locked.lock.sealed[bit / 8] ^= static_cast<std::uint8_t>(1 << bit % 8);
     }
-    CHECK(unlock_key(locked, passphrase("correct horse"), "k.json"));
+    CHECK(decrypt_key(locked, passphrase("correct horse"), "k.json"));
 }
 
 TEST_CASE("a locked key file with a wrong field is refused with the field's place") {
@@ -110,7 +110,7 @@ TEST_CASE("a file is replaced whole, with its mode, and nothing else is left in 
     REQUIRE(replace_file(path, as_bytes("new")));
     CHECK(read_private_file(path)->text() == "new");
     REQUIRE(replace_file(path, as_bytes("newer"), 0644));
-    CHECK(read_private_file(path).error().exit == Exit::permission);
+    CHECK(read_private_file(path).error().code == ExitCode::permission);
     const std::string taken = folder.path() + "/folder";
     std::filesystem::create_directories(taken + "/full");
     CHECK_FALSE(replace_file(taken, as_bytes("x")));

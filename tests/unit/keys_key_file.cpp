@@ -112,8 +112,8 @@ TEST_CASE("a key file that others may read is refused, with the command that men
     const auto path = folder.write("k.json", valid_key_file, 0640);
     const auto loose = read_key_file(path);
     REQUIRE_FALSE(loose);
-    CHECK(loose.error().exit == Exit::permission);
+    CHECK(loose.error().code == ExitCode::permission);
     CHECK_THAT(loose.error().message, Catch::Contains("chmod 600 " + path));
     CHECK(read_key_file(folder.write("private.json", valid_key_file)));
-    CHECK(read_key_file(folder.path() + "/missing").error().exit == Exit::no_input);
+    CHECK(read_key_file(folder.path() + "/missing").error().code == ExitCode::no_input);
 }

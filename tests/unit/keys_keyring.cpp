@@ -170,7 +170,7 @@ TEST_CASE("a keyring is a door and its clients in the order of their names") {
     const std::string clients = folder.path() + "/clients.d";
     const auto missing = load_keyring(door, clients);
     REQUIRE_FALSE(missing);
-    CHECK(missing.error().exit == Exit::no_input);
+    CHECK(missing.error().code == ExitCode::no_input);
     CHECK_THAT(missing.error().message, Catch::Contains(clients));
 
     for (const std::string name : {"b", "a-b", "a"}) folder.write("clients.d/" + name + ".json", client_called(name));
@@ -192,15 +192,15 @@ TEST_CASE("one wrong file stops the loading of a keyring") {
         const auto keyring = load_keyring(door, folder.path() + "/clients.d");
         REQUIRE_FALSE(keyring);
         CHECK_THAT(keyring.error().message, Catch::StartsWith(path));
-        return keyring.error().exit;
+        return keyring.error().code;
     };
-    CHECK(error_with(client_called("b"), 0604) == Exit::permission);
-    CHECK(error_with(client_called("c"), 0600) == Exit::data);
-    CHECK(error_with(client_called("b").substr(0, 300), 0600) == Exit::data);
-    CHECK(error_with("", 0600) == Exit::data);
-    CHECK(error_with(valid_door, 0600) == Exit::data);
+    CHECK(error_with(client_called("b"), 0604) == ExitCode::permission);
+    CHECK(error_with(client_called("c"), 0600) == ExitCode::data);
+    CHECK(error_with(client_called("b").substr(0, 300), 0600) == ExitCode::data);
+    CHECK(error_with("", 0600) == ExitCode::data);
+    CHECK(error_with(valid_door, 0600) == ExitCode::data);
     folder.write("clients.d/b.json", client_called("b"));
     CHECK(load_keyring(door, folder.path() + "/clients.d"));
-    CHECK(load_keyring(folder.write("door.json", valid_door, 0640), folder.path() + "/clients.d").error().exit ==
-          Exit::permission);
+    CHECK(load_keyring(folder.write("door.json", valid_door, 0640), folder.path() + "/clients.d").error().code ==
+          ExitCode::permission);
 }

@@ -221,7 +221,7 @@ int kill_everywhere(const Place& place, const Command& command) {
         // Given again, it does what is left to do, once.
         const bool complete = done && (command.output.empty() || fs::exists(command.output));
         const int again = run_keygen(words);
-        REQUIRE(again == (complete && !command.output.empty() ? static_cast<int>(Exit::cannot_create) : 0));
+        REQUIRE(again == (complete && !command.output.empty() ? static_cast<int>(ExitCode::cannot_create) : 0));
         REQUIRE(command.done(place.keyring()));
         if (!command.output.empty()) REQUIRE(fs::exists(command.output));
         check_output(command.output, true, command.key_files, place.keyring());

@@ -65,45 +65,45 @@ Keyring new_keyring() {
 class Daemon {
 public:
     explicit Daemon(const Keyring& files)
-        : doorkeeper_(Verifier(copy(files)), *Record::open("", files.door.id, start, tolerance),
+        : decider_(Verifier(copy(files)), *Record::open("", files.door.id, start, tolerance),
                       {tolerance, Seconds{30}, Seconds{3600}, grace}) {
-        doorkeeper_.learn_uses(start);
+        decider_.learn_uses(start);
     }
 
     // One client's file has changed, or the door's, or each looks as if it had.
     void reload(const Client& client, UnixTime now) {
         KeyChange change;
-        change.clients.emplace(client.name, doorkeeper_.prepare(copy(client)));
-        doorkeeper_.change_keys(change, now);
+        change.clients.emplace(client.name, decider_.prepare(copy(client)));
+        decider_.change_keys(change, now);
     }
     void reload(const Door& door, UnixTime now) {
         KeyChange change;
         change.door = copy(door);
-        doorkeeper_.change_keys(change, now);
+        decider_.change_keys(change, now);
     }
     void reload(const Keyring& files, UnixTime now) {
         KeyChange change;
         change.door = copy(files.door);
-        for (const Client& client : files.clients) change.clients.emplace(client.name, doorkeeper_.prepare(copy(client)));
-        doorkeeper_.change_keys(change, now);
+        for (const Client& client : files.clients) change.clients.emplace(client.name, decider_.prepare(copy(client)));
+        decider_.change_keys(change, now);
     }
-    void tidy(UnixTime now) { REQUIRE(doorkeeper_.record().prune(now, tolerance)); }
+    void tidy(UnixTime now) { REQUIRE(decider_.record().prune(now, tolerance)); }
 
     // The reason of a refusal; nothing: accepted. "not heard": no book of the listener's knows the packets.
-    std::string decide(Candidate candidate, const Secret32& door_secret, UnixTime now) {
-        const auto& door = doorkeeper_.verifier().keyring().door;
+    std::string decide_and_record(Candidate candidate, const Secret32& door_secret, UnixTime now) {
+        const auto& door = decider_.verifier().keyring().door;
         const auto book = std::ranges::find_if(door.generations, [&](const Generation& g) {
             return g.secret.equals(door_secret) && now + tolerance >= g.not_before && !has_ended(g, now);
         });
         if (book == door.generations.end()) return "not heard";
-        doorkeeper_.verifier().want(wanted_epochs(now, tolerance));
+        decider_.verifier().set_epochs(wanted_epochs(now, tolerance));
         candidate.door_generation = book->number;
-        const Decision decision = doorkeeper_.decide({candidate}, {now, now - UnixTime{}})[0];
+        const Decision decision = decider_.decide_and_record({candidate}, {now, now - UnixTime{}})[0];
         return decision.refused ? std::string(reason_name(*decision.refused)) : "";
     }
 
 private:
-    Doorkeeper doorkeeper_;
+    Decider decider_;
 };
 
 // --- what clients have ---
@@ -242,7 +242,7 @@ private:
         candidate.source = source;
         candidate.message = seal(request, derive_message_keys(key.secret), files_.door.id,
                                  hint_for(derive_hint_key(key.secret), epoch));
-        const std::string refused = daemon_.decide(candidate, key.door_secret, now_);
+        const std::string refused = daemon_.decide_and_record(candidate, key.door_secret, now_);
         if (!refused.empty()) return false;
         histories_[i].own.accepted(key.number, now_);
         histories_[i].door.accepted(key.door_number, now_);

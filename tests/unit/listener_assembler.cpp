@@ -29,7 +29,7 @@ public:
     bool offer(const Candidate& candidate) override {
         const bool verified = unseal(candidate.message, keys, door).has_value();
         if (verified) accepted.push_back(candidate.message.tag());
-        verdicts.push_back({clock + microseconds{100}, candidate.ticket, verified});
+        verdicts.push_back({clock + microseconds{100}, candidate.id, verified});
         return true;
     }
 
@@ -51,7 +51,7 @@ public:
             if (!verdicts.empty() && verdicts.front().when <= clock) {
                 const auto verdict = verdicts.front();
                 verdicts.pop_front();
-                assembler.verdict(verdict.ticket, verdict.verified, clock);
+                assembler.verdict(verdict.id, verdict.verified, clock);
             } else if (assembler.next_due() && *assembler.next_due() <= clock && clock < time) {
                 assembler.advance(clock);
                 clock += microseconds{10};
@@ -74,7 +74,7 @@ public:
 
     struct DueVerdict {
         Instant when;
-        Ticket ticket;
+        RequestId id;
         bool verified;
     };
 

@@ -15,7 +15,7 @@ using namespace oneknock::test;
 
 namespace {
 
-using Needs = KeyPassing::Needs;
+using State = KeyPassing::State;
 
 // The gatekeeper's end: what one load said.
 struct Heard {
@@ -44,17 +44,17 @@ public:
     Heard load(KeyPassing& passing, bool taken = true, const std::function<void()>& after_slice = [] {}) {
         Heard heard;
         passing.begin(++request_);
-        while (passing.needs() == Needs::a_turn || passing.needs() == Needs::room) {
-            if (const auto passed = passing.go_on(parent); !passed) error = passed.error().message;
+        while (passing.state() == State::more || passing.state() == State::channel_full) {
+            if (const auto passed = passing.step(parent); !passed) error = passed.error().message;
             after_slice();
-            if (passing.needs() != Needs::a_turn) hear(heard);
+            if (passing.state() != State::more) hear(heard);
         }
         parent.flush();
         hear(heard);
         REQUIRE(heard.end);
         CHECK(heard.end->last_request == request_);
-        passing.answered(taken);
-        CHECK(passing.needs() == Needs::nothing);
+        passing.on_answer(taken);
+        CHECK(passing.state() == State::idle);
         return heard;
     }
 
@@ -81,7 +81,7 @@ private:
     }
 
     TemporaryFolder folder_;
-    Ticket request_ = 0;
+    RequestId request_ = 0;
 };
 
 using Files = std::map<std::string, std::string>;
@@ -195,13 +195,13 @@ TEST_CASE("a load of many files never waits for the gatekeeper to make room") {
     KeyPassing passing(house.config);
     passing.begin(1);
     int slices = 0;
-    while (passing.needs() == Needs::a_turn) {
-        REQUIRE(passing.go_on(house.parent));
+    while (passing.state() == State::more) {
+        REQUIRE(passing.step(house.parent));
         ++slices;
     }
-    CHECK(passing.needs() == Needs::room);
-    REQUIRE(passing.go_on(house.parent));
-    CHECK(passing.needs() == Needs::room);
+    CHECK(passing.state() == State::channel_full);
+    REQUIRE(passing.step(house.parent));
+    CHECK(passing.state() == State::channel_full);
 
     KeyPassing another(house.config);
     house.connect();

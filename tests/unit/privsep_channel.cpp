@@ -41,13 +41,13 @@ void send_with_many(int to, ByteSpan bytes, const std::vector<int>& descriptors)
 TEST_CASE("a datagram arrives as the struct that was sent, and as no other") {
     auto [near, far] = *Channel::make_pair();
     WordVerdict verdict;
-    verdict.ticket = 7;
+    verdict.id = 7;
     verdict.verified = true;
     REQUIRE(near.send(verdict));
     Datagram datagram;
     REQUIRE(far.receive(datagram) == Channel::Received::datagram);
     REQUIRE(datagram.as<WordVerdict>());
-    CHECK(datagram.as<WordVerdict>()->ticket == 7);
+    CHECK(datagram.as<WordVerdict>()->id == 7);
     CHECK_FALSE(datagram.as<ReportRequest>());
     CHECK_FALSE(datagram.as<Candidate>());
     CHECK(far.receive(datagram) == Channel::Received::nothing);
@@ -58,15 +58,15 @@ TEST_CASE("a datagram arrives as the struct that was sent, and as no other") {
 TEST_CASE("what finds no room waits in a bounded queue and arrives in order") {
     auto [near, far] = *Channel::make_pair();
     Datagram datagram;
-    Ticket sent = 0;
-    for (ReportRequest request; near.send(request, 10);) request.ticket = ++sent;
+    RequestId sent = 0;
+    for (ReportRequest request; near.send(request, 10);) request.id = ++sent;
     CHECK(near.wants_write());
-    for (Ticket expected = 0; expected < sent; ++expected) {
+    for (RequestId expected = 0; expected < sent; ++expected) {
         if (far.receive(datagram) == Channel::Received::nothing) {
             near.flush();
             REQUIRE(far.receive(datagram) == Channel::Received::datagram);
         }
-        REQUIRE(datagram.as<ReportRequest>()->ticket == expected);
+        REQUIRE(datagram.as<ReportRequest>()->id == expected);
     }
     CHECK_FALSE(near.wants_write());
 }

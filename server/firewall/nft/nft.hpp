@@ -20,7 +20,7 @@ struct nlmsghdr;
 namespace oneknock::nft {
 
 template <class T>
-using Answer = tl::expected<T, int>;  // or an errno
+using Result = tl::expected<T, int>;  // or an errno
 
 // Changes to one table that the kernel makes all together or not at all.
 class Batch {
@@ -58,7 +58,7 @@ private:
 
 class Socket {
 public:
-    [[nodiscard]] static Answer<Socket> open();
+    [[nodiscard]] static Result<Socket> open();
 
     // What the kernel's notifications of our own changes are marked with.
     [[nodiscard]] std::uint32_t port_id() const { return port_id_; }
@@ -68,8 +68,8 @@ public:
     [[nodiscard]] int commit(Batch& batch, std::string* refused = nullptr);
 
     // Nothing if there is no such table or set. A change by others half-way through makes it start again.
-    [[nodiscard]] Answer<std::optional<TableImage>> read_table(const TableName& table);
-    [[nodiscard]] Answer<std::optional<SetImage>> read_set(const TableName& table, const std::string& set);
+    [[nodiscard]] Result<std::optional<TableImage>> read_table(const TableName& table);
+    [[nodiscard]] Result<std::optional<SetImage>> read_set(const TableName& table, const std::string& set);
 
 private:
     using Fill = std::function<void(nlmsghdr*)>;           // adds the request's attributes
@@ -85,7 +85,7 @@ private:
     int ask_once(const Query& query, const Fill& fill, const OnMessage& on_message);
     int send(ByteSpan bytes);
     int await(int milliseconds);
-    Answer<std::size_t> receive();  // bytes of one datagram of the kernel's, in buffer_
+    Result<std::size_t> receive();  // bytes of one datagram of the kernel's, in buffer_
 
     int read_flags(const TableName& table, TableImage& image);
     int read_chains(const TableName& table, TableImage& image);

@@ -130,7 +130,7 @@ int Socket::read_elements(const TableName& table, const std::string& name, SetIm
     return error;
 }
 
-Answer<std::optional<TableImage>> Socket::read_table(const TableName& table) {
+Result<std::optional<TableImage>> Socket::read_table(const TableName& table) {
     TableImage image;
     int error = read_flags(table, image);
     if (error == 0) error = read_chains(table, image);
@@ -143,7 +143,7 @@ Answer<std::optional<TableImage>> Socket::read_table(const TableName& table) {
     return image;
 }
 
-Answer<std::optional<SetImage>> Socket::read_set(const TableName& table, const std::string& set) {
+Result<std::optional<SetImage>> Socket::read_set(const TableName& table, const std::string& set) {
     std::map<std::string, SetImage> found;
     int error = read_sets(table, set, found);
     if (error == 0 && found.contains(set)) error = read_elements(table, set, found[set]);

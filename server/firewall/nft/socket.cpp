@@ -39,7 +39,7 @@ bool for_each_message(const std::vector<char>& buffer, std::size_t length, See&&
 
 }  // namespace
 
-Answer<Socket> Socket::open() {
+Result<Socket> Socket::open() {
     Descriptor fd(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_NETFILTER));
     if (!fd) return tl::unexpected(errno);
     sockaddr_nl address{};
@@ -74,7 +74,7 @@ int Socket::await(int milliseconds) {
     return count == 0 ? ETIMEDOUT : 0;
 }
 
-Answer<std::size_t> Socket::receive() {
+Result<std::size_t> Socket::receive() {
     for (;;) {
         sockaddr_nl from{};
         socklen_t length = sizeof from;

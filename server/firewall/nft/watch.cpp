@@ -56,7 +56,7 @@ bool names_table(const nlmsghdr* message, std::string_view name) {
 
 }  // namespace
 
-tl::expected<Watch, int> Watch::open(TableName table, Scope scope, std::uint32_t own_port_id) {
+tl::expected<NftWatch, int> NftWatch::open(TableName table, Scope scope, std::uint32_t own_port_id) {
     Descriptor fd(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_NETFILTER));
     if (!fd || !ignore_sender(fd.get(), own_port_id)) return tl::unexpected(errno);
     (void)setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUFFORCE, &receive_buffer, sizeof receive_buffer);
@@ -66,12 +66,12 @@ tl::expected<Watch, int> Watch::open(TableName table, Scope scope, std::uint32_t
     if (bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
         setsockopt(fd.get(), SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof group) != 0)
         return tl::unexpected(errno);
-    Watch watch(std::move(fd), std::move(table), scope);
+    NftWatch watch(std::move(fd), std::move(table), scope);
     watch.buffer_.resize(largest_datagram_of_news);
     return watch;
 }
 
-bool Watch::drain() {
+bool NftWatch::drain() {
     bool changed = false;
     for (int i = 0; i < most_datagrams; ++i) {
         const auto got = recv(fd_.get(), buffer_.data(), buffer_.size(), MSG_TRUNC);
@@ -83,7 +83,7 @@ bool Watch::drain() {
     return changed;
 }
 
-bool Watch::concerns_us(std::size_t length) const {
+bool NftWatch::concerns_us(std::size_t length) const {
     if (length > buffer_.size()) return true;  // cut short
     int left = static_cast<int>(length);
     for (const auto* m = reinterpret_cast<const nlmsghdr*>(buffer_.data()); mnl_nlmsg_ok(m, left);

@@ -12,14 +12,14 @@
 
 namespace oneknock {
 
-class Watch {
+class NftWatch {
 public:
     enum class Scope : std::uint8_t {
         whole_table,
         sets,  // not its chains and rules (set mode: these are the administrator's)
     };
     // Needs CAP_NET_ADMIN. Or an errno.
-    [[nodiscard]] static tl::expected<Watch, int> open(TableName table, Scope scope, std::uint32_t own_port_id);
+    [[nodiscard]] static tl::expected<NftWatch, int> open(TableName table, Scope scope, std::uint32_t own_port_id);
 
     [[nodiscard]] int descriptor() const { return fd_.get(); }  // readable when there is news; non-blocking
 
@@ -27,7 +27,7 @@ public:
     [[nodiscard]] bool drain();
 
 private:
-    Watch(Descriptor fd, TableName table, Scope scope) : fd_(std::move(fd)), table_(std::move(table)), scope_(scope) {}
+    NftWatch(Descriptor fd, TableName table, Scope scope) : fd_(std::move(fd)), table_(std::move(table)), scope_(scope) {}
     [[nodiscard]] bool concerns_us(std::size_t length) const;
 
     Descriptor fd_;

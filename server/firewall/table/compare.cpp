@@ -32,9 +32,9 @@ bool expected(Family family, const Element& element, GrantTable::Map& missing, I
     const auto key = grant_of_key(family, element.key);
     if (!key || !element.remaining) return false;
     const auto grant = missing.find(*key);
-    if (grant == missing.end()) return *element.remaining <= audit_slack;  // about to end, or ended for us just now
+    if (grant == missing.end()) return *element.remaining <= timer_slack;  // about to end, or ended for us just now
     const auto remaining = std::chrono::duration_cast<milliseconds>(grant->second - now);
-    if (distance(*element.remaining, remaining) <= audit_slack) missing.erase(grant);
+    if (distance(*element.remaining, remaining) <= timer_slack) missing.erase(grant);
     return true;  // of ours; with another end it counts as lost
 }
 
@@ -56,10 +56,10 @@ std::optional<std::string> unfit_for_grants(Family family, const SetImage& set) 
     return std::nullopt;
 }
 
-ElementAudit audit_elements(const GrantSets& names, const std::map<std::string, SetImage>& sets,
+ElementDiff compare_elements(const GrantSets& names, const std::map<std::string, SetImage>& sets,
                             const GrantTable& grants, Instant now) {
     GrantTable::Map missing = grants.all();
-    ElementAudit result;
+    ElementDiff result;
     for (const Family family : {Family::ipv4, Family::ipv6}) {
         const SetImage* set = find(sets, names.of(family));
         if (set == nullptr) continue;
@@ -67,7 +67,7 @@ ElementAudit audit_elements(const GrantSets& names, const std::map<std::string, 
             if (!expected(family, element, missing, now)) result.strange = true;
     }
     for (const auto& [key, end] : missing)
-        if (end > now + audit_slack) result.lost.push_back(key);
+        if (end > now + timer_slack) result.lost.push_back(key);
     return result;
 }
 

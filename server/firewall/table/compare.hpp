@@ -50,16 +50,16 @@ struct TableImage {
 // What is wrong with a set for grants of this family, in words; nothing if it serves (set mode).
 [[nodiscard]] std::optional<std::string> unfit_for_grants(Family family, const SetImage& set);
 
-struct ElementAudit {
+struct ElementDiff {
     std::vector<GrantKey> lost;  // live grants whose element is missing or ends at another time
     bool strange = false;        // there are elements that are no live grant of ours
 
     [[nodiscard]] bool clean() const { return lost.empty() && !strange; }
 };
 
-// Differences shorter than `audit_slack` are those of two clocks and of an audit that takes its time.
-inline constexpr std::chrono::milliseconds audit_slack{500};
-[[nodiscard]] ElementAudit audit_elements(const GrantSets& names, const std::map<std::string, SetImage>& sets,
+// Differences shorter than `timer_slack` are those of two clocks and of an audit that takes its time.
+inline constexpr std::chrono::milliseconds timer_slack{500};
+[[nodiscard]] ElementDiff compare_elements(const GrantSets& names, const std::map<std::string, SetImage>& sets,
                                           const GrantTable& grants, Instant now);
 
 // The grants among the elements: timed, of one of these services.

@@ -11,9 +11,9 @@ std::string line_of(const Json& json) { return json.dump() + "\n"; }
 
 }  // namespace
 
-std::string status_json(const StatusFigures& figures, const CaptureReport& report, const Tally& tally, const KnockTimes& times) {
+std::string status_json(const StatusFigures& figures, const CaptureReport& report, const DecisionLog& decisions, const KnockTimes& times) {
     Json refused = Json::object();
-    for (std::size_t i = 0; i < reason_count; ++i) refused[std::string(reason_names[i])] = tally.refused_count(i);
+    for (std::size_t i = 0; i < reason_count; ++i) refused[std::string(reason_names[i])] = decisions.refused_count(i);
     Json parts = Json::object();
     for (std::size_t i = 0; i < KnockTimes::part_count; ++i)
         parts[std::string(KnockTimes::part_names[i])] = {{"count", times.part(i).count}, {"sum_ns", times.part(i).nanoseconds}};
@@ -25,12 +25,12 @@ std::string status_json(const StatusFigures& figures, const CaptureReport& repor
                     {"capture", {{"packets", report.packets}, {"symbols", report.symbols}, {"dropped", report.dropped}}},
                     {"assembly", {{"decodes", report.decodes}, {"candidates", report.candidates}}},
                     {"times", parts},
-                    {"accepted", tally.accepted_count()},
+                    {"accepted", decisions.accepted_count()},
                     {"refused", refused},
                     {"grants", figures.grants}});
 }
 
-std::string grants_json(const std::vector<GrantBook::Entry>& grants, Instant now) {
+std::string grants_json(const std::vector<GrantList::Entry>& grants, Instant now) {
     Json list = Json::array();
     for (const auto& grant : grants)
         list.push_back({{"client", grant.client},

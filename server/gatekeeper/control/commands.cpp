@@ -9,77 +9,77 @@ namespace oneknock {
 
 constexpr Instant longest_reload = Seconds{60};  // as oneknockctl waits
 
-void ControlDesk::serve(Instant now) {
+void ControlCommands::serve(Instant now) {
     socket_.serve(now, [this, now](Connection connection, std::string_view line) { asked(connection, line, now); });
 }
 
-void ControlDesk::asked(Connection connection, std::string_view line, Instant now) {
+void ControlCommands::asked(Connection connection, std::string_view line, Instant now) {
     const auto space = line.find(' ');
     const std::string_view word = line.substr(0, space);
     const std::string argument(space == std::string_view::npos ? "" : line.substr(space + 1));
     if (word == "status") {
         ask_for_report(connection);
     } else if (word == "grants") {
-        socket_.answer(connection, grants_json(house_.grants.live(now), now));
+        socket_.answer(connection, grants_json(dependencies_.grants.live(now), now));
     } else if (word == "revoke" && !argument.empty()) {
         revoke(connection, argument == "--all" ? "" : argument, now);
     } else if (word == "reload") {
         ReloadRequest request;
-        request.ticket = ++last_reload_request_;
-        if (!house_.firewall.send(request)) return refuse(connection, "the firewall is busy; try again");
-        reload_waiters_[request.ticket] = connection;  // answered when the files have been read
+        request.id = ++last_reload_request_;
+        if (!dependencies_.firewall.send(request)) return refuse(connection, "the firewall is busy; try again");
+        reload_waiters_[request.id] = connection;  // answered when the files have been read
         socket_.give_until(connection, now + longest_reload);
     } else if (word == "confirm") {
         TrialConfirmed confirmed;
-        confirmed.ticket = connection;
-        if (!house_.firewall.send(confirmed)) refuse(connection, "the firewall is busy; try again");
+        confirmed.id = connection;
+        if (!dependencies_.firewall.send(confirmed)) refuse(connection, "the firewall is busy; try again");
     } else {
         refuse(connection, "the daemon does not know this request; are oneknockctl and oneknockd of one version?");
     }
 }
 
-void ControlDesk::ask_for_report(Connection connection) {
+void ControlCommands::ask_for_report(Connection connection) {
     ReportRequest request;
-    request.ticket = connection;
-    if (house_.listener.send(request)) reports_asked_.insert(connection);
+    request.id = connection;
+    if (dependencies_.listener.send(request)) reports_asked_.insert(connection);
     else refuse(connection, "the listener is busy; try again");
 }
 
-bool ControlDesk::hear(const CaptureReport& report, Instant now) {
-    if (reports_asked_.erase(report.ticket) == 0) return false;
-    const Keyring& keyring = house_.doorkeeper.verifier().keyring();
+bool ControlCommands::handle(const CaptureReport& report, Instant now) {
+    if (reports_asked_.erase(report.id) == 0) return false;
+    const Keyring& keyring = dependencies_.decider.verifier().keyring();
     const StatusFigures figures{keyring.door.name, std::chrono::duration_cast<Seconds>(now - started_), keyring.clients.size(),
-                                house_.grants.count(now)};
-    socket_.answer(report.ticket, status_json(figures, report, house_.tally, house_.times));
+                                dependencies_.grants.count(now)};
+    socket_.answer(report.id, status_json(figures, report, dependencies_.decisions, dependencies_.times));
     return true;
 }
 
-void ControlDesk::hear(const TrialReply& reply) {
-    if (reply.was_on_trial) socket_.answer(reply.ticket, done_json());
-    else refuse(reply.ticket, "there is nothing to confirm: the daemon was not started with --try, or it is confirmed already");
+void ControlCommands::handle(const TrialReply& reply) {
+    if (reply.was_on_trial) socket_.answer(reply.id, done_json());
+    else refuse(reply.id, "there is nothing to confirm: the daemon was not started with --try, or it is confirmed already");
 }
 
 // Answers once the grants are closed. The keys are not touched.
-void ControlDesk::revoke(Connection connection, const std::string& client, Instant now) {
-    const auto count = house_.grants.revoke(client, connection, now);
-    if (count == 0 && !client.empty() && !house_.doorkeeper.knows(client))
+void ControlCommands::revoke(Connection connection, const std::string& client, Instant now) {
+    const auto count = dependencies_.grants.revoke(client, connection, now);
+    if (count == 0 && !client.empty() && !dependencies_.decider.knows(client))
         return refuse(connection, "there is no client of that name, and no grant of one");
     log::info("revoked " + std::to_string(count) + " grants" + (client.empty() ? "" : " of " + client));
     if (count == 0) socket_.answer(connection, closed_json(0));
 }
 
-void ControlDesk::hear(const GrantDesk::Revocation& revocation) {
+void ControlCommands::handle(const GrantRequests::Revocation& revocation) {
     if (revocation.failed) refuse(revocation.waiter, "the firewall could not close all of the grants; see the daemon's log");
     else socket_.answer(revocation.waiter, closed_json(revocation.closed));
 }
 
-void ControlDesk::reloaded(const Result<void>& result, Ticket last_request) {
+void ControlCommands::reloaded(const Result<void>& result, RequestId last_request) {
     const std::string problem = result ? "" : "reload refused, the keys in force stay in force: " + result.error().message;
     if (!result) log::error(problem);
     while (!reload_waiters_.empty() && reload_waiters_.begin()->first <= last_request)
         socket_.answer(reload_waiters_.extract(reload_waiters_.begin()).mapped(), result ? done_json() : error_json(problem));
 }
 
-void ControlDesk::refuse(Connection connection, const std::string& why) { socket_.answer(connection, error_json(why)); }
+void ControlCommands::refuse(Connection connection, const std::string& why) { socket_.answer(connection, error_json(why)); }
 
 }  // namespace oneknock

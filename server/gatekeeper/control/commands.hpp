@@ -19,29 +19,29 @@
 
 namespace oneknock {
 
-class ControlDesk {
+class ControlCommands {
 public:
     // Whom it asks, and what it tells of.
-    struct House {
+    struct Dependencies {
         Channel& listener;
         Channel& firewall;
-        Doorkeeper& doorkeeper;
-        GrantDesk& grants;
-        const Tally& tally;
+        Decider& decider;
+        GrantRequests& grants;
+        const DecisionLog& decisions;
         const KnockTimes& times;
     };
-    ControlDesk(Descriptor listening, const House& house) : socket_(std::move(listening)), house_(house) {}
+    ControlCommands(Descriptor listening, const Dependencies& dependencies) : socket_(std::move(listening)), dependencies_(dependencies) {}
 
     void begin(Instant now) { started_ = now; }
     [[nodiscard]] const ControlSocket& socket() const { return socket_; }
     void serve(Instant now);
 
     // Answers of the other rooms. False: nobody asked for this report.
-    [[nodiscard]] bool hear(const CaptureReport& report, Instant now);
-    void hear(const TrialReply& reply);
-    void hear(const GrantDesk::Revocation& revocation);
+    [[nodiscard]] bool handle(const CaptureReport& report, Instant now);
+    void handle(const TrialReply& reply);
+    void handle(const GrantRequests::Revocation& revocation);
     // The outcome of a reload, whoever asked for it, and the last request that came before it began.
-    void reloaded(const Result<void>& result, Ticket last_request);
+    void reloaded(const Result<void>& result, RequestId last_request);
 
 private:
     using Connection = ControlSocket::Connection;
@@ -51,11 +51,11 @@ private:
     void refuse(Connection connection, const std::string& why);
 
     ControlSocket socket_;
-    House house_;
+    Dependencies dependencies_;
     Instant started_{};
-    std::set<Ticket> reports_asked_;
-    std::map<Ticket, Connection> reload_waiters_;  // by the request made for them
-    Ticket last_reload_request_ = 0;
+    std::set<RequestId> reports_asked_;
+    std::map<RequestId, Connection> reload_waiters_;  // by the request made for them
+    RequestId last_reload_request_ = 0;
 };
 
 }  // namespace oneknock

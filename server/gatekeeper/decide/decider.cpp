@@ -31,21 +31,21 @@ AuditEntry audit_entry(const Decision& decision, UnixTime when) {
 
 }  // namespace
 
-std::vector<Decision> Doorkeeper::decide(const std::vector<Candidate>& candidates, const Now& now) {
-    auto decisions = weigh(candidates, now);
+std::vector<Decision> Decider::decide_and_record(const std::vector<Candidate>& candidates, const Now& now) {
+    auto decisions = decide(candidates, now);
     make_durable(decisions, now);
     static_cast<void>(write_audit(decisions, now));
     return decisions;
 }
 
-std::vector<Decision> Doorkeeper::weigh(const std::vector<Candidate>& candidates, const Now& now) {
+std::vector<Decision> Decider::decide(const std::vector<Candidate>& candidates, const Now& now) {
     std::vector<Decision> decisions;
     decisions.reserve(candidates.size());
-    for (const Candidate& candidate : candidates) decisions.push_back(weigh_one(candidate, now));
+    for (const Candidate& candidate : candidates) decisions.push_back(decide_one(candidate, now));
     return decisions;
 }
 
-void Doorkeeper::make_durable(std::vector<Decision>& decisions, const Now& now) {
+void Decider::make_durable(std::vector<Decision>& decisions, const Now& now) {
     if (!record_.in_turn()) return;
     const auto committed = record_.commit();
     if (committed) return note_uses(decisions, now.wall);
@@ -54,50 +54,50 @@ void Doorkeeper::make_durable(std::vector<Decision>& decisions, const Now& now) 
         if (decision.verified && !decision.refused) decision.refused = Reason::record_failed;
 }
 
-Result<void> Doorkeeper::write_audit(const std::vector<Decision>& decisions, const Now& now) {
+Result<void> Decider::write_audit(const std::vector<Decision>& decisions, const Now& now) {
     for (const Decision& decision : decisions) {
-        if (!decision.is_filed) continue;
+        if (!decision.in_record) continue;
         if (!record_.in_turn()) record_.begin();
         record_.audit(audit_entry(decision, now.wall));
     }
     return record_.in_turn() ? record_.commit() : Result<void>{};
 }
 
-void Doorkeeper::note_uses(const std::vector<Decision>& decisions, UnixTime now) {
+void Decider::note_uses(const std::vector<Decision>& decisions, UnixTime now) {
     Keyring& keyring = verifier_.keyring();
     for (const Decision& decision : decisions)
         if (decision.verified && !decision.refused)
             uses_.note(keyring, *find_client(keyring, decision.client), decision.generation, decision.door_generation, now);
 }
 
-PreparedClient Doorkeeper::prepare(Client client) {
+PreparedClient Decider::prepare(Client client) {
     uses_.look_up(client, verifier_.keyring().door, record_);
-    return prepare_client(std::move(client), verifier_.wanted());
+    return prepare_client(std::move(client), verifier_.epochs());
 }
 
-void Doorkeeper::change_keys(KeyChange& change, UnixTime now) {
-    const auto epochs = verifier_.wanted();
+void Decider::change_keys(KeyChange& change, UnixTime now) {
+    const auto epochs = verifier_.epochs();
     const bool may_end_door = change.door || !change.gone.empty();
     uses_.forget(change.gone);
     verifier_.change(change);
-    verifier_.want(epochs);
+    verifier_.set_epochs(epochs);
     uses_.take_in_what_was_looked_up(verifier_.keyring(), may_end_door, now);
 }
 
-const Client* Doorkeeper::find(const std::string& client) const {
+const Client* Decider::find(const std::string& client) const {
     return find_client(verifier_.keyring(), client);
 }
 
-bool Doorkeeper::may_open(const std::string& client, const Service& service) const {
+bool Decider::may_open(const std::string& client, const Service& service) const {
     const Client* found = find(client);
     return found != nullptr && !found->revoked && is_allowed(*found, verifier_.keyring().door, service);
 }
 
-Decision Doorkeeper::weigh_one(const Candidate& candidate, const Now& now) {
+Decision Decider::decide_one(const Candidate& candidate, const Now& now) {
     Decision decision;
     decision.source = candidate.source;
     decision.first_packet_ns = candidate.first_packet_ns;
-    const auto match = is_read(candidate.door_generation, now.wall) ? verifier_.verify(candidate.message, Epoch{candidate.epoch})
+    const auto match = accepts_door_generation(candidate.door_generation, now.wall) ? verifier_.verify(candidate.message, Epoch{candidate.epoch})
                                                                     : std::nullopt;
     if (!match) {
         decision.refused = Reason::unknown_key;
@@ -113,9 +113,9 @@ Decision Doorkeeper::weigh_one(const Candidate& candidate, const Now& now) {
     decision.address = address.value_or(match->request.address);
 
     decision.refused = refusal_before_record(*match, candidate, now, address);
-    // From the right address it is filed whatever becomes of it; from a wrong one never, or a racing copy would burn
+    // From the right address it is recorded whatever becomes of it; from a wrong one never, or a racing copy would burn
     // the real one.
-    if (address) file_and_refuse(*match, candidate.message.tag(), now, decision);
+    if (address) record_and_refuse(*match, candidate.message.tag(), now, decision);
     if (!decision.refused && is_open(match->request)) {
         const Seconds asked = match->request.duration_s == 0 ? limits_.grant_default : Seconds{match->request.duration_s};
         decision.duration = std::min({asked, match->client->max_duration, limits_.grant_maximum});
@@ -126,13 +126,13 @@ Decision Doorkeeper::weigh_one(const Candidate& candidate, const Now& now) {
 }
 
 // Whether the door still has the secret that the candidate was read with: the listener may not have been told yet.
-bool Doorkeeper::is_read(std::uint32_t door_generation, UnixTime now) const {
+bool Decider::accepts_door_generation(std::uint32_t door_generation, UnixTime now) const {
     const auto& generations = verifier_.keyring().door.generations;
     const auto found = std::ranges::find(generations, door_generation, &Generation::number);
     return found != generations.end() && !has_ended(*found, now - limits_.tolerance);
 }
 
-void Doorkeeper::file_and_refuse(const Verifier::Match& match, const Tag& tag, const Now& now, Decision& decision) {
+void Decider::record_and_refuse(const Verifier::Match& match, const Tag& tag, const Now& now, Decision& decision) {
     const UnixTime time = time_of(match.request);
     if (!record_.in_turn()) record_.begin();
     if (was_used(match, tag)) {
@@ -140,14 +140,14 @@ void Doorkeeper::file_and_refuse(const Verifier::Match& match, const Tag& tag, c
         return;
     }
     if (time + limits_.tolerance < now.wall) return;  // stale
-    const bool filed = file(match, tag, now);
+    const bool recorded = add_to_record(match, tag, now);
     if (!decision.refused) decision.refused = refusal_by_policy(match);
     const bool calm = within_rate(decision.client, now.steady);
-    decision.is_filed = filed && calm;
-    if (!decision.refused && !decision.is_filed) decision.refused = Reason::rate_limited;
+    decision.in_record = recorded && calm;
+    if (!decision.refused && !decision.in_record) decision.refused = Reason::rate_limited;
 }
 
-std::optional<Reason> Doorkeeper::refusal_before_record(const Verifier::Match& match, const Candidate& candidate, const Now& now,
+std::optional<Reason> Decider::refusal_before_record(const Verifier::Match& match, const Candidate& candidate, const Now& now,
                                                         const std::optional<Address>& address) const {
     const UnixTime time = time_of(match.request);
     if (epoch_of(time).value != candidate.epoch) return Reason::wrong_epoch;
@@ -160,7 +160,7 @@ std::optional<Reason> Doorkeeper::refusal_before_record(const Verifier::Match& m
 }
 
 // In the record, or made before a floor, so that its tag may have been forgotten.
-bool Doorkeeper::was_used(const Verifier::Match& match, const Tag& tag) {
+bool Decider::was_used(const Verifier::Match& match, const Tag& tag) {
     const UnixTime time = time_of(match.request);
     if (time <= record_.floor() || record_.holds(tag, time)) return true;
     const auto floor = record_.client_floor(match.client->name);
@@ -168,8 +168,8 @@ bool Doorkeeper::was_used(const Verifier::Match& match, const Tag& tag) {
 }
 
 // False if the client's share of the record is full: then its own floor rises instead, as far as our clock allows, so
-// that a message that was not filed cannot be played back either.
-bool Doorkeeper::file(const Verifier::Match& match, const Tag& tag, const Now& now) {
+// that a message that was not recorded cannot be played back either.
+bool Decider::add_to_record(const Verifier::Match& match, const Tag& tag, const Now& now) {
     const std::string& client = match.client->name;
     const UnixTime time = time_of(match.request);
     if (record_.share_of(client).tags < Record::most_tags_per_client) {
@@ -181,7 +181,7 @@ bool Doorkeeper::file(const Verifier::Match& match, const Tag& tag, const Now& n
     return false;
 }
 
-std::optional<Reason> Doorkeeper::refusal_by_policy(const Verifier::Match& match) {
+std::optional<Reason> Decider::refusal_by_policy(const Verifier::Match& match) {
     const Request& request = match.request;
     if (!is_open(request) && !is_close(request)) return Reason::unknown_operation;
     if (!is_allowed(*match.client, verifier_.keyring().door, request.service())) return Reason::service_not_allowed;
@@ -191,7 +191,7 @@ std::optional<Reason> Doorkeeper::refusal_by_policy(const Verifier::Match& match
     return std::nullopt;
 }
 
-bool Doorkeeper::within_rate(const std::string& client, Instant now) {
+bool Decider::within_rate(const std::string& client, Instant now) {
     Rate& rate = rates_[client];
     if (rate.tokens < 0) rate.tokens = knock_burst;
     else rate.tokens = std::min(knock_burst, rate.tokens + std::chrono::duration<double>(now - rate.refilled).count() * knocks_per_second);

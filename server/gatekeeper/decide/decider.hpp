@@ -29,7 +29,7 @@ struct Decision {
     Address address;                  // to open for, once resolved
     Seconds duration{0};              // granted, for open
     Seconds skew{0};                  // message time minus our clock
-    bool is_filed = false;            // in the record, and within the client's share and rate: so in the audit as well
+    bool in_record = false;            // in the record, and within the client's share and rate: so in the audit as well
     std::int64_t first_packet_ns = 0;
 };
 
@@ -40,19 +40,19 @@ struct Limits {
     Grace rotation_grace{};
 };
 
-class Doorkeeper {
+class Decider {
 public:
-    Doorkeeper(Verifier verifier, Record record, const Limits& limits)
+    Decider(Verifier verifier, Record record, const Limits& limits)
         : verifier_(std::move(verifier)), record_(std::move(record)), limits_(limits), uses_(limits.rotation_grace) {}
 
     // One turn of the loop, in three steps. First it decides on all candidates that wait; then it makes that durable, before
     // which nothing may be done about it: if it fails, what would have been accepted is refused as record-failed. The
     // audit comes last: whoever knocks need not wait for it.
-    [[nodiscard]] std::vector<Decision> weigh(const std::vector<Candidate>& candidates, const Now& now);
+    [[nodiscard]] std::vector<Decision> decide(const std::vector<Candidate>& candidates, const Now& now);
     void make_durable(std::vector<Decision>& decisions, const Now& now);
     [[nodiscard]] Result<void> write_audit(const std::vector<Decision>& decisions, const Now& now);
     // All of them.
-    [[nodiscard]] std::vector<Decision> decide(const std::vector<Candidate>& candidates, const Now& now);
+    [[nodiscard]] std::vector<Decision> decide_and_record(const std::vector<Candidate>& candidates, const Now& now);
 
     // Whether the keys in force let a client of this name open the service: what it opened stays open as long.
     [[nodiscard]] bool may_open(const std::string& client, const Service& service) const;
@@ -89,13 +89,13 @@ private:
 
     [[nodiscard]] const Client* find(const std::string& client) const;
     void note_uses(const std::vector<Decision>& decisions, UnixTime now);
-    [[nodiscard]] bool is_read(std::uint32_t door_generation, UnixTime now) const;
-    [[nodiscard]] Decision weigh_one(const Candidate& candidate, const Now& now);
-    void file_and_refuse(const Verifier::Match& match, const Tag& tag, const Now& now, Decision& decision);
+    [[nodiscard]] bool accepts_door_generation(std::uint32_t door_generation, UnixTime now) const;
+    [[nodiscard]] Decision decide_one(const Candidate& candidate, const Now& now);
+    void record_and_refuse(const Verifier::Match& match, const Tag& tag, const Now& now, Decision& decision);
     [[nodiscard]] std::optional<Reason> refusal_before_record(const Verifier::Match& match, const Candidate& candidate,
                                                               const Now& now, const std::optional<Address>& address) const;
     [[nodiscard]] bool was_used(const Verifier::Match& match, const Tag& tag);
-    [[nodiscard]] bool file(const Verifier::Match& match, const Tag& tag, const Now& now);
+    [[nodiscard]] bool add_to_record(const Verifier::Match& match, const Tag& tag, const Now& now);
     [[nodiscard]] std::optional<Reason> refusal_by_policy(const Verifier::Match& match);
     [[nodiscard]] bool within_rate(const std::string& client, Instant now);
 

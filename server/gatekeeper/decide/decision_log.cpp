@@ -34,12 +34,12 @@ std::string describe_refusal(const Decision& decision, Reason reason) {
     return line;
 }
 
-void Tally::accepted(const Decision& decision) {
+void DecisionLog::accepted(const Decision& decision) {
     ++accepted_;
     log::info("accepted: " + describe(decision) + " (generation " + std::to_string(decision.generation) + ")");
 }
 
-void Tally::refused(const Decision& decision, Reason reason, Instant now) {
+void DecisionLog::refused(const Decision& decision, Reason reason, Instant now) {
     ++refused_[static_cast<std::size_t>(reason)];
     if (!decision.verified) return;
     if (tokens_ < 0) tokens_ = line_burst;

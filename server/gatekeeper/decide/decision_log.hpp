@@ -11,7 +11,7 @@
 
 namespace oneknock {
 
-class Tally {
+class DecisionLog {
 public:
     void accepted(const Decision& decision);
     void refused(const Decision& decision, Reason reason, Instant now);

@@ -2,14 +2,14 @@
 
 namespace oneknock {
 
-void GrantBook::forget_ended(Instant now) {
+void GrantList::forget_ended(Instant now) {
     while (!deadlines_.empty() && deadlines_.begin()->first <= now) {
         entries_.erase(deadlines_.begin()->second);
         deadlines_.erase(deadlines_.begin());
     }
 }
 
-void GrantBook::open(Entry entry, Instant now) {
+void GrantList::open(Entry entry, Instant now) {
     forget_ended(now);
     close(entry.service, entry.address);
     if (entries_.size() >= most) return;
@@ -18,19 +18,19 @@ void GrantBook::open(Entry entry, Instant now) {
     entries_.emplace(key, std::move(entry));
 }
 
-void GrantBook::close(const Service& service, const Address& address) {
+void GrantList::close(const Service& service, const Address& address) {
     const auto found = entries_.find({address, service});
     if (found == entries_.end()) return;
     deadlines_.erase({found->second.deadline, found->first});
     entries_.erase(found);
 }
 
-std::size_t GrantBook::count(Instant now) {
+std::size_t GrantList::count(Instant now) {
     forget_ended(now);
     return entries_.size();
 }
 
-std::vector<GrantBook::Entry> GrantBook::live(const std::string& client, Instant now) {
+std::vector<GrantList::Entry> GrantList::live(const std::string& client, Instant now) {
     forget_ended(now);
     std::vector<Entry> found;
     for (const auto& [key, entry] : entries_)

@@ -14,7 +14,7 @@
 
 namespace oneknock {
 
-class GrantBook {
+class GrantList {
 public:
     // The size of the kernel's set: more cannot be live. As many are noted at most.
     static constexpr std::size_t most = 65'536;

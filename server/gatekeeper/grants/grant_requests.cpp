@@ -10,36 +10,36 @@ namespace {
 
 bool is_open(const Decision& decision) { return decision.request.operation == static_cast<std::uint8_t>(Operation::open); }
 
-GrantBook::Entry grant_of(const Decision& decision, Instant now) {
+GrantList::Entry grant_of(const Decision& decision, Instant now) {
     return {decision.client, decision.request.service(), decision.address, now + decision.duration};
 }
 
 }  // namespace
 
-bool GrantDesk::request(const Decision& decision, const KnockMoments& moments) {
+bool GrantRequests::request(const Decision& decision, const KnockMoments& moments) {
     GrantRequest request;
-    request.ticket = next_ticket_++;
+    request.id = next_id_++;
     request.operation = static_cast<Operation>(decision.request.operation);
     request.service = decision.request.service();
     request.address = decision.address;
     request.duration_s = static_cast<std::uint32_t>(decision.duration.count());
     if (!firewall_.send(request)) return false;
-    requests_.emplace(request.ticket, Knock{decision, moments});
+    requests_.emplace(request.id, Knock{decision, moments});
     return true;
 }
 
-std::optional<GrantDesk::Knock> GrantDesk::answer_to_knock(const GrantReply& reply, Instant now) {
-    const auto found = requests_.find(reply.ticket);
+std::optional<GrantRequests::Knock> GrantRequests::answer_to_knock(const GrantReply& reply, Instant now) {
+    const auto found = requests_.find(reply.id);
     if (found == requests_.end()) return std::nullopt;
     const Knock knock = std::move(requests_.extract(found).mapped());
     if (reply.error != 0) return knock;
     const Decision& decision = knock.decision;
-    if (!is_open(decision)) book_.close(decision.request.service(), decision.address);
+    if (!is_open(decision)) list_.close(decision.request.service(), decision.address);
     else if (!knock.is_revoked) note(grant_of(decision, now), now);
     return knock;
 }
 
-void GrantDesk::adopt(const AdoptedGrant& adopted, Record& record, const Now& now) {
+void GrantRequests::adopt(const AdoptedGrant& adopted, Record& record, const Now& now) {
     if (!holders_) holders_ = record.holders(now.wall);
     holders_until_ = now.steady + Seconds{1};
     const auto holder = holders_->find({adopted.address, adopted.service});
@@ -48,41 +48,41 @@ void GrantDesk::adopt(const AdoptedGrant& adopted, Record& record, const Now& no
          now.steady);
 }
 
-void GrantDesk::forget_holders(Instant now) {
+void GrantRequests::forget_holders(Instant now) {
     if (now > holders_until_) holders_.reset();
 }
 
-void GrantDesk::note(const GrantBook::Entry& grant, Instant now) {
-    book_.open(grant, now);
+void GrantRequests::note(const GrantList::Entry& grant, Instant now) {
+    list_.open(grant, now);
     if (!grant.client.empty() && !allowed_(grant.client, grant.service)) close(grant);
 }
 
 // The live grants, and those on their way, each once. Whatever is on its way to the same address and service, of whomever,
 // is closed with it and shall not be noted.
-std::vector<GrantBook::Entry> GrantDesk::to_revoke(const std::string& client, Instant now) {
-    auto grants = book_.live(client, now);
-    for (const auto& [ticket, request] : requests_)
+std::vector<GrantList::Entry> GrantRequests::to_revoke(const std::string& client, Instant now) {
+    auto grants = list_.live(client, now);
+    for (const auto& [id, request] : requests_)
         if (is_open(request.decision) && (client.empty() || request.decision.client == client))
             grants.push_back(grant_of(request.decision, now));
-    const auto key = [](const GrantBook::Entry& grant) { return std::pair(grant.address, grant.service); };
+    const auto key = [](const GrantList::Entry& grant) { return std::pair(grant.address, grant.service); };
     const auto same = [&](const auto& one, const auto& other) { return key(one) == key(other); };
     std::ranges::sort(grants, {}, key);
     grants.erase(std::unique(grants.begin(), grants.end(), same), grants.end());
-    for (auto& [ticket, request] : requests_)
+    for (auto& [id, request] : requests_)
         if (std::ranges::binary_search(grants, key(grant_of(request.decision, now)), {}, key)) request.is_revoked = true;
     return grants;
 }
 
-std::size_t GrantDesk::revoke(const std::string& client, Ticket waiter, Instant now) {
+std::size_t GrantRequests::revoke(const std::string& client, RequestId waiter, Instant now) {
     const auto grants = to_revoke(client, now);
     if (!grants.empty()) revocations_[waiter] = {waiter, grants.size(), grants.size()};
     for (const auto& grant : grants) closes_.emplace(close(grant), waiter);
     return grants.size();
 }
 
-std::optional<GrantDesk::Revocation> GrantDesk::answer_to_close(const GrantReply& reply) {
+std::optional<GrantRequests::Revocation> GrantRequests::answer_to_close(const GrantReply& reply) {
     if (reply.error != 0) log::error(std::string("the firewall refused to close a grant: ") + std::strerror(reply.error));
-    const auto found = closes_.find(reply.ticket);
+    const auto found = closes_.find(reply.id);
     if (found == closes_.end()) return std::nullopt;  // nobody waits for it
     const auto revocation = revocations_.find(found->second);
     closes_.erase(found);
@@ -91,18 +91,18 @@ std::optional<GrantDesk::Revocation> GrantDesk::answer_to_close(const GrantReply
     return std::move(revocations_.extract(revocation).mapped());
 }
 
-Ticket GrantDesk::close(const GrantBook::Entry& grant) {
+RequestId GrantRequests::close(const GrantList::Entry& grant) {
     GrantRequest request;
-    request.ticket = next_ticket_++;
+    request.id = next_id_++;
     request.operation = Operation::close;
     request.service = grant.service;
     request.address = grant.address;
-    firewall_.send(request, 2 * GrantBook::most);  // however many there are
-    book_.close(grant.service, grant.address);
-    return request.ticket;
+    firewall_.send(request, 2 * GrantList::most);  // however many there are
+    list_.close(grant.service, grant.address);
+    return request.id;
 }
 
-std::size_t GrantDesk::close_what_is_no_longer_allowed(Instant now) {
+std::size_t GrantRequests::close_what_is_no_longer_allowed(Instant now) {
     std::size_t closed = 0;
     for (const auto& grant : live(now)) {
         if (grant.client.empty() || allowed_(grant.client, grant.service)) continue;

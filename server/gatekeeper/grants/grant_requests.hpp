@@ -19,14 +19,14 @@
 
 namespace oneknock {
 
-class GrantDesk {
+class GrantRequests {
 public:
     // Whether the keys in force let a client of this name have the service. A grant that they do not is closed when it is
     // noted: it was asked for, or made by an earlier run, under keys that have changed since.
     using Allowed = std::function<bool(const std::string& client, const Service& service)>;
 
     // `firewall` must live as long.
-    GrantDesk(Channel& firewall, Allowed allowed) : firewall_(firewall), allowed_(std::move(allowed)) {}
+    GrantRequests(Channel& firewall, Allowed allowed) : firewall_(firewall), allowed_(std::move(allowed)) {}
 
     struct Knock {
         Decision decision;
@@ -44,14 +44,14 @@ public:
     void adopt(const AdoptedGrant& adopted, Record& record, const Now& now);
     void forget_holders(Instant now);
 
-    [[nodiscard]] std::size_t count(Instant now) { return book_.count(now); }
-    [[nodiscard]] std::vector<GrantBook::Entry> live(Instant now) { return book_.live("", now); }
+    [[nodiscard]] std::size_t count(Instant now) { return list_.count(now); }
+    [[nodiscard]] std::vector<GrantList::Entry> live(Instant now) { return list_.live("", now); }
 
     // Closes the grants of one client, or of all if it is empty, and those on their way; how many. Where there are any,
     // answer_to_close() says when they are closed.
-    std::size_t revoke(const std::string& client, Ticket waiter, Instant now);
+    std::size_t revoke(const std::string& client, RequestId waiter, Instant now);
     struct Revocation {
-        Ticket waiter = 0;
+        RequestId waiter = 0;
         std::size_t awaited = 0;  // replies of the firewall
         std::size_t closed = 0;
         bool failed = false;  // not all could be closed
@@ -64,17 +64,17 @@ public:
     std::size_t close_what_is_no_longer_allowed(Instant now);
 
 private:
-    [[nodiscard]] std::vector<GrantBook::Entry> to_revoke(const std::string& client, Instant now);
-    void note(const GrantBook::Entry& grant, Instant now);
-    Ticket close(const GrantBook::Entry& grant);
+    [[nodiscard]] std::vector<GrantList::Entry> to_revoke(const std::string& client, Instant now);
+    void note(const GrantList::Entry& grant, Instant now);
+    RequestId close(const GrantList::Entry& grant);
 
     Channel& firewall_;
     Allowed allowed_;
-    GrantBook book_;
-    std::unordered_map<Ticket, Knock> requests_;        // not answered yet
-    std::unordered_map<Ticket, Ticket> closes_;         // not answered yet that a revocation waits for: the waiter
-    std::unordered_map<Ticket, Revocation> revocations_;  // by waiter
-    Ticket next_ticket_ = 1;
+    GrantList list_;
+    std::unordered_map<RequestId, Knock> requests_;        // not answered yet
+    std::unordered_map<RequestId, RequestId> closes_;         // not answered yet that a revocation waits for: the waiter
+    std::unordered_map<RequestId, Revocation> revocations_;  // by waiter
+    RequestId next_id_ = 1;
 
     std::optional<Record::Holders> holders_;  // while grants are adopted
     Instant holders_until_{};

@@ -11,25 +11,25 @@
 
 namespace oneknock {
 
-void Hours::tell_span(const Door& door) {
+void BookSchedule::send_span(const Door& door) {
     DoorSpan span;
     for (const auto& [low, high] : door.span.ranges()) span.ranges[span.count++] = {low, high};
     listener_.send(span);
 }
 
-void Hours::prepare(Verifier& verifier, UnixTime now) {
+void BookSchedule::prepare(Verifier& verifier, UnixTime now) {
     const auto epochs = wanted_epochs(now, tolerance_);
-    verifier.want(epochs);
+    verifier.set_epochs(epochs);
     // The listener may have dropped books of other hours, also those ahead of a clock that was set back.
-    std::erase_if(told_, [&](const auto& told) { return std::ranges::find(epochs, told.first) == epochs.end(); });
-    for (const Epoch epoch : epochs) tell_books(verifier.keyring().door, epoch, now);
+    std::erase_if(sent_, [&](const auto& told) { return std::ranges::find(epochs, told.first) == epochs.end(); });
+    for (const Epoch epoch : epochs) send_books(verifier.keyring().door, epoch, now);
     itimerspec when{};
     when.it_value.tv_sec = next_change(now, tolerance_).time_since_epoch().count();
     timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &when, nullptr);
 }
 
-void Hours::tell_again(const Door& door) {
-    for (const auto& [epoch, number] : std::exchange(told_, {})) {
+void BookSchedule::resend(const Door& door) {
+    for (const auto& [epoch, number] : std::exchange(sent_, {})) {
         if (std::ranges::find(door.generations, number, &Generation::number) != door.generations.end()) continue;
         BookSeed ended;  // live until 1970
         ended.epoch = epoch.value;
@@ -38,15 +38,15 @@ void Hours::tell_again(const Door& door) {
     }
 }
 
-bool Hours::has_changed() {
+bool BookSchedule::has_changed() {
     std::uint64_t expirations = 0;
     return read(timer_.get(), &expirations, sizeof expirations) >= 0 || errno == ECANCELED;
 }
 
-void Hours::tell_books(const Door& door, Epoch epoch, UnixTime now) {
+void BookSchedule::send_books(const Door& door, Epoch epoch, UnixTime now) {
     for (const Generation& generation : door.generations) {
         if (generation.not_after && now > *generation.not_after + tolerance_) continue;
-        if (!told_.insert({epoch, generation.number}).second) continue;
+        if (!sent_.insert({epoch, generation.number}).second) continue;
         const Secret32 secret = codebook_seed(generation.secret, door.id, epoch);
         BookSeed seed;
         seed.epoch = epoch.value;

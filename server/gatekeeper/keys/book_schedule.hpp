@@ -13,32 +13,32 @@
 
 namespace oneknock {
 
-class Hours {
+class BookSchedule {
 public:
     // `timer`: a timerfd of the wall clock. `listener` must live as long.
-    Hours(Channel& listener, Descriptor timer, Seconds tolerance)
+    BookSchedule(Channel& listener, Descriptor timer, Seconds tolerance)
         : listener_(listener), timer_(std::move(timer)), tolerance_(tolerance) {}
 
     // The door's ports, before the first book.
-    void tell_span(const Door& door);
+    void send_span(const Door& door);
 
     // Tells the books the listener does not have yet, begins the hint tables, and sets the timer for the next change.
     void prepare(Verifier& verifier, UnixTime now);
     // After a change of the door every book is told again, since its times may be others; those of generations that are
     // not there any more are ended.
-    void tell_again(const Door& door);
+    void resend(const Door& door);
 
     [[nodiscard]] int descriptor() const { return timer_.get(); }  // readable when the timer is due
     // True if the hours are to be prepared again: at their edges, and whenever somebody sets the clock.
     [[nodiscard]] bool has_changed();
 
 private:
-    void tell_books(const Door& door, Epoch epoch, UnixTime now);
+    void send_books(const Door& door, Epoch epoch, UnixTime now);
 
     Channel& listener_;
     Descriptor timer_;
     Seconds tolerance_;
-    std::set<std::pair<Epoch, std::uint32_t>> told_;  // books the listener has: hour and generation of the door
+    std::set<std::pair<Epoch, std::uint32_t>> sent_;  // books the listener has: hour and generation of the door
 };
 
 }  // namespace oneknock

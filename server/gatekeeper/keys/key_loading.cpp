@@ -21,7 +21,7 @@ void KeyLoading::file(const PassedKeyFile& passed, Descriptor descriptor) {
         if (const auto result = read(passed, descriptor.get()); !result) error_ = result.error();
         Secret32::make_room(room_for_knocks);
     } catch (const LockedMemoryError& error) {  // the old and the new keys are in memory together
-        error_ = Error{Exit::permission, error.what()};
+        error_ = Error{ExitCode::permission, error.what()};
     }
     if (error_) change_ = {};
 }
@@ -42,7 +42,7 @@ Result<void> KeyLoading::read_door(std::string_view text, const std::string& nam
     auto door = parse_door(text, name);
     if (!door) return tl::unexpected(door.error());
     if (in_force_ != nullptr && !is_same_door(*door, in_force_->door))
-        return fail(Exit::config, "door.json now has another id, span or other services; restart oneknockd for that");
+        return fail(ExitCode::config, "door.json now has another id, span or other services; restart oneknockd for that");
     change_.door = std::move(*door);
     return {};
 }
@@ -51,7 +51,7 @@ Result<void> KeyLoading::read_door(std::string_view text, const std::string& nam
 Result<void> KeyLoading::read_client(std::string_view text, const std::string& name) {
     auto client = parse_client(text, name);
     if (!client) return tl::unexpected(client.error());
-    if (in_force_ == nullptr && !change_.door) return fail(Exit::software, "the door's file did not come first");
+    if (in_force_ == nullptr && !change_.door) return fail(ExitCode::software, "the door's file did not come first");
     const Door& door = change_.door ? *change_.door : in_force_->door;
     if (const auto checked = check_client(*client, door, name); !checked) return checked;
     const Client* const before = in_force_ != nullptr ? find_client(*in_force_, client->name) : nullptr;
@@ -62,9 +62,9 @@ Result<void> KeyLoading::read_client(std::string_view text, const std::string& n
 }
 
 Result<KeyChange> KeyLoading::finish(const KeyFilesEnd& end) {
-    if (!end.is_whole) return fail(Exit::no_input, "a key file cannot be opened; the daemon's log says which");
+    if (!end.is_whole) return fail(ExitCode::no_input, "a key file cannot be opened; the daemon's log says which");
     if (error_) return tl::unexpected(*error_);
-    if (count_ != end.count || (in_force_ == nullptr && !change_.door)) return fail(Exit::software, "not all key files arrived");
+    if (count_ != end.count || (in_force_ == nullptr && !change_.door)) return fail(ExitCode::software, "not all key files arrived");
     return std::move(change_);
 }
 

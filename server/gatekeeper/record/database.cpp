@@ -62,11 +62,11 @@ Database::Condition Database::after_failure() const {
     }
 }
 
-bool Database::log_has(std::size_t pages) const {
+bool Database::wal_has(std::size_t pages) const {
     return log_->pages >= pages + (log_->pages >= log_->folded ? log_->folded : 0);
 }
 
-void Database::fold_log_in() {
+void Database::checkpoint() {
     int pages = 0, folded = 0;
     const int status = sqlite3_wal_checkpoint_v2(db_.get(), nullptr, SQLITE_CHECKPOINT_PASSIVE, &pages, &folded);
     log_->folded = log_->pages;

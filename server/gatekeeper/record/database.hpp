@@ -39,10 +39,10 @@ public:
     [[nodiscard]] Condition after_failure() const;
 
     // The log (WAL) has grown by `pages` since it was last folded into the file, or begun.
-    [[nodiscard]] bool log_has(std::size_t pages) const;
+    [[nodiscard]] bool wal_has(std::size_t pages) const;
     // Folds it in; the log starts anew behind it, in the same file, unless somebody reads it at the moment. What cannot be
     // done now is done later, when the log has grown again.
-    void fold_log_in();
+    void checkpoint();
 
 private:
     struct Close {

@@ -4,22 +4,22 @@
 
 namespace oneknock {
 
-void Upkeep::plan(Instant now) {
+void RecordMaintenance::plan(Instant now) {
     if (!prune_at_) prune_at_ = now + tolerance_ + Seconds{1};
 }
 
-std::optional<Instant> Upkeep::next_due(const Record& record, Instant now, bool awaited) const {
-    if (!awaited && record.log_has(log_pages)) return now;
+std::optional<Instant> RecordMaintenance::next_due(const Record& record, Instant now, bool awaited) const {
+    if (!awaited && record.wal_has(wal_pages)) return now;
     return prune_at_ && awaited ? *prune_at_ + patience : prune_at_;
 }
 
-Result<void> Upkeep::tend(Record& record, const Now& now, bool busy) {
-    if (record.log_has(busy ? most_log_pages : log_pages)) record.fold_log_in();
+Result<void> RecordMaintenance::run_slice(Record& record, const Now& now, bool busy) {
+    if (record.wal_has(busy ? most_wal_pages : wal_pages)) record.checkpoint();
     if (!prune_at_ || now.steady < *prune_at_ + (busy ? patience : Instant{0})) return {};
     return prune(record, now);
 }
 
-Result<void> Upkeep::prune(Record& record, const Now& now) {
+Result<void> RecordMaintenance::prune(Record& record, const Now& now) {
     const auto more = record.prune(now.wall, tolerance_, rows_a_slice);
     if (more && *more) return {};  // still due
     prune_at_.reset();

@@ -10,22 +10,22 @@
 
 namespace oneknock {
 
-class Upkeep {
+class RecordMaintenance {
 public:
-    explicit Upkeep(Seconds tolerance) : tolerance_(tolerance) {}
+    explicit RecordMaintenance(Seconds tolerance) : tolerance_(tolerance) {}
 
     // Something was filed, or may be there to forget: its turn comes when it is stale.
     void plan(Instant now);
-    // When tend() is to be called next, at the latest. `awaited`: a knock waits for the firewall, whose answer will wake us.
+    // When run_slice() is to be called next, at the latest. `awaited`: a knock waits for the firewall, whose answer will wake us.
     [[nodiscard]] std::optional<Instant> next_due(const Record& record, Instant now, bool awaited) const;
 
     // A slice of what is due. `busy`: a knock waits for the firewall, or more may come at this moment.
-    [[nodiscard]] Result<void> tend(Record& record, const Now& now, bool busy);
+    [[nodiscard]] Result<void> run_slice(Record& record, const Now& now, bool busy);
 
 private:
     static constexpr std::int64_t rows_a_slice = 500;       // less than a millisecond, and a commit
-    static constexpr std::size_t log_pages = 250;           // 1 MB, some 50 knocks: then it is folded in
-    static constexpr std::size_t most_log_pages = 2000;      // likewise, however busy
+    static constexpr std::size_t wal_pages = 250;           // 1 MB, some 50 knocks: then it is folded in
+    static constexpr std::size_t most_wal_pages = 2000;      // likewise, however busy
     static constexpr Instant patience = Seconds{1};         // with pruning, while knocks come
     [[nodiscard]] Result<void> prune(Record& record, const Now& now);
 

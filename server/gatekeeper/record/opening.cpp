@@ -50,7 +50,7 @@ bool remove_marker(const std::string& folder) {
 }
 
 // Behind what the log holds, where SQLite looks for no more than it finds valid. Where that fails, it will be appended to.
-void make_room_in_log(const std::string& path, std::size_t room) {
+void preallocate_wal(const std::string& path, std::size_t room) {
     const Descriptor log(::open((path + "-wal").c_str(), O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW));
     struct stat info{};
     if (!log || fstat(log.get(), &info) != 0) return;
@@ -80,7 +80,7 @@ Result<Record> Record::open(const std::string& folder, const DoorId& door, UnixT
     const bool is_new = in_memory || (had_marker && !existed && remove_marker(folder));
     Record record;
     const auto give_up = [&](const std::string& problem) {
-        return fail(Exit::cannot_create, "the replay record " + std::string(file_name) + " in the state folder: " + problem +
+        return fail(ExitCode::cannot_create, "the replay record " + std::string(file_name) + " in the state folder: " + problem +
                                              "; without it no knock can be accepted. Check the disk and the folder's owner");
     };
     const auto found = existed ? record.read_existing(path) : Database::Condition::damaged;
@@ -96,7 +96,7 @@ Result<Record> Record::open(const std::string& folder, const DoorId& door, UnixT
         }
         record.lost_ = existed ? Loss::damaged : is_new ? Loss::none : Loss::missing;
     }
-    if (!in_memory) make_room_in_log(path, log_room);
+    if (!in_memory) preallocate_wal(path, wal_preallocation);
     if (had_marker) static_cast<void>(remove_marker(folder));  // beside a record that was begun it means nothing
     return record;
 }

@@ -91,7 +91,7 @@ Result<void> Record::commit() {
     if (!failed_) return {};
     static_cast<void>(db_.run("ROLLBACK"));
     for (const auto& [client, more] : counted_) count(client, {-more.tags, -more.lines});
-    return fail(Exit::cannot_create, "cannot write the replay record: " + first_problem_);
+    return fail(ExitCode::cannot_create, "cannot write the replay record: " + first_problem_);
 }
 
 Record::ClientUses Record::uses_of(std::string_view client, UnixTime since) {

@@ -90,11 +90,11 @@ public:
 
     // What the database's log takes on the disk from the beginning, if there is room: overwriting costs a commit two thirds
     // of what appending does. A log that grows longer is folded in before, unless knocks come without a pause.
-    static constexpr std::size_t log_room = 300 * 4120;
+    static constexpr std::size_t wal_preallocation = 300 * 4120;
 
     // The database's log: how much it has grown, and folding it into the file, which takes milliseconds.
-    [[nodiscard]] bool log_has(std::size_t pages) const { return db_.log_has(pages); }
-    void fold_log_in() { db_.fold_log_in(); }
+    [[nodiscard]] bool wal_has(std::size_t pages) const { return db_.wal_has(pages); }
+    void checkpoint() { db_.checkpoint(); }
 
     // Of the audit: the first and last accepted knock with each generation of a client's key, and of the door's.
     struct ClientUses {

@@ -58,7 +58,7 @@ private:
 std::optional<Verifier::Match> Verifier::verify(const Message& message, Epoch epoch) {
     const auto table = std::ranges::find(tables_, epoch, &HintTable::epoch);
     if (table == tables_.end()) return std::nullopt;
-    if (!table->complete()) advance(*table, keys_.size());  // a knock came before its hour was prepared
+    if (!table->complete()) add_hints(*table, keys_.size());  // a knock came before its hour was prepared
     std::optional<Match> match;
     table->for_each(message.hint(), [&](HintTable::KeyNumber number) {
         if (match) return;
@@ -96,28 +96,28 @@ void Verifier::change(KeyChange& change) {
     keys_ = std::move(keys.keys);
 }
 
-void Verifier::want(const std::vector<Epoch>& epochs) {
+void Verifier::set_epochs(const std::vector<Epoch>& epochs) {
     tables_.remove_if([&](const HintTable& table) { return std::ranges::find(epochs, table.epoch()) == epochs.end(); });
     for (const Epoch epoch : epochs)
         if (std::ranges::find(tables_, epoch, &HintTable::epoch) == tables_.end()) tables_.emplace_back(epoch, keys_.size());
 }
 
-std::vector<Epoch> Verifier::wanted() const {
+std::vector<Epoch> Verifier::epochs() const {
     std::vector<Epoch> epochs;
     for (const HintTable& table : tables_) epochs.push_back(table.epoch());
     return epochs;
 }
 
-bool Verifier::prepare(std::size_t keys) {
+bool Verifier::build_hints(std::size_t keys) {
     for (HintTable& table : tables_)
         if (!table.complete()) {
-            advance(table, keys);
+            add_hints(table, keys);
             return true;
         }
     return false;
 }
 
-void Verifier::advance(HintTable& table, std::size_t keys) {
+void Verifier::add_hints(HintTable& table, std::size_t keys) {
     for (std::size_t i = table.size(); i < keys_.size() && keys > 0; ++i, --keys) {
         const Generation& generation = keyring_.clients[keys_[i].client].generations[keys_[i].generation];
         table.add(hint_for(derive_hint_key(generation.secret), table.epoch()));

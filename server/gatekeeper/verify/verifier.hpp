@@ -29,18 +29,18 @@ public:
         Request request;
     };
     // The key and request of a message read with a book of this epoch; nothing if no key of ours verifies it, or the
-    // epoch is not one of those wanted: the listener has no say in which hours there are.
+    // epoch is not one of those set: the listener has no say in which hours there are.
     [[nodiscard]] std::optional<Match> verify(const Message& message, Epoch epoch);
 
     // Takes in what changed, and leaves in its place what that replaces, which the caller may take its time to discard.
-    // Hours for which a changed client has no hint yet are to be wanted again.
+    // Hours for which a changed client has no hint yet are to be set again.
     void change(KeyChange& change);
 
     // Sees that the tables of these hours exist or are begun, and forgets all others.
-    void want(const std::vector<Epoch>& epochs);
-    [[nodiscard]] std::vector<Epoch> wanted() const;
+    void set_epochs(const std::vector<Epoch>& epochs);
+    [[nodiscard]] std::vector<Epoch> epochs() const;
     // Works on unfinished tables, at most `keys` keys; true if work remains.
-    bool prepare(std::size_t keys);
+    bool build_hints(std::size_t keys);
 
 private:
     struct Key {
@@ -48,7 +48,7 @@ private:
         std::uint32_t generation;
     };
     struct Keys;
-    void advance(HintTable& table, std::size_t keys);
+    void add_hints(HintTable& table, std::size_t keys);
 
     Keyring keyring_;
     std::vector<Key> keys_;

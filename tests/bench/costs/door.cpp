@@ -31,8 +31,8 @@ Keyring BenchDoor::keyring() const {
 }
 
 BenchDoor::BenchDoor(std::size_t clients) : keys_(draw(clients)), verifier_(keyring()) {
-    verifier_.want({epoch_of(noon)});
-    while (verifier_.prepare(clients)) {}
+    verifier_.set_epochs({epoch_of(noon)});
+    while (verifier_.build_hints(clients)) {}
 }
 
 Book BenchDoor::book() const {

@@ -22,7 +22,7 @@ public:
     static constexpr Service ssh{protocol_tcp, 22};
     [[nodiscard]] std::size_t clients() const { return keys_.size(); }
     [[nodiscard]] Verifier& verifier() { return verifier_; }
-    // Takes the verifier out, for a doorkeeper.
+    // Takes the verifier out, for a decider.
     [[nodiscard]] Verifier take_verifier() { return std::move(verifier_); }
     [[nodiscard]] Book book() const;
 

@@ -75,7 +75,7 @@ void assembly(benchmark::State& state) {
             now.steady += std::chrono::microseconds{5};
             assembler.packet({source, 40000, port}, now);
         }
-        assembler.verdict(sink.last.ticket, true, now.steady);
+        assembler.verdict(sink.last.id, true, now.steady);
         state.SetIterationTime(seconds_since(start));
         now.steady += std::chrono::milliseconds{1};
     }
@@ -106,13 +106,13 @@ void hour_change(benchmark::State& state) {
         const Epoch next{epoch.value + 1};
         auto start = Clock::now();
         const auto begun = start;
-        door.verifier().want({epoch, next});
+        door.verifier().set_epochs({epoch, next});
         for (bool more = true; more;) {
-            more = door.verifier().prepare(slice);
+            more = door.verifier().build_hints(slice);
             longest = std::max(longest, seconds_since(start));
             start = Clock::now();
         }
-        door.verifier().want({next});
+        door.verifier().set_epochs({next});
         longest = std::max(longest, seconds_since(start));
         state.SetIterationTime(seconds_since(begun));
         epoch = next;
@@ -148,18 +148,18 @@ Record record_with(const std::string& folder, std::size_t lines) {
 void decision_and_record(benchmark::State& state) {
     const Folder folder;
     BenchDoor door(10'000);
-    Doorkeeper doorkeeper(door.take_verifier(), record_with(folder.path(), static_cast<std::size_t>(state.range(0))), Limits{});
+    Decider decider(door.take_verifier(), record_with(folder.path(), static_cast<std::size_t>(state.range(0))), Limits{});
     std::size_t client = 0;
     Now now{BenchDoor::noon, Seconds{1000}};
     for (auto _ : state) {
         const auto candidate = door.candidate(client++ % door.clients(), home);
         now.steady += std::chrono::milliseconds{10};
         const auto start = Clock::now();
-        auto decisions = doorkeeper.weigh({candidate}, now);
-        doorkeeper.make_durable(decisions, now);
+        auto decisions = decider.decide({candidate}, now);
+        decider.make_durable(decisions, now);
         state.SetIterationTime(seconds_since(start));
         if (decisions.front().refused) state.SkipWithError("a knock was refused");
-        if (!doorkeeper.write_audit(decisions, now)) state.SkipWithError("the audit was not written");  // after the grant
+        if (!decider.write_audit(decisions, now)) state.SkipWithError("the audit was not written");  // after the grant
         std::this_thread::sleep_for(between_knocks);
     }
 }

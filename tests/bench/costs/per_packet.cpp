@@ -89,7 +89,7 @@ private:
     void next_turn() {
         assembler_.advance(now_.steady);
         for (const Candidate& candidate : candidates_)
-            assembler_.verdict(candidate.ticket, door_.verify(candidate), now_.steady);
+            assembler_.verdict(candidate.id, door_.verify(candidate), now_.steady);
         candidates_.clear();
         now_.steady += turn;
     }

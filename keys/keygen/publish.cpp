@@ -1,4 +1,4 @@
-#include "keys/keygen/hand_out.hpp"
+#include "keys/keygen/publish.hpp"
 
 #include <cstdio>
 #include <filesystem>
@@ -37,11 +37,11 @@ KeyFile make_key_file(const Door& door, const Client& client, UnixTime now) {
 
 Result<void> check_output(const std::string& path, const DoorFolder& folder) {
     if (path == standard_output) return {};
-    if (is_taken(path))
-        return fail(Exit::cannot_create, path + ": exists already and is left as it is; choose another name");
+    if (path_exists(path))
+        return fail(ExitCode::cannot_create, path + ": exists already and is left as it is; choose another name");
     std::error_code error;
     if (fs::equivalent(folder_of(path), folder.clients(), error))
-        return fail(Exit::usage, path + ": a key file goes to the client; " + folder.clients() +
+        return fail(ExitCode::usage, path + ": a key file goes to the client; " + folder.clients() +
                                      " holds the server's files, so choose another folder");
     return {};
 }
@@ -55,7 +55,7 @@ Result<void> change_and_publish(const Change& change, const std::function<Result
     return published;
 }
 
-Result<void> hand_out(const std::string& output, const SecretBytes& text, const Change& change) {
+Result<void> publish_key_file(const std::string& output, const SecretBytes& text, const Change& change) {
     if (output == standard_output) return change_and_publish(change, [&] { return print(text); });
     const std::string partial = partial_path(output);
     std::remove(partial.c_str());  // of a command that was killed before its change was made
@@ -63,25 +63,25 @@ Result<void> hand_out(const std::string& output, const SecretBytes& text, const 
     undo.made(partial);
     if (auto staged = write_new_file(partial, text.bytes()); !staged) return staged;
     if (auto synced = sync_folder(folder_of(partial)); !synced) return synced;
-    const auto done = change_and_publish(change, [&] { return give_name(partial, output); });
+    const auto done = change_and_publish(change, [&] { return rename_noreplace(partial, output); });
     if (done) undo.keep();
     return done;
 }
 
-bool is_half_handed_out(const std::string& path, const Door& door, const Client& client) {
-    if (path == standard_output || is_taken(path)) return false;
+bool is_partly_published(const std::string& path, const Door& door, const Client& client) {
+    if (path == standard_output || path_exists(path)) return false;
     const auto key = read_key_file(partial_path(path));
     return key && key->door.id == door.id && key->client.name == client.name &&
            key->client.secret.equals(client.generations.back().secret);
 }
 
-Result<void> finish_handing_out(const std::string& path, const KeyFile& key) {
+Result<void> finish_publishing(const std::string& path, const KeyFile& key) {
     const std::string partial = partial_path(path);
     const auto found = read_key_file(partial);
     if (!found) return tl::unexpected(found.error());
     if (!found->door.secret.equals(key.door.secret))
         if (auto written = replace_file(partial, key_file_text(key).bytes(), 0600); !written) return written;
-    return give_name(partial, path);
+    return rename_noreplace(partial, path);
 }
 
 }  // namespace oneknock::keygen

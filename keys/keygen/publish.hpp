@@ -30,15 +30,15 @@ struct Change {
     std::function<Result<void>()> take_back;
 };
 // All of it or nothing: the change, and the text in the file `output` or on standard output.
-[[nodiscard]] Result<void> hand_out(const std::string& output, const SecretBytes& text, const Change& change);
+[[nodiscard]] Result<void> publish_key_file(const std::string& output, const SecretBytes& text, const Change& change);
 
 // Makes the change; where `publish` then fails, takes it back.
 [[nodiscard]] Result<void> change_and_publish(const Change& change, const std::function<Result<void>()>& publish);
 
 // Whether the file under its partial name holds the client's newest key: all but the last step was done.
-[[nodiscard]] bool is_half_handed_out(const std::string& path, const Door& door, const Client& client);
+[[nodiscard]] bool is_partly_published(const std::string& path, const Door& door, const Client& client);
 
 // The last step. The file is written anew where the door's secret has changed since.
-[[nodiscard]] Result<void> finish_handing_out(const std::string& path, const KeyFile& key);
+[[nodiscard]] Result<void> finish_publishing(const std::string& path, const KeyFile& key);
 
 }  // namespace oneknock::keygen
