@@ -37,7 +37,8 @@ CLI::Option* add_service(CLI::App& command, KnockWords& words, const char* text)
 }
 
 void add_key_fd(CLI::App& command, KnockWords& words) {
-    add(command, "--key-fd", words.key_fd, "N", "read the key's passphrase from this descriptor, not from the terminal");
+    add(command, "--key-fd", words.key_fd, "N",
+        "read the key's passphrase from this descriptor, not from the terminal");
 }
 
 // How a knock is made; for every subcommand that knocks.
@@ -129,13 +130,15 @@ Result<Command> command_from(const std::string& name, Words& words, std::vector<
     if (name == "passphrase") return Command{PassphraseOptions{words.knock.door, words.remove, *key_fd}};
     if (name == "list") return Command{ListOptions{words.json}};
     if (name == "connect")
-        return waiting_options(words).map(
-            [&](KnockOptions&& knock) { return Command{ConnectOptions{std::move(knock), words.pass_descriptor}}; });
+        return waiting_options(words).map([&](KnockOptions&& knock) {
+            return Command{ConnectOptions{std::move(knock), words.pass_descriptor}};
+        });
     if (name == "run") {
         if (tail.empty())
             return fail(ExitCode::usage, "run: write the command behind --, as in: oneknock run home ssh -- ssh home");
-        return waiting_options(words).map(
-            [&](KnockOptions&& knock) { return Command{RunOptions{std::move(knock), std::move(tail)}}; });
+        return waiting_options(words).map([&](KnockOptions&& knock) {
+            return Command{RunOptions{std::move(knock), std::move(tail)}};
+        });
     }
     return read_knock_options(name == "open" ? Operation::open : Operation::close, words.knock)
         .map([](KnockOptions&& knock) { return Command{std::move(knock)}; });

@@ -13,8 +13,9 @@ Result<Seconds> read_duration(const std::optional<std::string>& word) {
     if (!word) return Seconds{0};
     const auto duration = parse_seconds(*word);
     if (!duration || *duration > Seconds{65535})
-        return usage("--for " + *word + ": write a duration from 1s to 65535s, such as 60s or 5m; 0s or no --for at "
-                                        "all takes the server's default");
+        return usage("--for " + *word +
+                     ": write a duration from 1s to 65535s, such as 60s or 5m; 0s or no --for at "
+                     "all takes the server's default");
     return *duration;
 }
 
@@ -53,8 +54,9 @@ Result<SourceChoice> read_source(const std::optional<std::string>& word) {
     if (address->is_unspecified())
         return usage("--source " + *word + ": write --source observed to open for the address the server sees");
     if (address->is_multicast() || address->is_loopback() || address->is_ipv4_mapped())
-        return usage("--source " + *word + ": multicast, loopback and IPv4-mapped addresses are refused by every "
-                                           "server; write the address your connection will come from");
+        return usage("--source " + *word +
+                     ": multicast, loopback and IPv4-mapped addresses are refused by every "
+                     "server; write the address your connection will come from");
     return SourceChoice{.observed = false, .named = address};
 }
 
@@ -77,10 +79,8 @@ Result<Seconds> read_time_offset(const std::optional<std::string>& word) {
 // Takes a value out of a result, or keeps the first error.
 template <class T, class U>
 void take(U& to, Result<T> from, std::optional<Error>& error) {
-    if (from)
-        to = *std::move(from);
-    else if (!error)
-        error = std::move(from).error();
+    if (from) to = *std::move(from);
+    else if (!error) error = std::move(from).error();
 }
 
 }  // namespace

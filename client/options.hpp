@@ -21,8 +21,8 @@ enum class Via : std::uint8_t { udp, tcp };
 
 // Which address the message names.
 struct SourceChoice {
-    bool observed = false;         // all zero: "the source address you see"
-    std::optional<Address> named;  // an address the user wrote
+    bool observed = false;                                                // all zero: "the source address you see"
+    std::optional<Address> named;                                         // an address the user wrote
     [[nodiscard]] bool automatic() const { return !observed && !named; }  // the one the kernel sends from
 };
 

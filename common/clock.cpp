@@ -17,8 +17,8 @@ struct Unit {
     milliseconds length;
 };
 
-constexpr std::array units{Unit{"ms", milliseconds{1}},       Unit{"s", milliseconds{1'000}},
-                           Unit{"m", milliseconds{60'000}},   Unit{"h", milliseconds{3'600'000}},
+constexpr std::array units{Unit{"ms", milliseconds{1}},         Unit{"s", milliseconds{1'000}},
+                           Unit{"m", milliseconds{60'000}},     Unit{"h", milliseconds{3'600'000}},
                            Unit{"d", milliseconds{86'400'000}}, Unit{"w", milliseconds{604'800'000}}};
 
 Instant read(clockid_t id) {
@@ -30,8 +30,8 @@ Instant read(clockid_t id) {
 }  // namespace
 
 Now read_clocks() {
-    // The kernel's timeouts of set elements stand still while the machine sleeps, so what counts them must as well: else
-    // a grant would be over here, past listing and revoking, that still opens the port there.
+    // The kernel's timeouts of set elements stand still while the machine sleeps, so what counts them must as well:
+    // else a grant would be over here, past listing and revoking, that still opens the port there.
     return {UnixTime{std::chrono::floor<Seconds>(read(CLOCK_REALTIME))}, read(CLOCK_MONOTONIC)};
 }
 
@@ -55,7 +55,8 @@ std::optional<Seconds> parse_seconds(std::string_view text, bool allow_negative)
 
 std::string duration_text(Seconds seconds) {
     for (const auto& [name, length] : {std::pair{"d", 86400}, {"h", 3600}, {"m", 60}})
-        if (seconds > Seconds{60} && seconds.count() % length == 0) return std::to_string(seconds.count() / length) + name;
+        if (seconds > Seconds{60} && seconds.count() % length == 0)
+            return std::to_string(seconds.count() / length) + name;
     return std::to_string(seconds.count()) + "s";
 }
 
@@ -64,8 +65,9 @@ std::optional<UnixTime> parse_time(std::string_view text) {
     int year = 0;
     unsigned month = 0, day = 0, hour = 0, minute = 0, second = 0;
     int used = 0;
-    if (text.size() != 20 || std::sscanf(terminated.c_str(), "%4d-%2u-%2uT%2u:%2u:%2uZ%n", &year, &month, &day, &hour,
-                                         &minute, &second, &used) != 6 ||
+    if (text.size() != 20 ||
+        std::sscanf(terminated.c_str(), "%4d-%2u-%2uT%2u:%2u:%2uZ%n", &year, &month, &day, &hour, &minute, &second,
+                    &used) != 6 ||
         used != 20)
         return std::nullopt;
     const std::chrono::year_month_day date{std::chrono::year{year}, std::chrono::month{month}, std::chrono::day{day}};

@@ -26,7 +26,8 @@ struct Now {
                                                                       bool allow_negative = false);
 // The same in whole seconds; "250ms" is refused.
 [[nodiscard]] std::optional<Seconds> parse_seconds(std::string_view text, bool allow_negative = false);
-[[nodiscard]] std::string duration_text(Seconds seconds);  // "60s", "2m", "1h", "7d": the largest unit that divides; a minute stays in seconds
+[[nodiscard]] std::string duration_text(
+    Seconds seconds);  // "60s", "2m", "1h", "7d": the largest unit that divides; a minute stays in seconds
 
 // "2026-11-23T07:00:00Z", the only form in files.
 [[nodiscard]] std::optional<UnixTime> parse_time(std::string_view text);

@@ -34,7 +34,7 @@ Result<struct stat> examine(int fd, const std::string& name) {
     if (!S_ISREG(info.st_mode)) return fail(ExitCode::data, name + ": not a regular file");
     if (static_cast<std::size_t>(info.st_size) > largest_file)
         return fail(ExitCode::data, name + ": too large (" + std::to_string(info.st_size) + " bytes, at most " +
-                                    std::to_string(largest_file) + ")");
+                                        std::to_string(largest_file) + ")");
     return info;
 }
 
@@ -88,11 +88,11 @@ Result<SecretBytes> read_private(int fd, const std::string& name) {
         char mode[8];
         std::snprintf(mode, sizeof mode, "%04o", static_cast<unsigned>(info->st_mode & 07777));
         return fail(ExitCode::permission, name + ": holds a secret but others may read or write it (mode " + mode +
-                                          "); run: chmod 600 " + name);
+                                              "); run: chmod 600 " + name);
     }
     if (info->st_uid != 0 && info->st_uid != geteuid())
         return fail(ExitCode::permission, name + ": belongs to another user (uid " + std::to_string(info->st_uid) +
-                                          "); a secret must belong to you or to root");
+                                              "); a secret must belong to you or to root");
     return read_whole(fd, static_cast<std::size_t>(info->st_size), name);
 }
 
@@ -120,8 +120,9 @@ Result<void> create_private_file(const std::string& path, ByteSpan content) {
     if (!write_all(fd.get(), content) || fsync(fd.get()) != 0)
         result = tl::unexpected(system_error("write", path, ExitCode::cannot_create));
     else if (link(temporary.c_str(), path.c_str()) != 0)
-        result = errno == EEXIST ? fail(ExitCode::cannot_create, path + ": exists already and is left as it is; remove it "
-                                                                    "or choose another name")
+        result = errno == EEXIST ? fail(ExitCode::cannot_create, path +
+                                                                     ": exists already and is left as it is; remove it "
+                                                                     "or choose another name")
                                  : tl::unexpected(system_error("create", path, ExitCode::cannot_create));
     unlink(temporary.c_str());
     return result ? sync_folder(folder) : result;

@@ -61,6 +61,7 @@ private:
 }
 
 // "cannot VERB NAME: reason", with the exit code that fits errno.
-[[nodiscard]] Error system_error(std::string_view verb, const std::string& name, ExitCode otherwise = ExitCode::software);
+[[nodiscard]] Error system_error(std::string_view verb, const std::string& name,
+                                 ExitCode otherwise = ExitCode::software);
 
 }  // namespace oneknock

@@ -12,8 +12,8 @@ namespace {
 constexpr std::size_t deepest = 16;
 constexpr std::string_view secret_member = "secret";
 
-// The text as the lexer reads it. Counts lines: the lexer reads one character ahead only behind a number, so the line of
-// a token is the number of line ends before the character read last. And passes over the texts of secrets, which the
+// The text as the lexer reads it. Counts lines: the lexer reads one character ahead only behind a number, so the line
+// of a token is the number of line ends before the character read last. And passes over the texts of secrets, which the
 // lexer would copy into memory that is not locked: it sees an empty string in their place.
 class Source {
 public:
@@ -43,7 +43,8 @@ public:
 private:
     // A string of the right length in which nothing is escaped.
     [[nodiscard]] bool is_secret(const char* at) const {
-        if (end_ - at <= static_cast<std::ptrdiff_t>(base64_secret_length) || at[base64_secret_length] != '"') return false;
+        if (end_ - at <= static_cast<std::ptrdiff_t>(base64_secret_length) || at[base64_secret_length] != '"')
+            return false;
         return std::all_of(at, at + base64_secret_length, [](char c) { return c > ' ' && c != '"' && c != '\\'; });
     }
 
@@ -143,7 +144,8 @@ private:
         Secret32 decoded;
         const bool valid = secret_from_base64(source_.hidden().value_or(text), decoded);
         wipe(text.data(), text.size());
-        if (!valid) return stop("field \"secret\": not the base64 text of 32 bytes (44 characters); copy the file again");
+        if (!valid)
+            return stop("field \"secret\": not the base64 text of 32 bytes (44 characters); copy the file again");
         Value* added = add(Value::Kind::secret);
         if (added != nullptr) added->secret = std::move(decoded);
         return added != nullptr;
@@ -184,7 +186,8 @@ Result<Value> parse(std::string_view text, const std::string& file) {
     Source source(text);
     Builder builder(file, source);
     const SourceIterator first(text.data(), &source), last(text.data() + text.size(), &source);
-    const bool parsed = nlohmann::json::sax_parse(first, last, &builder, nlohmann::json::input_format_t::json, true, true);
+    const bool parsed =
+        nlohmann::json::sax_parse(first, last, &builder, nlohmann::json::input_format_t::json, true, true);
     if (builder.error) return tl::unexpected(*builder.error);
     if (!parsed) return fail(ExitCode::data, file + ": not valid JSON");
     return std::move(builder.root);
@@ -270,7 +273,9 @@ Secret32 Object::secret(std::string_view name) {
     return found == nullptr ? Secret32() : found->secret->copy();
 }
 
-const Value* Object::array(std::string_view name) { return take(name, true, Value::Kind::array, "a list, in brackets"); }
+const Value* Object::array(std::string_view name) {
+    return take(name, true, Value::Kind::array, "a list, in brackets");
+}
 
 const Value* Object::object(std::string_view name) {
     return take(name, true, Value::Kind::object, "an object, in braces");
@@ -303,10 +308,13 @@ void Object::header(std::string_view kind) {
         complain("oneknock", "is " + quote(found) + ", but a file of kind " + quote(kind) + " is wanted here");
     const std::int64_t version = integer("version", 1, INT64_MAX);
     if (!context_.failed() && version > 1)
-        complain("version", std::to_string(version) + " is newer than this program, which reads version 1; update oneknock");
+        complain("version",
+                 std::to_string(version) + " is newer than this program, which reads version 1; update oneknock");
 }
 
-void Object::complain(std::string_view name, std::string_view what) { context_.complain(line(name), field(name), what); }
+void Object::complain(std::string_view name, std::string_view what) {
+    context_.complain(line(name), field(name), what);
+}
 
 void Object::finish() {
     for (std::size_t i = 0; i < value_.members.size(); ++i) {

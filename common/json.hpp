@@ -2,7 +2,8 @@
 //
 // Strict: duplicate names are refused, unknown fields are refused except those that start with "x-", every error
 // names file, line and field. Lenient: // and /* */ comments are allowed. The string of a member called "secret" is
-// decoded from base64 straight into locked memory and never kept as text, nor copied on the way: `text` should be locked.
+// decoded from base64 straight into locked memory and never kept as text, nor copied on the way: `text` should be
+// locked.
 #pragma once
 
 #include <cstdint>

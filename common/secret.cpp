@@ -92,7 +92,8 @@ public:
 
     void give_back(std::uint8_t* page) {
         sodium_memzero(page, page_payload);
-        if (std::uint8_t* const surplus = std::exchange(spare_, page)) sodium_free(surplus);  // wiped when it became the spare
+        if (std::uint8_t* const surplus = std::exchange(spare_, page))
+            sodium_free(surplus);  // wiped when it became the spare
     }
 
 private:
@@ -124,9 +125,12 @@ void wipe(void* memory, std::size_t size) { sodium_memzero(memory, size); }
 #if __has_cpp_attribute(gnu::zero_call_used_regs)
 [[gnu::zero_call_used_regs("all")]]
 #endif
-[[gnu::noinline]] void wipe_traces() {
+[[gnu::noinline]] void
+wipe_traces() {
     sodium_stackzero(4096);  // more than any of them needs
-    asm volatile("" ::: "memory");  // so that the call is not the last thing, which would leave the registers as they are
+    asm volatile(
+        "" ::
+            : "memory");  // so that the call is not the last thing, which would leave the registers as they are
 }
 
 void fill_random(std::span<std::uint8_t> bytes) { randombytes_buf(bytes.data(), bytes.size()); }
@@ -164,7 +168,9 @@ Secret32 Secret32::from(std::span<const std::uint8_t, size> bytes) {
 bool Secret32::equals(const Secret32& other) const { return sodium_memcmp(slot_, other.slot_, size) == 0; }
 
 SecretBytes::SecretBytes(std::size_t size)
-    : data_(size <= page_payload ? page().take() + offset_in_page(size) : locked_allocate(size)), size_(size), room_(size) {}
+    : data_(size <= page_payload ? page().take() + offset_in_page(size) : locked_allocate(size)),
+      size_(size),
+      room_(size) {}
 
 SecretBytes::~SecretBytes() {
     if (data_ == nullptr) return;
@@ -173,7 +179,9 @@ SecretBytes::~SecretBytes() {
 }
 
 SecretBytes::SecretBytes(SecretBytes&& other) noexcept
-    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)), room_(std::exchange(other.room_, 0)) {}
+    : data_(std::exchange(other.data_, nullptr)),
+      size_(std::exchange(other.size_, 0)),
+      room_(std::exchange(other.room_, 0)) {}
 
 SecretBytes& SecretBytes::operator=(SecretBytes&& other) noexcept {
     std::swap(data_, other.data_);
@@ -187,8 +195,8 @@ void SecretBytes::shrink(std::size_t size) { size_ = std::min(size, size_); }
 bool secret_from_base64(std::string_view text, Secret32& secret) {
     std::size_t written = 0;
     return text.size() == base64_secret_length &&
-           sodium_base642bin(secret.bytes().data(), Secret32::size, text.data(), text.size(), nullptr, &written, nullptr,
-                             sodium_base64_VARIANT_ORIGINAL) == 0 &&
+           sodium_base642bin(secret.bytes().data(), Secret32::size, text.data(), text.size(), nullptr, &written,
+                             nullptr, sodium_base64_VARIANT_ORIGINAL) == 0 &&
            written == Secret32::size;
 }
 

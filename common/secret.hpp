@@ -26,10 +26,10 @@ void initialise_crypto();
 // Overwrites memory in a way the compiler does not remove.
 void wipe(void* memory, std::size_t size);
 
-// Overwrites what was left behind by whoever has just handled a secret: on the stack below the caller (libsodium's BLAKE2b
-// leaves its answer there, which may be a key), and in the registers of the processor (they are stored on the stack
-// whenever the dynamic linker looks up a function of some library for the first time). Registers only as far as the compiler
-// can: GCC from 11 on, not clang 14.
+// Overwrites what was left behind by whoever has just handled a secret: on the stack below the caller (libsodium's
+// BLAKE2b leaves its answer there, which may be a key), and in the registers of the processor (they are stored on the
+// stack whenever the dynamic linker looks up a function of some library for the first time). Registers only as far as
+// the compiler can: GCC from 11 on, not clang 14.
 void wipe_traces();
 
 // Uniform random bytes from the kernel.

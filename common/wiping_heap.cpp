@@ -3,10 +3,10 @@
 // Libraries we hand secrets to keep copies in buffers of their own (a JSON lexer in its token, a string in its old
 // storage before it grew). Rather than hunt for each, every program of the project links this file. The cost falls
 // on allocation only, and neither the packet path nor the knock path allocates in the steady state.
-#include <cstdlib>
 #include <malloc.h>
-#include <new>
 #include <string.h>
+#include <cstdlib>
+#include <new>
 
 namespace {
 

@@ -41,8 +41,9 @@ SourcePolicy source(json::Object& object, std::string_view field) {
     const std::string text = object.string(field);
     const auto policy = SourcePolicy::parse(text);
     if (!policy)
-        object.complain(field, json::quote(text) + " is not a source policy; write same, observed, any or a network "
-                                                   "like 192.0.2.0/24 (no bits set behind the prefix)");
+        object.complain(field, json::quote(text) +
+                                   " is not a source policy; write same, observed, any or a network "
+                                   "like 192.0.2.0/24 (no bits set behind the prefix)");
     return policy.value_or(SourcePolicy());
 }
 

@@ -64,10 +64,8 @@ void JsonWriter::secret(std::string_view name, const Secret32& secret) {
 }
 
 void JsonWriter::time_or_null(std::string_view name, const std::optional<UnixTime>& value) {
-    if (value)
-        time(name, *value);
-    else
-        null(name);
+    if (value) time(name, *value);
+    else null(name);
 }
 
 void JsonWriter::strings(std::string_view name, const std::vector<std::string>& texts) {

@@ -20,7 +20,7 @@ Result<Secret32> derive(const SecretBytes& passphrase, const KeyEncryption& lock
                       lock.salt.data(), lock.operations, lock.memory, crypto_pwhash_ALG_ARGON2ID13) == 0)
         return key;
     return fail(ExitCode::data, "the passphrase cannot be used: that takes " + std::to_string(lock.memory >> 20) +
-                                " MiB of memory, which this machine does not have to spare");
+                                    " MiB of memory, which this machine does not have to spare");
 }
 
 // What the secrets belong to.

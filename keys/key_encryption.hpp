@@ -1,8 +1,8 @@
 // A client's secrets under a passphrase, for a key file that may fall into other hands (libsodium behind it).
 //
 // Argon2id makes a key of the passphrase and a random salt; XChaCha20-Poly1305 seals both secrets with it, bound to the
-// door, the client and the generations they belong to. Everything else in the file stays in the clear and may be edited:
-// the door's address, the names of services.
+// door, the client and the generations they belong to. Everything else in the file stays in the clear and may be
+// edited: the door's address, the names of services.
 #pragma once
 
 #include "common/result.hpp"
@@ -23,10 +23,11 @@ inline constexpr PassphraseCost usual_passphrase_cost{3, 256ULL << 20};
 
 // Fails where this machine has not that much memory.
 [[nodiscard]] Result<EncryptedKey> encrypt_key(const KeyFile& key, const SecretBytes& passphrase,
-                                         const PassphraseCost& cost = usual_passphrase_cost);
+                                               const PassphraseCost& cost = usual_passphrase_cost);
 
-// ExitCode::data where the passphrase is not the right one, or somebody changed what the secrets are bound to; nobody can
-// tell these apart. `name` is the file's, for messages.
-[[nodiscard]] Result<KeyFile> decrypt_key(const EncryptedKey& locked, const SecretBytes& passphrase, const std::string& name);
+// ExitCode::data where the passphrase is not the right one, or somebody changed what the secrets are bound to; nobody
+// can tell these apart. `name` is the file's, for messages.
+[[nodiscard]] Result<KeyFile> decrypt_key(const EncryptedKey& locked, const SecretBytes& passphrase,
+                                          const std::string& name);
 
 }  // namespace oneknock

@@ -48,10 +48,10 @@ struct KeyFile {
 
 // The two secrets under a passphrase; see keys/key_lock.
 struct KeyEncryption {
-    static constexpr std::size_t salt_length = 16;                          // crypto_pwhash_SALTBYTES
-    static constexpr std::size_t sealed_length = 2 * Secret32::size + 16;   // with the tag of the cipher
-    std::uint32_t operations = 0;                                           // of Argon2id
-    std::uint64_t memory = 0;                                               // likewise, in bytes
+    static constexpr std::size_t salt_length = 16;                         // crypto_pwhash_SALTBYTES
+    static constexpr std::size_t sealed_length = 2 * Secret32::size + 16;  // with the tag of the cipher
+    std::uint32_t operations = 0;                                          // of Argon2id
+    std::uint64_t memory = 0;                                              // likewise, in bytes
     Bytes<salt_length> salt{};
     Bytes<sealed_length> sealed{};
 };

@@ -88,17 +88,18 @@ Result<void> check_client(const Client& client, const Door& door, const std::str
     // Else two files could hold clients of one name, and `revoke NAME` would not find the one it means.
     if (fs::path(file).filename() != client.name + ".json")
         return fail(ExitCode::data, file + ": holds the client " + json::quote(client.name) + "; rename the file to " +
-                                    client.name + ".json or correct its field \"name\"");
+                                        client.name + ".json or correct its field \"name\"");
     for (const std::string& service : client.allow)
         if (!door.services.contains(service))
             return fail(ExitCode::data, file + ": field \"allow\": the door has no service " + json::quote(service) +
-                                        "; it has " + service_names(door.services));
+                                            "; it has " + service_names(door.services));
     return {};
 }
 
 bool is_equal(const Client& one, const Client& other) {
     const auto same_generation = [](const Generation& a, const Generation& b) {
-        return a.number == b.number && a.secret.equals(b.secret) && a.not_before == b.not_before && a.not_after == b.not_after;
+        return a.number == b.number && a.secret.equals(b.secret) && a.not_before == b.not_before &&
+               a.not_after == b.not_after;
     };
     return one.name == other.name && one.allow == other.allow && one.source == other.source &&
            one.max_duration == other.max_duration && one.revoked == other.revoked && one.expires == other.expires &&

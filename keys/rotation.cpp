@@ -13,9 +13,11 @@ std::optional<UnixTime> first_use(Uses::const_iterator from, const Uses& uses) {
 }
 
 // When the client first used this generation of the door's or a later one.
-std::optional<UnixTime> moved(const Client& client, const std::map<std::string, Uses>& by_client, const Generation& generation) {
+std::optional<UnixTime> moved(const Client& client, const std::map<std::string, Uses>& by_client,
+                              const Generation& generation) {
     const auto uses = by_client.find(client.name);
-    return uses == by_client.end() ? std::nullopt : first_use(uses->second.lower_bound(generation.number), uses->second);
+    return uses == by_client.end() ? std::nullopt
+                                   : first_use(uses->second.lower_bound(generation.number), uses->second);
 }
 
 // Nothing while a client that is waited for has not used it.
@@ -29,7 +31,8 @@ std::optional<Use> joint_use(const Keyring& keyring, const std::map<std::string,
         if (!first) continue;
         if (waited_for) joint.first = std::max(joint.first, *first);
         const Uses& uses = by_client.at(client.name);
-        if (const auto own = uses.find(generation.number); own != uses.end()) joint.last = std::max(joint.last, own->second.last);
+        if (const auto own = uses.find(generation.number); own != uses.end())
+            joint.last = std::max(joint.last, own->second.last);
     }
     return joint;
 }
@@ -81,10 +84,11 @@ bool is_waited_for(const Client& client, const Generation& door_generation, Unix
            client.generations.front().not_before <= door_generation.not_before;
 }
 
-const Client* first_awaited(const Keyring& keyring, const std::map<std::string, Uses>& by_client, const Generation& generation,
-                            UnixTime now, const std::string& from) {
+const Client* first_awaited(const Keyring& keyring, const std::map<std::string, Uses>& by_client,
+                            const Generation& generation, UnixTime now, const std::string& from) {
     auto client = std::ranges::lower_bound(keyring.clients, from, {}, &Client::name);
-    while (client != keyring.clients.end() && (!is_waited_for(*client, generation, now) || moved(*client, by_client, generation)))
+    while (client != keyring.clients.end() &&
+           (!is_waited_for(*client, generation, now) || moved(*client, by_client, generation)))
         ++client;
     return client == keyring.clients.end() ? nullptr : &*client;
 }

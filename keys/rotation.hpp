@@ -61,8 +61,8 @@ void end_early(std::vector<Generation>& generations, const Uses& uses, const Gra
 // are revoked or expired, or whose keys are all younger than the generation, are not waited for.
 [[nodiscard]] Uses joint_uses(const Keyring& keyring, const std::map<std::string, Uses>& by_client, UnixTime now);
 
-// The first client in the order of names, `from` or behind, that is waited for and has used neither this generation of the
-// door's nor a later one; null: there is none.
+// The first client in the order of names, `from` or behind, that is waited for and has used neither this generation of
+// the door's nor a later one; null: there is none.
 [[nodiscard]] const Client* first_awaited(const Keyring& keyring, const std::map<std::string, Uses>& by_client,
                                           const Generation& generation, UnixTime now, const std::string& from);
 

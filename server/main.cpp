@@ -27,9 +27,11 @@ void describe(CLI::App& app, Options& options) {
     app.add_option("--config", options.config, "The configuration, oneknockd.json")->required()->type_name("FILE");
     auto* check = app.add_flag("--check-config", options.check, "Read everything, say what is wrong, change nothing");
     auto* dry = app.add_flag("--dry-run", options.dry_run, "Listen and decide, but leave the firewall alone");
-    auto* read = app.add_option("--read", options.capture, "Explain a capture file; needs no privilege")->type_name("FILE.pcap");
+    auto* read =
+        app.add_option("--read", options.capture, "Explain a capture file; needs no privilege")->type_name("FILE.pcap");
     app.add_flag("--json", options.json, "With --read: a JSON object per line")->needs(read);
-    auto* trial = app.add_option("--try", options.trial, "Remove the guard again after SECONDS unless `oneknockctl confirm` comes")
+    auto* trial = app.add_option("--try", options.trial,
+                                 "Remove the guard again after SECONDS unless `oneknockctl confirm` comes")
                       ->type_name("SECONDS")
                       ->check(CLI::Range(1, 86400));
     auto* guard = app.add_flag("--guard", options.guard, "Set the guard up and end (before the network is up)");
@@ -52,7 +54,8 @@ ExitCode run(const Options& options) {
     if (!options.capture.empty()) return report(read_capture(*config, options.capture, options.json));
     if (options.guard) return report(set_guard_up(*config));
     if (options.remove) return report(remove_guard(*config));
-    return run_daemon(*config, {options.dry_run, options.trial > 0 ? std::optional(Seconds{options.trial}) : std::nullopt});
+    return run_daemon(*config,
+                      {options.dry_run, options.trial > 0 ? std::optional(Seconds{options.trial}) : std::nullopt});
 }
 
 }  // namespace

@@ -46,7 +46,8 @@ Result<void> make_folders(const std::string& folder) {
 // A newer key takes the place of an older one of the same client and door; nothing else is ever overwritten.
 Result<void> check_is_newer(const KeyFile& key, const KeyFile& present, const std::string& path) {
     const auto keep = [&](const std::string& why) {
-        return fail(ExitCode::cannot_create, path + ": " + why + "; it is left as it is. To give it up, remove it first");
+        return fail(ExitCode::cannot_create,
+                    path + ": " + why + "; it is left as it is. To give it up, remove it first");
     };
     if (key.door.id != present.door.id) return keep("is the key of another door of this name");
     if (key.client.name != present.client.name) return keep("is the key of the client " + present.client.name);
@@ -63,9 +64,12 @@ Result<StoredKey> lock_as_wanted(StoredKey key, const StoredKey* present, const 
     const bool was_locked = present != nullptr && is_encrypted(*present);
     if (is_encrypted(key) || (!was_locked && !options.passphrase)) return key;
     Passphrases passphrases(options.key_fd);
-    auto passphrase = was_locked ? passphrases.unlock(std::get<EncryptedKey>(*present), path)
-                                       .map([](Passphrases::Unlocked&& unlocked) { return std::move(unlocked.passphrase); })
-                                 : passphrases.ask_new("new passphrase for " + path);
+    auto passphrase =
+        was_locked
+            ? passphrases.unlock(std::get<EncryptedKey>(*present), path).map([](Passphrases::Unlocked&& unlocked) {
+                  return std::move(unlocked.passphrase);
+              })
+            : passphrases.ask_new("new passphrase for " + path);
     if (!passphrase) return tl::unexpected(passphrase.error());
     auto locked = encrypt_key(std::get<KeyFile>(key), *passphrase);
     if (!locked) return tl::unexpected(locked.error());
@@ -91,7 +95,9 @@ Result<Imported> replace_older(StoredKey key, const std::string& path, const Imp
         return tl::unexpected(newer.error());
     return lock_as_wanted(std::move(key), &*present, path, options)
         .and_then([&](const StoredKey& wanted) { return replace_file(path, stored_key_text(wanted).bytes()); })
-        .map([&] { return Imported{path, true}; });
+        .map([&] {
+            return Imported{path, true};
+        });
 }
 
 }  // namespace
@@ -106,7 +112,9 @@ Result<Imported> import_key(const ImportOptions& options) {
     if (is_there(path)) return replace_older(*std::move(key), path, options);
     return lock_as_wanted(*std::move(key), nullptr, path, options)
         .and_then([&](const StoredKey& wanted) { return create_private_file(path, stored_key_text(wanted).bytes()); })
-        .map([&] { return Imported{path, false}; });
+        .map([&] {
+            return Imported{path, false};
+        });
 }
 
 Result<void> import_command(const ImportOptions& options) {

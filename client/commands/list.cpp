@@ -52,7 +52,8 @@ std::string table(const std::vector<Listed>& doors) {
     for (const Listed& listed : doors) {
         const KeyFile& key = listed.key();
         rows.push_back({listed.name, key.door.address, services(key), key.client.name,
-                        std::to_string(key.client.generation), is_encrypted(listed.stored) ? "yes" : "no", expiry(key)});
+                        std::to_string(key.client.generation), is_encrypted(listed.stored) ? "yes" : "no",
+                        expiry(key)});
     }
     std::array<std::size_t, columns> width{};
     for (const Row& row : rows)
@@ -75,7 +76,8 @@ std::string json_object(const Listed& listed) {
         text += separator + json::quote(service) + ":" + json::quote(value.text());
         separator = ",";
     }
-    text += R"(},"client":)" + json::quote(key.client.name) + R"(,"generation":)" + std::to_string(key.client.generation);
+    text +=
+        R"(},"client":)" + json::quote(key.client.name) + R"(,"generation":)" + std::to_string(key.client.generation);
     text += R"(,"door_generation":)" + std::to_string(key.door.generation);
     text += std::string(R"(,"passphrase":)") + (is_encrypted(listed.stored) ? "true" : "false");
     return text + R"(,"expires":)" + (key.expires ? json::quote(time_text(*key.expires)) : "null") + "}";
@@ -96,12 +98,9 @@ Result<void> list_command(const ListOptions& options) {
     std::optional<Error> broken;  // the others are shown all the same
     for (const std::string& name : names_in(*folder)) {
         auto key = read_stored_key(*folder + "/" + name + ".json");
-        if (key)
-            doors.push_back({name, *std::move(key)});
-        else if (!std::exchange(broken, key.error()))
-            continue;
-        else
-            log::warning(key.error().message);
+        if (key) doors.push_back({name, *std::move(key)});
+        else if (!std::exchange(broken, key.error())) continue;
+        else log::warning(key.error().message);
     }
     if (options.json || !doors.empty())
         if (const auto printed = print_line(options.json ? json_text(doors) : table(doors)); !printed) return printed;

@@ -39,7 +39,7 @@ Result<PacketEnds> ends_for_record(const Target& target, std::uint16_t source_po
         return fail(ExitCode::unavailable, "--write needs the door's address, which cannot be resolved");
     if (!target.local && target.address.is_unspecified())
         return fail(ExitCode::unavailable, "--write needs a source address, and there is no route to " +
-                                           target.destination->address.text() + "; use --source ADDR");
+                                               target.destination->address.text() + "; use --source ADDR");
     // As the server would see them: a named address is the one that a translator on the way gives the packets.
     const Address source = target.address.is_unspecified() ? target.local->address : target.address;
     return PacketEnds{source, target.destination->address, source_port, 0};
@@ -65,8 +65,7 @@ Result<void> dry_run(const Task& task, const std::vector<Target>& targets, UnixT
     Result<void> result;
     for (const Target& target : targets) {
         const Report report = plan_report(task, target, now);
-        if (*record)
-            (*record)->add(report.via, *ends_for_record(target, report.source_port), report.ports, now);
+        if (*record) (*record)->add(report.via, *ends_for_record(target, report.source_port), report.ports, now);
         add_error(result, print(report, task.options));
     }
     if (*record) add_error(result, (*record)->finish());
@@ -83,10 +82,8 @@ Goal goal_of(const KnockOptions& options) {
 Report report_of(const TargetKnock& knock, const WaitResult::PerTarget& target, const WaitResult& result,
                  const KnockOptions& options) {
     Report report = report_of(knock, options);
-    if (target.confirmed)
-        report.confirmed = true;
-    else if (options.wait && !result.reached)
-        report.confirmed = false;
+    if (target.confirmed) report.confirmed = true;
+    else if (options.wait && !result.reached) report.confirmed = false;
     report.elapsed = target.confirmed.value_or(result.elapsed);
     return report;
 }
@@ -106,8 +103,7 @@ Result<void> tell(const Task& task, const std::vector<TargetKnock>& knocks, cons
         if (task.options.json || !task.options.wait || target.confirmed)
             add_error(outcome, print(report, task.options));
     }
-    if (late)
-        add_error(outcome, tl::unexpected(timed_out(*late, task.key, task.options, read_clocks().wall)));
+    if (late) add_error(outcome, tl::unexpected(timed_out(*late, task.key, task.options, read_clocks().wall)));
     return outcome;
 }
 

@@ -1,6 +1,6 @@
+#include "client/door/passphrase.hpp"
 #include "client/commands/commands.hpp"
 #include "client/door/door.hpp"
-#include "client/door/passphrase.hpp"
 #include "client/output.hpp"
 #include "keys/key_encryption.hpp"
 #include "keys/replace_file.hpp"
@@ -32,7 +32,8 @@ Result<void> passphrase_command(const PassphraseOptions& options) {
     Passphrases passphrases(options.key_fd);
     auto key = open_key(*std::move(stored), *path, passphrases);
     if (!key) return tl::unexpected(key.error());
-    const auto changed = options.remove ? Result<StoredKey>(*std::move(key)) : lock_again(*std::move(key), *path, passphrases);
+    const auto changed =
+        options.remove ? Result<StoredKey>(*std::move(key)) : lock_again(*std::move(key), *path, passphrases);
     if (!changed) return tl::unexpected(changed.error());
     if (const auto written = replace_file(*path, stored_key_text(*changed).bytes()); !written) return written;
     return print_line((options.remove ? "unlocked: " : "locked: ") + *path);

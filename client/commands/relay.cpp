@@ -37,10 +37,8 @@ public:
 
     void write_some() {
         const auto wrote = write(to_, &buffer_[begin_], std::min(end_ - begin_, piece_));
-        if (wrote > 0)
-            begin_ += static_cast<std::size_t>(wrote);
-        else if (wrote < 0 && !is_temporary())
-            give_up();
+        if (wrote > 0) begin_ += static_cast<std::size_t>(wrote);
+        else if (wrote < 0 && !is_temporary()) give_up();
     }
 
 private:
@@ -119,7 +117,7 @@ Result<void> pass_descriptor(int descriptor, int to) {
     std::memcpy(CMSG_DATA(header), &descriptor, sizeof descriptor);
     if (sendmsg(to, &message, MSG_NOSIGNAL) == 1) return {};
     return fail(ExitCode::usage, std::string("--fdpass: cannot pass the connection over standard output: ") +
-                                 std::strerror(errno) + "; use it in ssh_config with ProxyUseFdpass yes");
+                                     std::strerror(errno) + "; use it in ssh_config with ProxyUseFdpass yes");
 }
 
 }  // namespace oneknock

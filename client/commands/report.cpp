@@ -96,17 +96,15 @@ Error timed_out(const Report& report, const KeyFile& key, const KnockOptions& op
     const std::string service = report.request.service().text();
     const bool opening = is_open(report.request);
     std::vector<std::string> hints{
-        "this machine's clock says " + time_text(now) + ": the server refuses knocks that are more than a minute off; "
-                                                        "set it, or use --time-offset",
+        "this machine's clock says " + time_text(now) +
+            ": the server refuses knocks that are more than a minute off; "
+            "set it, or use --time-offset",
         "the key of client " + key.client.name + " (generation " + number(key.client.generation) +
             ", door generation " + number(key.door.generation) + ") may be revoked or replaced: ask the administrator",
-        carrier_hint(options.via),
-        address_hint(report, key.client.source),
+        carrier_hint(options.via), address_hint(report, key.client.source),
         key.door.address + " may not be the door's right address any more: it led to " + where(report)};
-    if (opening)
-        hints.push_back("is the service itself running, and allowed for this client?");
-    else
-        hints.push_back("another knock, a trusted network or another client behind the same address may keep it open");
+    if (opening) hints.push_back("is the service itself running, and allowed for this client?");
+    else hints.push_back("another knock, a trusted network or another client behind the same address may keep it open");
     std::string text = service + " at " + where(report) + (opening ? " did not open" : " did not close") + " within " +
                        wait_text(options.wait.value_or(default_wait));
     for (const std::string& hint : hints) text += "\n  - " + hint;

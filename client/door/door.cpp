@@ -56,7 +56,7 @@ Result<std::string> find_door(const std::string& door) {
     const std::string path = *folder + "/" + door + ".json";
     if (is_file(path)) return path;
     return fail(ExitCode::no_input, "no door " + door + ": neither a file of that name here nor " + path +
-                                    "; give a key file's path, or bring one in with: oneknock import FILE");
+                                        "; give a key file's path, or bring one in with: oneknock import FILE");
 }
 
 Result<OpenedDoor> open_door(const std::string& door, UnixTime now, std::optional<int> key_fd) {
@@ -67,7 +67,7 @@ Result<OpenedDoor> open_door(const std::string& door, UnixTime now, std::optiona
     const KeyFile& clear = clear_part(*stored);
     if (clear.expires && *clear.expires <= now)
         return fail(ExitCode::data, *path + ": this key expired at " + time_text(*clear.expires) +
-                                    "; ask the administrator of " + clear.door.name + " for a new one");
+                                        "; ask the administrator of " + clear.door.name + " for a new one");
     if (!is_encrypted(*stored)) return OpenedDoor{*std::move(path), std::get<KeyFile>(*std::move(stored))};
     auto unlocked = Passphrases(key_fd).unlock(std::get<EncryptedKey>(*stored), *path);
     if (!unlocked) return tl::unexpected(unlocked.error());
@@ -77,8 +77,9 @@ Result<OpenedDoor> open_door(const std::string& door, UnixTime now, std::optiona
 Result<Service> find_service(const OpenedDoor& door, const std::string& word) {
     if (const auto found = door.key.services.find(word); found != door.key.services.end()) return found->second;
     if (const auto service = Service::parse(word)) return *service;
-    return fail(ExitCode::usage, "no service " + word + " in " + door.path + ", which lists: " + services_text(door.key) +
-                                 "; write one of these names, or a protocol and port such as tcp/22");
+    return fail(ExitCode::usage, "no service " + word + " in " + door.path +
+                                     ", which lists: " + services_text(door.key) +
+                                     "; write one of these names, or a protocol and port such as tcp/22");
 }
 
 bool is_listed(const KeyFile& key, const Service& service) {

@@ -22,9 +22,10 @@ struct OpenedDoor {
     std::string path;
     KeyFile key;
 };
-// Found and read; an expired key (`now` is the time the knock will carry) is ExitCode::data. For a locked key the passphrase is
-// read from `key_fd`, or asked for on the terminal.
-[[nodiscard]] Result<OpenedDoor> open_door(const std::string& door, UnixTime now, std::optional<int> key_fd = std::nullopt);
+// Found and read; an expired key (`now` is the time the knock will carry) is ExitCode::data. For a locked key the
+// passphrase is read from `key_fd`, or asked for on the terminal.
+[[nodiscard]] Result<OpenedDoor> open_door(const std::string& door, UnixTime now,
+                                           std::optional<int> key_fd = std::nullopt);
 
 // The service a word names. One that the file does not list is accepted as "tcp/22" only; see is_listed.
 [[nodiscard]] Result<Service> find_service(const OpenedDoor& door, const std::string& word);

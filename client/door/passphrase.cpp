@@ -68,8 +68,9 @@ bool say(int fd, std::string_view text) {
 Result<SecretBytes> ask_on_terminal(const std::string& question) {
     const Descriptor terminal(open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC));
     if (!terminal)
-        return fail(ExitCode::no_input, "the key needs a passphrase, and there is no terminal to ask for it; in a script " +
-                                        std::string("give it on a descriptor with --key-fd"));
+        return fail(ExitCode::no_input,
+                    "the key needs a passphrase, and there is no terminal to ask for it; in a script " +
+                        std::string("give it on a descriptor with --key-fd"));
     const SilentTerminal silent(terminal.get());
     if (!silent.is_silent() || !say(terminal.get(), question + ": "))
         return tl::unexpected(system_error("use", "/dev/tty", ExitCode::no_input));

@@ -13,15 +13,18 @@ namespace oneknock {
 
 class Passphrases {
 public:
-    // From a descriptor each passphrase is a line. It is closed in the end, so that no program started from here gets it.
+    // From a descriptor each passphrase is a line. It is closed in the end, so that no program started from here gets
+    // it.
     explicit Passphrases(std::optional<int> fd) : fd_(fd.value_or(-1)) {}
 
-    // What is typed is not shown. Empty or longer than longest_passphrase: ExitCode::data; nobody to ask: ExitCode::no_input.
+    // What is typed is not shown. Empty or longer than longest_passphrase: ExitCode::data; nobody to ask:
+    // ExitCode::no_input.
     [[nodiscard]] Result<SecretBytes> ask(const std::string& question);
     // A new one: on the terminal it must be typed twice.
     [[nodiscard]] Result<SecretBytes> ask_new(const std::string& question);
 
-    // The key with its secrets, and the passphrase that brought them to light. On the terminal there are three attempts.
+    // The key with its secrets, and the passphrase that brought them to light. On the terminal there are three
+    // attempts.
     struct Unlocked {
         KeyFile key;
         SecretBytes passphrase;

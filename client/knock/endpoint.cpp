@@ -72,7 +72,7 @@ Result<Endpoint> route_source(const Endpoint& destination) {
     local.length = sizeof local.storage;
     if (!fd || connect(fd.get(), to.get(), to.length) != 0 || getsockname(fd.get(), local.get(), &local.length) != 0)
         return fail(ExitCode::unavailable, "no route to " + destination.address.text() + ": " + std::strerror(errno) +
-                                           "; check this machine's network and the door's address");
+                                               "; check this machine's network and the door's address");
     const auto source = endpoint_of(local.get());
     if (!source) return fail(ExitCode::unavailable, "no source address for " + destination.address.text());
     return *source;

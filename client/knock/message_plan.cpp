@@ -30,8 +30,9 @@ Result<UnixTime> knock_time(const KnockOptions& options, UnixTime now) {
     const UnixTime time = now + options.time_offset;
     const auto seconds = time.time_since_epoch().count();
     if (seconds < 0 || seconds > std::numeric_limits<std::uint32_t>::max())
-        return fail(ExitCode::usage, "--time-offset leads to " + time_text(time) + ", which a knock cannot carry; correct "
-                                     "it, or this machine's clock");
+        return fail(ExitCode::usage, "--time-offset leads to " + time_text(time) +
+                                         ", which a knock cannot carry; correct "
+                                         "it, or this machine's clock");
     return time;
 }
 
@@ -76,8 +77,9 @@ std::vector<std::uint16_t> ports_of_pass(const Knock& knock, std::size_t count) 
 Result<void> check_packets(std::size_t packets, const std::vector<Target>& targets) {
     for (const Target& target : targets)
         if (packets < message_length(target.family))
-            return fail(ExitCode::usage, "--knocks " + std::to_string(packets) + ": an IPv6 knock needs 48 to 64 packets "
-                                                                             "(IPv4: 36 to 64); write more, or -4");
+            return fail(ExitCode::usage, "--knocks " + std::to_string(packets) +
+                                             ": an IPv6 knock needs 48 to 64 packets "
+                                             "(IPv4: 36 to 64); write more, or -4");
     return {};
 }
 

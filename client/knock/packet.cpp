@@ -83,8 +83,8 @@ std::vector<std::uint8_t> syn_packet(const PacketEnds& ends, std::uint32_t seque
     Buffer segment(tcp_header);
     store_ports(segment, ends);
     store_u32be(&segment[4], sequence);
-    segment[12] = 5 << 4;  // 5 words
-    segment[13] = 0x02;    // SYN
+    segment[12] = 5 << 4;              // 5 words
+    segment[13] = 0x02;                // SYN
     store_u16be(&segment[14], 64240);  // the window Linux offers first
     store_u16be(&segment[16], transport_checksum(ends, protocol_tcp, segment));
     return packet(ends, protocol_tcp, segment);

@@ -40,9 +40,7 @@ bool is_connected(int fd) {
 
 }  // namespace
 
-void AttemptSchedule::tried(Instant now) {
-    due_ = now + std::clamp((now - start_) / 2, shortest_step, longest_step);
-}
+void AttemptSchedule::tried(Instant now) { due_ = now + std::clamp((now - start_) / 2, shortest_step, longest_step); }
 
 void PortWatch::attempt(Instant now) {
     if (now < schedule_.due()) return;

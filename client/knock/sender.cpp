@@ -17,9 +17,10 @@ Result<void> judge(const PassOutcome& outcome, std::size_t needed, const Endpoin
     // Both are what a dropping rule in the host's own output chain gives.
     if (outcome.error == EPERM || outcome.error == EACCES)
         return fail(ExitCode::permission, count + "a local firewall forbids it; allow outgoing packets to " + place +
-                                          " on all ports, or try the other of --via udp and --via tcp");
-    return fail(ExitCode::unavailable, count + std::strerror(outcome.error) + "; check this machine's network and the "
-                                                                          "door's address");
+                                              " on all ports, or try the other of --via udp and --via tcp");
+    return fail(ExitCode::unavailable, count + std::strerror(outcome.error) +
+                                           "; check this machine's network and the "
+                                           "door's address");
 }
 
 }  // namespace oneknock

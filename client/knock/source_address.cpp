@@ -5,7 +5,8 @@ namespace {
 
 std::string translator_hint(const SourcePolicy& policy, const Address& local, const Address& destination) {
     const std::string problem = "this machine's address " + local.text() + " is private, but the door's, " +
-                                destination.text() + ", is public: behind the translator between them the server sees "
+                                destination.text() +
+                                ", is public: behind the translator between them the server sees "
                                 "another address; ";
     if (may_be_observed(policy)) return problem + "use --source observed";
     return problem + "use --source YOUR.PUBLIC.ADDRESS (the administrator can also allow this client `observed`)";
@@ -17,8 +18,9 @@ bool may_be_observed(const SourcePolicy& policy) { return policy.mode() != Sourc
 
 Result<void> check_choice(const SourceChoice& choice, const SourcePolicy& policy) {
     if (!choice.observed || may_be_observed(policy)) return {};
-    return fail(ExitCode::usage, "--source observed: this key's source policy is `same`, so the server would refuse; use "
-                             "--source YOUR.PUBLIC.ADDRESS, or ask the administrator to allow this client `observed`");
+    return fail(ExitCode::usage,
+                "--source observed: this key's source policy is `same`, so the server would refuse; use "
+                "--source YOUR.PUBLIC.ADDRESS, or ask the administrator to allow this client `observed`");
 }
 
 Result<Address> message_address(const SourceChoice& choice, const SourcePolicy& policy, const Address& local,
@@ -27,7 +29,7 @@ Result<Address> message_address(const SourceChoice& choice, const SourcePolicy& 
     if (choice.observed) return Address::any(destination.family);
     if (local.is_loopback())
         return fail(ExitCode::usage, "the door's address " + destination.text() +
-                                     " is this machine itself; its own connections need no knock");
+                                         " is this machine itself; its own connections need no knock");
     if (local.is_private() && !destination.is_private())
         return fail(ExitCode::usage, translator_hint(policy, local, destination));
     return local;

@@ -42,7 +42,7 @@ std::optional<Target> target_without_destination(const KnockOptions& options) {
 
 Error wrong_family(const KnockOptions& options, const std::string& name) {
     return {ExitCode::usage, "--source " + options.source.named->text() + ": " + name +
-                             " has no address of that family; name a source address of the other one"};
+                                 " has no address of that family; name a source address of the other one"};
 }
 
 }  // namespace
@@ -55,7 +55,7 @@ Result<std::vector<Endpoint>> resolve(const std::string& name, std::optional<Fam
     const int error = getaddrinfo(name.c_str(), nullptr, &hints, &found);
     if (error != 0)
         return fail(ExitCode::unavailable, "cannot resolve the door's address " + name + ": " + gai_strerror(error) +
-                                           "; check the name service, the address in the key file, and -4 or -6");
+                                               "; check the name service, the address in the key file, and -4 or -6");
     const std::unique_ptr<addrinfo, void (*)(addrinfo*)> list(found, freeaddrinfo);
     std::vector<Endpoint> endpoints;
     for (const addrinfo* entry = list.get(); entry != nullptr && endpoints.size() < most_targets;
@@ -77,10 +77,8 @@ Result<std::vector<Target>> find_targets(const KeyFile& key, const KnockOptions&
     std::vector<Error> errors;
     for (const Endpoint& endpoint : *endpoints) {
         if (options.source.named && options.source.named->family != endpoint.address.family) continue;
-        if (auto target = plan(endpoint, key, options))
-            targets.push_back(*target);
-        else
-            errors.push_back(target.error());
+        if (auto target = plan(endpoint, key, options)) targets.push_back(*target);
+        else errors.push_back(target.error());
     }
     if (targets.empty())
         return tl::unexpected(errors.empty() ? wrong_family(options, key.door.address) : errors.front());

@@ -53,8 +53,7 @@ private:
         // Refused at once (a neighbour, loopback): the SYN was on its way all the same.
         if (fd && (connect(fd.get(), to.get(), to.length) == 0 || errno == EINPROGRESS || errno == ECONNREFUSED))
             ++outcome_.sent;
-        else if (outcome_.error == 0)
-            outcome_.error = errno;
+        else if (outcome_.error == 0) outcome_.error = errno;
         attempts_.push_back(std::move(fd));
     }
 
@@ -70,7 +69,8 @@ private:
 
 Result<std::unique_ptr<Sender>> open_tcp_sender(const Endpoint& local, const Endpoint& destination) {
     Descriptor anchor = open_sharing(local, 0);
-    if (!anchor) return tl::unexpected(system_error("bind a TCP socket to", local.address.text(), ExitCode::unavailable));
+    if (!anchor)
+        return tl::unexpected(system_error("bind a TCP socket to", local.address.text(), ExitCode::unavailable));
     return std::make_unique<TcpSender>(std::move(anchor), local, destination);
 }
 

@@ -14,7 +14,8 @@ namespace {
 
 // pcap-savefile(5). Numbers are in the writer's byte order, which the first one tells.
 constexpr std::uint32_t magic_microseconds = 0xa1b2c3d4;
-constexpr std::uint32_t version = std::endian::native == std::endian::little ? 4U << 16 | 2 : 2U << 16 | 4;  // 2 and 4, 16 bits each
+constexpr std::uint32_t version =
+    std::endian::native == std::endian::little ? 4U << 16 | 2 : 2U << 16 | 4;  // 2 and 4, 16 bits each
 constexpr std::uint32_t longest_packet = 65535;
 constexpr std::uint32_t linktype_raw = 101;
 
@@ -32,7 +33,8 @@ void PcapWriter::append(std::span<const std::uint32_t> words) {
 Result<PcapWriter> PcapWriter::create(const std::string& path) {
     Descriptor fd(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
     if (!fd && errno == EEXIST)
-        return fail(ExitCode::cannot_create, "--write " + path + ": exists already and is left as it is; name a new file");
+        return fail(ExitCode::cannot_create,
+                    "--write " + path + ": exists already and is left as it is; name a new file");
     if (!fd) return tl::unexpected(system_error("create", path, ExitCode::cannot_create));
     return PcapWriter(path, std::move(fd));
 }

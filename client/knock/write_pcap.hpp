@@ -1,6 +1,6 @@
-// The packets of a knock in a capture file of raw IP packets, for `oneknockd --read` and for tests. The format is that of
-// pcap-savefile(5), 40 bytes in all: linking libpcap, which brings fourteen libraries, would make every knock a millisecond
-// slower.
+// The packets of a knock in a capture file of raw IP packets, for `oneknockd --read` and for tests. The format is that
+// of pcap-savefile(5), 40 bytes in all: linking libpcap, which brings fourteen libraries, would make every knock a
+// millisecond slower.
 #pragma once
 
 #include <chrono>

@@ -11,7 +11,8 @@
 
 namespace oneknock {
 
-// An IPv4 address uses the first 4 bytes; the others are zero, so that equality and hashing need not look at the family.
+// An IPv4 address uses the first 4 bytes; the others are zero, so that equality and hashing need not look at the
+// family.
 struct Address {
     Family family = Family::ipv4;
     Bytes<16> bytes{};
@@ -26,8 +27,8 @@ struct Address {
     [[nodiscard]] ByteSpan span() const { return {bytes.data(), length()}; }
 
     [[nodiscard]] bool is_unspecified() const;
-    [[nodiscard]] bool is_loopback() const;   // 127.0.0.0/8, ::1
-    [[nodiscard]] bool is_multicast() const;  // 224.0.0.0/4, ff00::/8; the IPv4 limited broadcast counts as one
+    [[nodiscard]] bool is_loopback() const;     // 127.0.0.0/8, ::1
+    [[nodiscard]] bool is_multicast() const;    // 224.0.0.0/4, ff00::/8; the IPv4 limited broadcast counts as one
     [[nodiscard]] bool is_ipv4_mapped() const;  // ::ffff:0:0/96
     // Cannot be reached from the public Internet: RFC 1918, RFC 6598 (carrier NAT), link-local, ULA.
     [[nodiscard]] bool is_private() const;

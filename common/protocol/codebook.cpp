@@ -75,8 +75,8 @@ Codebook Codebook::build(const Secret32& seed, const PortSpan& span) {
     return book;
 }
 
-std::array<std::uint16_t, codeword_length> ports_of(std::span<const std::uint8_t, codeword_length> word, const Secret32& seed,
-                                                    const PortSpan& span) {
+std::array<std::uint16_t, codeword_length> ports_of(std::span<const std::uint8_t, codeword_length> word,
+                                                    const Secret32& seed, const PortSpan& span) {
     std::array<std::uint16_t, codeword_length> ports{};
     shuffle(seed, span, [&](std::uint32_t i, std::uint16_t port) {
         if (const std::uint32_t position = i >> 8; word[position] == (i & 0xff)) ports[position] = port;

@@ -31,7 +31,9 @@ public:
         return Symbol{static_cast<std::uint8_t>(found >> 8), static_cast<std::uint8_t>(found)};
     }
 
-    friend bool operator==(const Codebook& one, const Codebook& other) { return one.tables_->symbol == other.tables_->symbol; }
+    friend bool operator==(const Codebook& one, const Codebook& other) {
+        return one.tables_->symbol == other.tables_->symbol;
+    }
 
 private:
     static constexpr std::uint16_t nothing = 0xffff;

@@ -73,7 +73,8 @@ bool codeword_self_test() {
         Message message{family, {}};
         for (std::size_t i = 0; i < code.k(); ++i) message.bytes[i] = static_cast<std::uint8_t>(i);
         Codeword expected;
-        if (!from_hex(known[family == Family::ipv4 ? 0 : 1], expected) || code.encode(message) != expected) return false;
+        if (!from_hex(known[family == Family::ipv4 ? 0 : 1], expected) || code.encode(message) != expected)
+            return false;
         Codeword damaged = expected;
         damaged[0] ^= 1;
         constexpr std::uint8_t missing[] = {5, 63};

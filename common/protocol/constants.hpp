@@ -34,9 +34,9 @@ inline constexpr std::size_t door_id_length = 16;
 
 // Section "Sending".
 inline constexpr std::size_t longest_udp_payload = 8;
-inline constexpr std::chrono::milliseconds repeat_limit{5000};   // how long one message may be sent again
-inline constexpr std::chrono::milliseconds repeat_pause{250};    // before it is, plus the jitter
-inline constexpr std::chrono::milliseconds repeat_jitter{500};   // uniform in 0..this
+inline constexpr std::chrono::milliseconds repeat_limit{5000};  // how long one message may be sent again
+inline constexpr std::chrono::milliseconds repeat_pause{250};   // before it is, plus the jitter
+inline constexpr std::chrono::milliseconds repeat_jitter{500};  // uniform in 0..this
 
 // Section "Receiving".
 inline constexpr std::chrono::seconds pair_lifetime{5};
@@ -46,7 +46,7 @@ inline constexpr std::chrono::seconds default_tolerance{60};
 enum class Family : std::uint8_t { ipv4 = 4, ipv6 = 6 };
 enum class Operation : std::uint8_t { open = 1, close = 2 };
 
-inline constexpr std::uint8_t protocol_tcp = 6;   // IANA
+inline constexpr std::uint8_t protocol_tcp = 6;  // IANA
 inline constexpr std::uint8_t protocol_udp = 17;
 
 constexpr std::size_t message_length(Family family) {

@@ -98,7 +98,8 @@ Message seal(const Request& request, const MessageKeys& keys, const DoorId& door
     message.bytes[0] = hint.bytes[0] ^ tag.bytes[0];
     message.bytes[1] = hint.bytes[1] ^ tag.bytes[1];
     std::ranges::copy(tag.bytes, message.bytes.begin() + tag_offset);
-    apply_cipher(message.bytes.data() + body_offset, plaintext.bytes.data(), plaintext_length(family), tag, keys.cipher);
+    apply_cipher(message.bytes.data() + body_offset, plaintext.bytes.data(), plaintext_length(family), tag,
+                 keys.cipher);
     return message;
 }
 

@@ -32,7 +32,8 @@ Ranges merged(Ranges ranges) {
     std::ranges::sort(ranges, {}, &PortSpan::Range::low);
     Ranges result;
     for (const auto& range : ranges) {
-        if (!result.empty() && range.low <= result.back().high + 1) result.back().high = std::max(result.back().high, range.high);
+        if (!result.empty() && range.low <= result.back().high + 1)
+            result.back().high = std::max(result.back().high, range.high);
         else result.push_back(range);
     }
     return result;
@@ -44,7 +45,8 @@ Ranges without(const Ranges& given, const Ranges& excluded) {
         std::uint32_t from = low;
         for (const auto& hole : excluded) {
             if (hole.high < from || hole.low > high) continue;
-            if (hole.low > from) result.push_back({static_cast<std::uint16_t>(from), static_cast<std::uint16_t>(hole.low - 1)});
+            if (hole.low > from)
+                result.push_back({static_cast<std::uint16_t>(from), static_cast<std::uint16_t>(hole.low - 1)});
             from = hole.high + 1U;
         }
         if (from <= high) result.push_back({static_cast<std::uint16_t>(from), high});
@@ -70,8 +72,9 @@ Result<PortSpan> PortSpan::parse(std::string_view text) {
         const bool excludes = part.starts_with('!');
         const auto range = parse_range(part.substr(excludes ? 1 : 0));
         if (!range)
-            return fail(ExitCode::data, "\"" + std::string(part) + "\" is not a range of ports; write ports in 1..65535 " +
-                                        "like \"1024-65535,!8000-8999\", low before high, without spaces");
+            return fail(ExitCode::data, "\"" + std::string(part) +
+                                            "\" is not a range of ports; write ports in 1..65535 " +
+                                            "like \"1024-65535,!8000-8999\", low before high, without spaces");
         (excludes ? excluded : given).push_back(*range);
         if (comma == std::string_view::npos) break;
         rest.remove_prefix(comma + 1);
@@ -79,10 +82,11 @@ Result<PortSpan> PortSpan::parse(std::string_view text) {
     auto ranges = without(merged(std::move(given)), merged(std::move(excluded)));
     if (const std::size_t count = count_of(ranges); count < smallest_span)
         return fail(ExitCode::data, "the span \"" + std::string(text) + "\" has " + std::to_string(count) +
-                                    " ports; a knock needs at least " + std::to_string(smallest_span) +
-                                    " to choose from (the default is 1024-65535)");
+                                        " ports; a knock needs at least " + std::to_string(smallest_span) +
+                                        " to choose from (the default is 1024-65535)");
     if (ranges.size() > most_ranges)
-        return fail(ExitCode::data, "the span falls into more than " + std::to_string(most_ranges) + " pieces; exclude fewer ranges");
+        return fail(ExitCode::data,
+                    "the span falls into more than " + std::to_string(most_ranges) + " pieces; exclude fewer ranges");
     return PortSpan{std::string(text), std::move(ranges)};
 }
 

@@ -22,8 +22,7 @@ constexpr std::size_t longest_user = 32;  // LOGIN_NAME_MAX of useradd
 
 // A path as the file has it, or behind the file's folder if it is relative.
 std::string read_path(json::Object& object, std::string_view field, const std::string& file, std::string_view absent) {
-    const std::string text =
-        absent.empty() || object.has(field) ? object.string(field) : std::string(absent);
+    const std::string text = absent.empty() || object.has(field) ? object.string(field) : std::string(absent);
     if (text.empty() || text.find('\0') != std::string::npos) object.complain(field, "must be a path");
     return std::filesystem::path(file).parent_path() / text;
 }
@@ -81,8 +80,7 @@ void read_rotation(json::Context& context, const json::Value& value, DaemonConfi
     json::Object object(context, value, "rotation");
     if (!object.has("grace") || object.optional_string("grace"))
         config.rotation_grace = fields::duration(object, "grace", grace_rule);
-    else
-        config.rotation_grace.reset();
+    else config.rotation_grace.reset();
     object.finish();
 }
 
@@ -141,10 +139,8 @@ std::string daemon_config_text(const DaemonConfig& config) {
     writer.duration("maximum", config.grant_maximum);
     writer.end();
     writer.begin_object("rotation");
-    if (config.rotation_grace)
-        writer.duration("grace", *config.rotation_grace);
-    else
-        writer.null("grace");
+    if (config.rotation_grace) writer.duration("grace", *config.rotation_grace);
+    else writer.null("grace");
     writer.end();
     write_firewall(writer, config.firewall);
     writer.string("state", config.state);

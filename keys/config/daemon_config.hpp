@@ -38,13 +38,13 @@ inline constexpr const char* default_user = "oneknock";
 inline constexpr std::size_t longest_socket_path = 107;  // sockaddr_un::sun_path, less the zero behind it
 
 struct DaemonConfig {
-    std::string path;     // of this file, for messages
-    std::string door;     // paths are absolute or resolved against this file's folder
+    std::string path;  // of this file, for messages
+    std::string door;  // paths are absolute or resolved against this file's folder
     std::string clients;
     std::vector<std::string> interfaces{"any"};  // at least one; "any" stands alone
-    Seconds tolerance{60};                // 1s..1h
+    Seconds tolerance{60};                       // 1s..1h
     Seconds grant_default{30};
-    Seconds grant_maximum{3600};          // at most 65535 s
+    Seconds grant_maximum{3600};  // at most 65535 s
     // How long after the first use of a new generation the old one stays (keys/rotation); nothing: until its own end.
     std::optional<Seconds> rotation_grace{Seconds{86400}};  // 0s..366d
     FirewallConfig firewall;

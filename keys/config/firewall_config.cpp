@@ -12,10 +12,9 @@ struct OwnedField {
     std::string_view name;
     FirewallMode mode;
 };
-constexpr std::array owned_fields{
-    OwnedField{"closed", FirewallMode::guard}, OwnedField{"trusted", FirewallMode::guard},
-    OwnedField{"mark", FirewallMode::mark},    OwnedField{"table", FirewallMode::set},
-    OwnedField{"set4", FirewallMode::set},     OwnedField{"set6", FirewallMode::set}};
+constexpr std::array owned_fields{OwnedField{"closed", FirewallMode::guard}, OwnedField{"trusted", FirewallMode::guard},
+                                  OwnedField{"mark", FirewallMode::mark},    OwnedField{"table", FirewallMode::set},
+                                  OwnedField{"set4", FirewallMode::set},     OwnedField{"set6", FirewallMode::set}};
 
 const char* name_of(FirewallMode mode) { return mode_names[static_cast<std::size_t>(mode)]; }
 
@@ -49,9 +48,10 @@ std::vector<Network> read_trusted(json::Context& context, json::Object& object) 
     for (const json::Value& item : list->items) {
         const auto network = Network::parse(item.text);  // no text in values of other kinds
         if (!network)
-            context.complain(item.line, "firewall.trusted", json::quote(item.text) +
-                                                                " is not a network like \"192.0.2.0/24\" (no bits set "
-                                                                "behind the prefix)");
+            context.complain(item.line, "firewall.trusted",
+                             json::quote(item.text) +
+                                 " is not a network like \"192.0.2.0/24\" (no bits set "
+                                 "behind the prefix)");
         if (context.failed()) break;
         trusted.push_back(*network);
     }

@@ -15,16 +15,17 @@ namespace {
 Result<void> check_services(const Add& command, const DoorFolder& folder, const Door& door) {
     for (const std::string& service : command.allow)
         if (!door.services.contains(service))
-            return fail(ExitCode::data, folder.door() + ": the door has no service " + json::quote(service) + "; it has " +
-                                        service_names(door.services));
+            return fail(ExitCode::data, folder.door() + ": the door has no service " + json::quote(service) +
+                                            "; it has " + service_names(door.services));
     return {};
 }
 
 // Before anything is written; create_private_file makes sure again.
 Result<void> check_client_is_new(const Add& command, const DoorFolder& folder) {
     if (!path_exists(folder.client(command.client))) return {};
-    return fail(ExitCode::cannot_create, folder.client(command.client) + ": the door has this client already; `rotate` " +
-                                         "gives it a new key, or choose another name");
+    return fail(ExitCode::cannot_create, folder.client(command.client) +
+                                             ": the door has this client already; `rotate` " +
+                                             "gives it a new key, or choose another name");
 }
 
 Client make_client(const Add& command, UnixTime now) {

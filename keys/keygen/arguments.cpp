@@ -47,15 +47,13 @@ Result<std::string> folder_argument(const std::string& text) {
     return path;
 }
 
-Result<std::string> state_argument(const std::string& text) {
-    return path_argument(text).and_then(absolute);
-}
+Result<std::string> state_argument(const std::string& text) { return path_argument(text).and_then(absolute); }
 
 Result<std::string> socket_argument(const std::string& text) {
     const auto path = state_argument(text);
     if (path && path->size() > longest_socket_path)
-        return refuse(*path, "is too long for a socket, which may have " + std::to_string(longest_socket_path) +
-                                 " characters");
+        return refuse(
+            *path, "is too long for a socket, which may have " + std::to_string(longest_socket_path) + " characters");
     return path;
 }
 
@@ -102,16 +100,17 @@ Result<PortSpan> span_argument(const std::string& text) { return PortSpan::parse
 Result<SourcePolicy> source_argument(const std::string& text) {
     const auto policy = SourcePolicy::parse(text);
     if (!policy)
-        return refuse(text, "is not same, observed, any or a network like 192.0.2.0/24 (without bits set behind the "
-                            "prefix)");
+        return refuse(text,
+                      "is not same, observed, any or a network like 192.0.2.0/24 (without bits set behind the "
+                      "prefix)");
     return *policy;
 }
 
 Result<Seconds> max_duration_argument(const std::string& text) {
     const auto duration = parse_seconds(text);
     if (!duration || *duration < Seconds{1} || *duration > fields::longest_duration)
-        return refuse(text, "is not a duration like 90s, 5m or 2h, from 1s to " +
-                                duration_text(fields::longest_duration));
+        return refuse(text,
+                      "is not a duration like 90s, 5m or 2h, from 1s to " + duration_text(fields::longest_duration));
     return *duration;
 }
 

@@ -21,8 +21,8 @@ struct ClientUses {
 class AuditReader {
 public:
     // The record in the daemon's state folder. It is written by a room that strangers' messages reach: so a process of
-    // root's gives up root for the folder's owner, and everything outside of the folder, both for good, before it reads.
-    // No record yet: ExitCode::no_input.
+    // root's gives up root for the folder's owner, and everything outside of the folder, both for good, before it
+    // reads. No record yet: ExitCode::no_input.
     [[nodiscard]] static Result<AuditReader> open(const std::string& state_folder);
 
     // Since this time; see uses_since().

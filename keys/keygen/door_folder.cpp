@@ -14,7 +14,8 @@ Error with_hint(Error error, const std::string& hint) {
 }  // namespace
 
 Result<Door> DoorFolder::read_door() const {
-    return load_door(door()).map_error([](Error error) { return with_hint(std::move(error), "`oneknock-keygen init` makes a door"); });
+    return load_door(door()).map_error(
+        [](Error error) { return with_hint(std::move(error), "`oneknock-keygen init` makes a door"); });
 }
 
 Result<Client> DoorFolder::read_client(const std::string& name) const {

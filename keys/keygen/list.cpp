@@ -49,18 +49,20 @@ std::string used(const GenerationView& generation, bool known) {
 // A row for each generation of each client.
 void add_rows(std::vector<Row>& rows, const Overview& overview, const ClientView& view) {
     const Client& client = *view.client;
-    const std::string door =
-        view.door_generation ? std::to_string(*view.door_generation) : overview.knows_door_uses ? "never" : "unknown";
+    const std::string door = view.door_generation       ? std::to_string(*view.door_generation)
+                             : overview.knows_door_uses ? "never"
+                                                        : "unknown";
     for (const GenerationView& generation : view.generations)
         rows.push_back({client.name, std::to_string(generation.number), joined(client.allow), client.source.text(),
                         duration_text(client.max_duration), time_text(generation.not_before),
-                        time_or(earlier(generation.ends, client.expires), "never"), used(generation, overview.knows_uses),
-                        door, text_of(view.status == Status::valid ? generation.status : view.status)});
+                        time_or(earlier(generation.ends, client.expires), "never"),
+                        used(generation, overview.knows_uses), door,
+                        text_of(view.status == Status::valid ? generation.status : view.status)});
 }
 
 std::string tables(const Overview& overview, const Door& door) {
-    std::vector<Row> clients{{"CLIENT", "GENERATION", "SERVICES", "SOURCE", "MAX", "VALID FROM", "VALID UNTIL", "LAST USED",
-                              "DOOR GENERATION", "STATUS"}};
+    std::vector<Row> clients{{"CLIENT", "GENERATION", "SERVICES", "SOURCE", "MAX", "VALID FROM", "VALID UNTIL",
+                              "LAST USED", "DOOR GENERATION", "STATUS"}};
     for (const ClientView& client : overview.clients) add_rows(clients, overview, client);
     std::vector<Row> generations{{"DOOR", "GENERATION", "VALID FROM", "VALID UNTIL", "LAST USED", "STATUS"}};
     for (const GenerationView& generation : overview.door)
@@ -96,10 +98,8 @@ void write_client(JsonWriter& writer, const ClientView& view) {
     writer.boolean("revoked", client.revoked);
     writer.time_or_null("expires", client.expires);
     writer.string("status", text_of(view.status));
-    if (view.door_generation)
-        writer.integer("door_generation", *view.door_generation);
-    else
-        writer.null("door_generation");
+    if (view.door_generation) writer.integer("door_generation", *view.door_generation);
+    else writer.null("door_generation");
     write_generations(writer, "generations", view.generations);
     writer.end();
 }

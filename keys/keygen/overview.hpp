@@ -38,6 +38,7 @@ struct Overview {
 };
 
 // `audit` may be null. The keyring must outlive the overview.
-[[nodiscard]] Result<Overview> make_overview(const Keyring& keyring, AuditReader* audit, const Grace& grace, UnixTime now);
+[[nodiscard]] Result<Overview> make_overview(const Keyring& keyring, AuditReader* audit, const Grace& grace,
+                                             UnixTime now);
 
 }  // namespace oneknock::keygen

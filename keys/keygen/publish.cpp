@@ -42,7 +42,7 @@ Result<void> check_output(const std::string& path, const DoorFolder& folder) {
     std::error_code error;
     if (fs::equivalent(folder_of(path), folder.clients(), error))
         return fail(ExitCode::usage, path + ": a key file goes to the client; " + folder.clients() +
-                                     " holds the server's files, so choose another folder");
+                                         " holds the server's files, so choose another folder");
     return {};
 }
 

@@ -1,8 +1,8 @@
 // A new key on its way to the client, in step with the door's own files.
 //
-// Its file lies complete under PATH.oneknock-partial until the door knows the key, and then gets its name in one step. So
-// a file under its own name always holds a key that works. A command that was killed in between is completed by giving it
-// again: it finds the key of that file in the door's.
+// Its file lies complete under PATH.oneknock-partial until the door knows the key, and then gets its name in one step.
+// So a file under its own name always holds a key that works. A command that was killed in between is completed by
+// giving it again: it finds the key of that file in the door's.
 #pragma once
 
 #include <functional>

@@ -22,9 +22,11 @@ Result<Client> read_client(const DoorFolder& folder, const Door& door, const std
 // A new key for a client who is kept out would be handed out in vain.
 Result<void> check_is_let_in(const Client& client, const std::string& path, UnixTime now) {
     if (client.revoked)
-        return fail(ExitCode::data, path + ": " + client.name + " is revoked; to let it in again, set \"revoked\" to false");
+        return fail(ExitCode::data,
+                    path + ": " + client.name + " is revoked; to let it in again, set \"revoked\" to false");
     if (client.expires && *client.expires < now)
-        return fail(ExitCode::data, path + ": " + client.name + " has expired; set \"expires\" to a later time or to null");
+        return fail(ExitCode::data,
+                    path + ": " + client.name + " has expired; set \"expires\" to a later time or to null");
     return {};
 }
 
@@ -47,17 +49,21 @@ Result<void> rotate_client(const Rotate& command, const DoorFolder& folder, cons
     if (!client) return tl::unexpected(client.error());
     if (is_partly_published(command.output, door, *client)) {
         log::info("an earlier run has rotated " + client->name + ", but was stopped before it named the key file");
-        return finish_publishing(command.output, make_key_file(door, *client, now)).map([&] { report(command, *client); });
+        return finish_publishing(command.output, make_key_file(door, *client, now)).map([&] {
+            report(command, *client);
+        });
     }
     const auto old_text = read_private_file(path);
     if (!old_text) return tl::unexpected(old_text.error());
     if (auto checked = check_is_let_in(*client, path, now); !checked) return checked;
     if (auto checked = check_output(command.output, folder); !checked) return checked;
-    if (auto added = add_generation(client->generations, Secret32::random(), now, command.overlap); !added) return added;
+    if (auto added = add_generation(client->generations, Secret32::random(), now, command.overlap); !added)
+        return added;
     const auto replace = [&path](const SecretBytes& text) { return replace_file(path, text.bytes(), 0600); };
     const Change change{[&] { return replace(client_text(*client)); }, [&] { return replace(*old_text); }};
-    return publish_key_file(command.output, key_file_text(make_key_file(door, *client, now)), change)
-        .map([&] { report(command, *client); });
+    return publish_key_file(command.output, key_file_text(make_key_file(door, *client, now)), change).map([&] {
+        report(command, *client);
+    });
 }
 
 }  // namespace

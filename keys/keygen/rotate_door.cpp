@@ -28,10 +28,11 @@ Result<void> limit_generations(const Rotate& command, std::vector<Generation>& g
     std::erase_if(generations, [now](const Generation& g) { return g.not_after && *g.not_after <= now; });
     if (generations.size() <= most) return {};
     if (!command.force)
-        return fail(ExitCode::data, "the door's secret is being rotated already: generation " + number_of(generations[0]) +
-                                    " is in force until " + time_text(*generations[0].not_after) +
-                                    ". Wait until then; or, if `list` shows that all clients have moved to a newer " +
-                                    "one, end it now with --force");
+        return fail(ExitCode::data,
+                    "the door's secret is being rotated already: generation " + number_of(generations[0]) +
+                        " is in force until " + time_text(*generations[0].not_after) +
+                        ". Wait until then; or, if `list` shows that all clients have moved to a newer " +
+                        "one, end it now with --force");
     while (generations.size() > most) {
         log::warning("generation " + number_of(generations[0]) + " of the door's secret ends now: a client that has " +
                      "none of the newer ones is locked out until it gets its new key file");
@@ -57,9 +58,9 @@ bool is_current(const std::string& path, const Door& door, const Client& client)
 bool is_half_done(const std::string& partial, const Door& door) {
     const auto paths = client_paths(partial);
     return paths && std::ranges::any_of(*paths, [&](const std::string& path) {
-        const auto key = read_key_file(path);
-        return key && key->door.id == door.id && key->door.secret.equals(door.generations.back().secret);
-    });
+               const auto key = read_key_file(path);
+               return key && key->door.id == door.id && key->door.secret.equals(door.generations.back().secret);
+           });
 }
 
 // Fills the folder with a key file for every client and nothing else; those that are current already stay.
@@ -121,7 +122,9 @@ Result<void> rotate_door(const Rotate& command, const DoorFolder& folder) {
     const std::string partial = partial_path(command.output);
     if (is_half_done(partial, keyring->door)) {
         log::info("an earlier run has rotated the door's secret, but was stopped before it named the folder");
-        return fill_folder(partial, *keyring, now).and_then([&] { return rename_noreplace(partial, command.output); }).map(tell);
+        return fill_folder(partial, *keyring, now)
+            .and_then([&] { return rename_noreplace(partial, command.output); })
+            .map(tell);
     }
     auto& generations = keyring->door.generations;
     return add_generation(generations, Secret32::random(), now, command.overlap)

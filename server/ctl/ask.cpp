@@ -18,12 +18,13 @@ timeval patience_for(const std::string& question) { return {question == "reload"
 
 Error no_daemon(const std::string& socket, const timeval& patience) {
     if (errno == EAGAIN)
-        return {ExitCode::unavailable, "the daemon on " + socket + " did not answer within " + std::to_string(patience.tv_sec) +
-                                       " seconds; it may be busy, see its log"};
+        return {ExitCode::unavailable, "the daemon on " + socket + " did not answer within " +
+                                           std::to_string(patience.tv_sec) + " seconds; it may be busy, see its log"};
     if (errno == EACCES || errno == EPERM)
-        return {ExitCode::permission, "may not ask on " + socket + ": run as root, or as a member of the socket's group"};
+        return {ExitCode::permission,
+                "may not ask on " + socket + ": run as root, or as a member of the socket's group"};
     return {ExitCode::unavailable, "no daemon answers on " + socket + " (" + std::strerror(errno) +
-                                   "); is oneknockd running, and is its \"socket\" this one (--socket PATH)?"};
+                                       "); is oneknockd running, and is its \"socket\" this one (--socket PATH)?"};
 }
 
 }  // namespace
@@ -31,13 +32,15 @@ Error no_daemon(const std::string& socket, const timeval& patience) {
 Result<std::string> ask(const std::string& socket, const std::string& question) {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
-    if (socket.size() >= sizeof address.sun_path) return fail(ExitCode::usage, "the socket's path is too long: " + socket);
+    if (socket.size() >= sizeof address.sun_path)
+        return fail(ExitCode::usage, "the socket's path is too long: " + socket);
     std::memcpy(address.sun_path, socket.c_str(), socket.size());
     const timeval patience = patience_for(question);
     const Descriptor fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
     for (const int limit : {SO_RCVTIMEO, SO_SNDTIMEO})  // connecting counts as sending
         setsockopt(fd.get(), SOL_SOCKET, limit, &patience, sizeof patience);
-    if (connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) return tl::unexpected(no_daemon(socket, patience));
+    if (connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+        return tl::unexpected(no_daemon(socket, patience));
     const std::string line = question + "\n";
     if (send(fd.get(), line.data(), line.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(line.size()))
         return tl::unexpected(no_daemon(socket, patience));
@@ -50,7 +53,9 @@ Result<std::string> ask(const std::string& socket, const std::string& question) 
         if (got == 0) break;
         answer.append(buffer, static_cast<std::size_t>(got));
     }
-    if (answer.empty()) return fail(ExitCode::unavailable, "the daemon on " + socket + " ended the connection without an answer; see its log");
+    if (answer.empty())
+        return fail(ExitCode::unavailable,
+                    "the daemon on " + socket + " ended the connection without an answer; see its log");
     return answer;
 }
 

@@ -3,8 +3,8 @@
 #include <exception>
 #include <string>
 
-#include <CLI/CLI.hpp>
 #include <unistd.h>
+#include <CLI/CLI.hpp>
 
 #include "common/log.hpp"
 #include "server/ctl/ask.hpp"
@@ -29,11 +29,14 @@ void describe(CLI::App& app, Options& options) {
     app.fallthrough();
     auto* status = app.add_subcommand("status", "What the daemon has seen and decided");
     auto* json = status->add_flag("--json", options.json, "JSON");
-    status->add_option("--format", options.format, "text, json or prometheus")->check(CLI::IsMember({"text", "json", "prometheus"}))->excludes(json);
+    status->add_option("--format", options.format, "text, json or prometheus")
+        ->check(CLI::IsMember({"text", "json", "prometheus"}))
+        ->excludes(json);
     status->add_flag("--watch", options.watch, "Again every second until interrupted");
     auto* grants = app.add_subcommand("grants", "Who may come in now, and for how long");
     grants->add_flag("--json", options.json, "JSON");
-    auto* revoke = app.add_subcommand("revoke", "Close a client's grants now (its key stays good: see oneknock-keygen revoke)");
+    auto* revoke =
+        app.add_subcommand("revoke", "Close a client's grants now (its key stays good: see oneknock-keygen revoke)");
     auto* name = revoke->add_option("CLIENT", options.client, "The client");
     revoke->add_flag("--all", options.all, "The grants of all clients")->excludes(name);
     app.add_subcommand("reload", "Read the key files again");
@@ -50,7 +53,8 @@ void describe(CLI::App& app, Options& options) {
 
 std::string shown(const Options& options, const std::string& answer) {
     if (options.json || options.format == "json") return answer;
-    if (options.question == "status") return options.format == "prometheus" ? status_prometheus(answer) : status_table(answer);
+    if (options.question == "status")
+        return options.format == "prometheus" ? status_prometheus(answer) : status_table(answer);
     if (options.question == "grants") return grants_table(answer);
     return options.question == "confirm" ? "confirmed: the guard stays\n" : "done\n";
 }

@@ -54,7 +54,8 @@ std::string status_table(const std::string& json) {
     const Json s = Json::parse(json);
     const Json& capture = s.at("capture");
     std::string text;
-    print(text, "door      %s, up %lld s, %lld clients\n", s.value("door", "").c_str(), number(s, "uptime_s"), number(s, "clients"));
+    print(text, "door      %s, up %lld s, %lld clients\n", s.value("door", "").c_str(), number(s, "uptime_s"),
+          number(s, "clients"));
     print(text, "capture   %lld packets, %lld symbols, %lld dropped by the kernel\n", number(capture, "packets"),
           number(capture, "symbols"), number(capture, "dropped"));
     print(text, "grants    %lld live\n", number(s, "grants"));
@@ -77,14 +78,20 @@ std::string status_prometheus(const std::string& json) {
     metric("oneknock_uptime_seconds", "gauge", "Time since the daemon was ready.", number(s, "uptime_s"));
     metric("oneknock_clients", "gauge", "Clients in force.", number(s, "clients"));
     metric("oneknock_grants", "gauge", "Live grants.", number(s, "grants"));
-    metric("oneknock_capture_packets_total", "counter", "Packets that passed the kernel's filter.", number(s.at("capture"), "packets"));
-    metric("oneknock_capture_symbols_total", "counter", "Packets on a port of a live codebook.", number(s.at("capture"), "symbols"));
-    metric("oneknock_capture_dropped_total", "counter", "Packets the kernel had no room for.", number(s.at("capture"), "dropped"));
+    metric("oneknock_capture_packets_total", "counter", "Packets that passed the kernel's filter.",
+           number(s.at("capture"), "packets"));
+    metric("oneknock_capture_symbols_total", "counter", "Packets on a port of a live codebook.",
+           number(s.at("capture"), "symbols"));
+    metric("oneknock_capture_dropped_total", "counter", "Packets the kernel had no room for.",
+           number(s.at("capture"), "dropped"));
     metric("oneknock_accepted_total", "counter", "Knocks accepted.", number(s, "accepted"));
-    print(text, "# HELP oneknock_knock_seconds Time that accepted knocks took, by part.\n# TYPE oneknock_knock_seconds summary\n");
+    print(text,
+          "# HELP oneknock_knock_seconds Time that accepted knocks took, by part.\n# TYPE oneknock_knock_seconds "
+          "summary\n");
     for (const auto& [part, sum] : parts_of(s).items()) {
         const long long ns = number(sum, "sum_ns");
-        print(text, "oneknock_knock_seconds_sum{part=\"%s\"} %lld.%09lld\n", part.c_str(), ns / 1'000'000'000, ns % 1'000'000'000);
+        print(text, "oneknock_knock_seconds_sum{part=\"%s\"} %lld.%09lld\n", part.c_str(), ns / 1'000'000'000,
+              ns % 1'000'000'000);
         print(text, "oneknock_knock_seconds_count{part=\"%s\"} %lld\n", part.c_str(), number(sum, "count"));
     }
     print(text, "# HELP oneknock_refused_total Knocks refused, by reason.\n# TYPE oneknock_refused_total counter\n");

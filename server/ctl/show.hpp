@@ -1,5 +1,5 @@
-// The daemon's answers for people: tables on a terminal, and the Prometheus text format. An answer of another shape than
-// this version's is a std::exception.
+// The daemon's answers for people: tables on a terminal, and the Prometheus text format. An answer of another shape
+// than this version's is a std::exception.
 #pragma once
 
 #include <string>

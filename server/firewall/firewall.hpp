@@ -69,7 +69,7 @@ private:
     Firewall(FirewallConfig config, std::vector<Service> services, nft::Socket socket, NftWatch watch);
 
     [[nodiscard]] bool has_own_table() const { return config_.mode != FirewallMode::set; }
-    [[nodiscard]] Result<std::optional<TableImage>> read();      // nothing: there is no such table
+    [[nodiscard]] Result<std::optional<TableImage>> read();  // nothing: there is no such table
     [[nodiscard]] Result<std::optional<TableImage>> read_own();
     [[nodiscard]] Result<std::optional<TableImage>> read_administrators();  // only sets
     [[nodiscard]] Result<TableImage> read_present_sets();
@@ -84,7 +84,7 @@ private:
     FirewallConfig config_;
     std::vector<Service> services_;
     GrantSets names_;
-    Ruleset wanted_;          // of our own table
+    Ruleset wanted_;           // of our own table
     TableImage wanted_image_;  // the same as it should be read back
     nft::Socket socket_;
     NftWatch watch_;

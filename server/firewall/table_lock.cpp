@@ -53,8 +53,10 @@ Result<Descriptor> lock_table(const FirewallConfig& config, const std::string& r
     if (flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
         if (errno != EWOULDBLOCK) return tl::unexpected(system_error("lock", path, ExitCode::unavailable));
         return fail(ExitCode::unavailable, "another oneknockd" + holder(fd.get()) + " looks after the nftables table " +
-                                           table.text() + " in this network namespace; stop it first, or start this "
-                                                          "one in another namespace (lock: " + path + ")");
+                                               table.text() +
+                                               " in this network namespace; stop it first, or start this "
+                                               "one in another namespace (lock: " +
+                                               path + ")");
     }
     if (const auto written = write_holder(fd.get(), path); !written) return tl::unexpected(written.error());
     return fd;

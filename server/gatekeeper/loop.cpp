@@ -24,18 +24,23 @@ namespace {
 // Of each room: nothing that one sends keeps the others waiting.
 constexpr std::size_t most_candidates_a_turn = 256;
 constexpr std::size_t most_from_firewall_a_turn = 64;
-constexpr std::size_t most_key_files_a_turn = 16;   // half a millisecond
-constexpr std::size_t hints_a_slice = 250;          // about half a millisecond
-constexpr std::size_t discarded_a_slice = 500;      // likewise
+constexpr std::size_t most_key_files_a_turn = 16;  // half a millisecond
+constexpr std::size_t hints_a_slice = 250;         // about half a millisecond
+constexpr std::size_t discarded_a_slice = 500;     // likewise
 
 class Gatekeeper {
 public:
     Gatekeeper(const DaemonConfig& config, Channel listener, Channel firewall, Channel keys, Descriptor control_socket,
                Descriptor wall_timer, Decider decider)
-        : listener_(std::move(listener)), firewall_(std::move(firewall)), keys_(std::move(keys)), decider_(std::move(decider)),
-          grants_(firewall_, [this](const auto& client, const auto& service) { return decider_.may_open(client, service); }),
+        : listener_(std::move(listener)),
+          firewall_(std::move(firewall)),
+          keys_(std::move(keys)),
+          decider_(std::move(decider)),
+          grants_(firewall_,
+                  [this](const auto& client, const auto& service) { return decider_.may_open(client, service); }),
           control_(std::move(control_socket), {listener_, firewall_, decider_, grants_, decisions_, times_}),
-          schedule_(listener_, std::move(wall_timer), config.tolerance), maintenance_(config.tolerance) {}
+          schedule_(listener_, std::move(wall_timer), config.tolerance),
+          maintenance_(config.tolerance) {}
     Gatekeeper(const Gatekeeper&) = delete;
     Gatekeeper& operator=(const Gatekeeper&) = delete;
 
@@ -78,7 +83,8 @@ private:
     void wait() {
         polled_.clear();
         for (const Channel* channel : {&listener_, &firewall_, &keys_})
-            polled_.push_back({channel->descriptor(), static_cast<short>(channel->wants_write() ? POLLIN | POLLOUT : POLLIN), 0});
+            polled_.push_back(
+                {channel->descriptor(), static_cast<short>(channel->wants_write() ? POLLIN | POLLOUT : POLLIN), 0});
         polled_.push_back({schedule_.descriptor(), POLLIN, 0});
         control_.socket().add_to(polled_);
         std::optional<Instant> due = maintenance_.next_due(decider_.record(), now_.steady, grants_.awaits_answers());
@@ -87,7 +93,8 @@ private:
         timespec timeout{};
         if (due) {
             const Instant left = std::max(Instant{0}, *due - read_clocks().steady);
-            timeout = {static_cast<time_t>(left.count() / 1'000'000'000), static_cast<long>(left.count() % 1'000'000'000)};
+            timeout = {static_cast<time_t>(left.count() / 1'000'000'000),
+                       static_cast<long>(left.count() % 1'000'000'000)};
         }
         ppoll(polled_.data(), polled_.size(), due ? &timeout : nullptr, nullptr);
     }
@@ -99,7 +106,8 @@ private:
 
     void maintain_record() {
         const bool busy = !candidates_.empty() || grants_.awaits_answers();
-        if (const auto tended = maintenance_.run_slice(decider_.record(), now_, busy); !tended) log::warning(tended.error().message);
+        if (const auto tended = maintenance_.run_slice(decider_.record(), now_, busy); !tended)
+            log::warning(tended.error().message);
         grants_.forget_holders(now_.steady);
     }
 
@@ -170,7 +178,8 @@ private:
                 case Channel::Received::datagram: break;
             }
             if (const auto reply = datagram_.as<GrantReply>()) take_reply(*reply);
-            else if (const auto adopted = datagram_.as<AdoptedGrant>()) grants_.adopt(*adopted, decider_.record(), now_);
+            else if (const auto adopted = datagram_.as<AdoptedGrant>())
+                grants_.adopt(*adopted, decider_.record(), now_);
             else if (const auto trial = datagram_.as<TrialReply>()) control_.handle(*trial);
             else {
                 log::error("gatekeeper: the firewall sent something unexpected");
@@ -189,8 +198,8 @@ private:
         const Decision& decision = knock->decision;
         if (reply.error != 0) {
             decisions_.refused(decision, Reason::firewall_failed, now_.steady);
-            log::error("the firewall refused to change " + decision.request.service().text() + " for " + decision.address.text() +
-                       ": " + std::strerror(reply.error));
+            log::error("the firewall refused to change " + decision.request.service().text() + " for " +
+                       decision.address.text() + ": " + std::strerror(reply.error));
             return;
         }
         decisions_.accepted(decision);
@@ -219,7 +228,9 @@ private:
     }
 
     KeyLoading& loading() {
-        if (!loading_) loading_.emplace(&decider_.verifier().keyring(), [this](Client client) { return decider_.prepare(std::move(client)); });
+        if (!loading_)
+            loading_.emplace(&decider_.verifier().keyring(),
+                             [this](Client client) { return decider_.prepare(std::move(client)); });
         return *loading_;
     }
 
@@ -284,8 +295,8 @@ private:
 
 }  // namespace
 
-ExitCode run_gatekeeper(const DaemonConfig& config, const Identity& identity, Channel listener, Channel firewall, Channel keys,
-                    Descriptor control_socket) {
+ExitCode run_gatekeeper(const DaemonConfig& config, const Identity& identity, Channel listener, Channel firewall,
+                        Channel keys, Descriptor control_socket) {
     harden_process("okd-gatekeeper", true);
     umask(077);
     raise_locked_memory_limit();

@@ -9,7 +9,7 @@ namespace oneknock {
 
 // Runs until an end is closed, and returns the process's exit code. Says Ready to the firewall when the keys are
 // loaded, the record is open and everything else given up.
-[[nodiscard]] ExitCode run_gatekeeper(const DaemonConfig& config, const Identity& identity, Channel listener, Channel firewall, Channel keys,
-                                  Descriptor control_socket);
+[[nodiscard]] ExitCode run_gatekeeper(const DaemonConfig& config, const Identity& identity, Channel listener,
+                                      Channel firewall, Channel keys, Descriptor control_socket);
 
 }  // namespace oneknock

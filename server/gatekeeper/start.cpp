@@ -1,7 +1,7 @@
 #include "server/gatekeeper/start.hpp"
 
-#include <algorithm>
 #include <poll.h>
+#include <algorithm>
 
 #include "common/log.hpp"
 #include "server/gatekeeper/keys/key_loading.hpp"
@@ -23,8 +23,7 @@ Result<KeyChange> receive_keys(Channel& channel) {
         else if (const auto end = datagram.as<KeyFilesEnd>()) {
             if (!end->is_whole) return fail(ExitCode::no_input, "");  // likewise
             return loading.finish(*end);
-        }
-        else return fail(ExitCode::software, "something unexpected came instead of the key files");
+        } else return fail(ExitCode::software, "something unexpected came instead of the key files");
     }
 }
 
@@ -43,7 +42,8 @@ void say_if_deaf(const Door& door, UnixTime now, Seconds tolerance) {
         return now + tolerance >= generation.not_before && (!generation.not_after || now <= *generation.not_after);
     };
     if (std::ranges::any_of(door.generations, in_force)) return;
-    log::warning("no secret of the door is in force at " + time_text(now) + ", so no knock is heard; is this machine's clock " +
+    log::warning("no secret of the door is in force at " + time_text(now) +
+                 ", so no knock is heard; is this machine's clock " +
                  "right? door.json says from when to when they are (not_before, not_after)");
 }
 
@@ -66,7 +66,7 @@ Result<Decider> make_decider(const DaemonConfig& config, const std::string& fold
     say_what_was_lost(*record, now);
     say_if_deaf(*keys->door, now, config.tolerance);
     Decider decider(Verifier(std::move(*keys)), std::move(*record),
-                          {config.tolerance, config.grant_default, config.grant_maximum, config.rotation_grace});
+                    {config.tolerance, config.grant_default, config.grant_maximum, config.rotation_grace});
     decider.learn_uses(now);
     return decider;
 }

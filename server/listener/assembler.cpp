@@ -8,17 +8,17 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr std::size_t most_outstanding = 1024;   // a verdict takes well under a millisecond
+constexpr std::size_t most_outstanding = 1024;  // a verdict takes well under a millisecond
 constexpr std::size_t most_known_sources = 4096;
 constexpr std::size_t most_known_words = 16;     // per source
 constexpr std::size_t own_window_only = 16;      // a source port with more pairs does not feed the merged window
 constexpr std::uint8_t conflict_patience = 4;    // new pairs before a conflicted window is tried again
 constexpr Instant quiet_time = milliseconds{2};  // before it is tried with every choice
 constexpr int random_choices = 200;
-constexpr double plentiful = 0.5;                // of a source's burst: below it no random choices are tried
+constexpr double plentiful = 0.5;  // of a source's burst: below it no random choices are tried
 constexpr Instant budget_pause = milliseconds{1};
-constexpr std::size_t looks_per_packet = 2;      // at windows of each queue: with few, junk costs little
-constexpr std::size_t looks_per_turn = 256;      // so that packets get their turn
+constexpr std::size_t looks_per_packet = 2;  // at windows of each queue: with few, junk costs little
+constexpr std::size_t looks_per_turn = 256;  // so that packets get their turn
 
 constexpr Choice in_turn[] = {Choice::erase_conflicts, Choice::newest_positions, Choice::recent, Choice::oldest};
 
@@ -59,7 +59,8 @@ void Assembler::add_symbol(Books::Slot book, Symbol symbol, const Packet& packet
 
 // While a source uses one port, one window serves as its port's and as the merged one; with the second port it is
 // split, so that strangers' packets under the same address do not meet the knock's own.
-void Assembler::feed_windows(const WindowKey& merged_key, std::uint64_t hash, Symbol symbol, std::uint16_t port, Instant now) {
+void Assembler::feed_windows(const WindowKey& merged_key, std::uint64_t hash, Symbol symbol, std::uint16_t port,
+                             Instant now) {
     Index merged = table_.find(merged_key, hash);
     if (merged == no_index) {
         merged = table_.insert(merged_key, now);
@@ -80,7 +81,8 @@ void Assembler::feed_windows(const WindowKey& merged_key, std::uint64_t hash, Sy
     if (own == no_index) own = table_.insert(own_key, now);
     if (add_pair(own, symbol, now)) consider(own, symbol, now);
     own = table_.find(own_key);
-    const bool alone = own != no_index && table_[own].full != no_index && table_.full(own).pairs_at_most() > own_window_only;
+    const bool alone =
+        own != no_index && table_[own].full != no_index && table_.full(own).pairs_at_most() > own_window_only;
     merged = table_.find(merged_key, hash);
     if (!alone && merged != no_index && add_pair(merged, symbol, now)) consider(merged, symbol, now);
 }
@@ -111,7 +113,8 @@ bool Assembler::add_pair(Index index, Symbol symbol, Instant now) {
     if (table_[index].full == no_index) {
         WindowEntry& window = table_[index];
         const auto end = window.small.begin() + window.small_count;
-        const auto same = std::find_if(window.small.begin(), end, [&](const SmallPair& p) { return p.symbol == symbol; });
+        const auto same =
+            std::find_if(window.small.begin(), end, [&](const SmallPair& p) { return p.symbol == symbol; });
         if (same != end) {
             same->seen = tick;
             return false;
@@ -184,7 +187,8 @@ bool Assembler::run_next(std::deque<Reference>& queue, Instant now) {
     return true;
 }
 
-// Many pairs at once, as of a knock: it stands out of the junk around it. Thinner junk leaves half of the budget for this.
+// Many pairs at once, as of a knock: it stands out of the junk around it. Thinner junk leaves half of the budget for
+// this.
 void Assembler::decode_burst(Index index, Instant now) {
     if (!take_budget(index, now)) return;
     Window& window = table_.full(index);
@@ -212,7 +216,8 @@ bool Assembler::take_budget(Index index, Instant now, double reserve) {
     SourceEntry& source = table_.source(index);
     refill(source.tokens, source.refilled, now, decodes_per_source);
     refill(tokens_, refilled_, now, decodes_in_all);
-    if (source.tokens < 1 + reserve * decodes_per_source.burst || tokens_ < 1 + reserve * decodes_in_all.burst) return false;
+    if (source.tokens < 1 + reserve * decodes_per_source.burst || tokens_ < 1 + reserve * decodes_in_all.burst)
+        return false;
     source.tokens -= 1;
     tokens_ -= 1;
     return true;
@@ -287,8 +292,8 @@ void Assembler::finish_in(const WindowKey& key, const Codeword& word, Instant no
     const Index index = table_.find(key);
     if (index == no_index) return;
     if (table_[index].full == no_index) {
-        if (!key.merged) return;   // a port's small window that was emptied since
-        table_.promote(index);     // a merged one must swallow what is still to come
+        if (!key.merged) return;  // a port's small window that was emptied since
+        table_.promote(index);    // a merged one must swallow what is still to come
     }
     Window& window = table_.full(index);
     window.finish(word, tick_of(now));
@@ -301,8 +306,9 @@ void Assembler::remember_verified(const WindowKey& key, const Codeword& word) {
     if (words.size() == most_known_words) words.erase(words.begin());
     words.push_back(word);
     if (verified_words_.size() > most_known_sources)
-        verified_words_.erase(verified_words_.begin()->first == std::pair{key.book, key.source} ? std::next(verified_words_.begin())
-                                                                               : verified_words_.begin());
+        verified_words_.erase(verified_words_.begin()->first == std::pair{key.book, key.source}
+                                  ? std::next(verified_words_.begin())
+                                  : verified_words_.begin());
 }
 
 std::span<const Codeword> Assembler::verified_words(const WindowKey& key) const {
@@ -337,7 +343,8 @@ void Assembler::retry_quiet(Instant now) {
 void Assembler::retry_conflict(const Reference& next, Instant now) {
     Window& window = table_.full(next.index);
     const Tick tick = tick_of(now);
-    const bool burst_is_over = window.had_burst && !window.is_dense(tick, code(table_[next.index].key.source.family).k());
+    const bool burst_is_over =
+        window.had_burst && !window.is_dense(tick, code(table_[next.index].key.source.family).k());
     const Instant last_new = table_[next.index].last_new;
     if (!burst_is_over && last_new + quiet_time > now) {
         want_quiet_retry(next.index, window.had_burst ? now : last_new);

@@ -99,15 +99,15 @@ private:
 
     CandidateSink& sink_;
     Books books_;
-    StrangerTable strangers_;           // sources that have no window yet
+    StrangerTable strangers_;  // sources that have no window yet
     WindowTable table_;
     Code code_ipv4_{Family::ipv4};
     Code code_ipv6_{Family::ipv6};
 
-    // Windows that want a decode, each at most once: clean ones, which need one, apart from those in conflict, which may
-    // need any number, so that an honest knock does not wait behind a flood.
+    // Windows that want a decode, each at most once: clean ones, which need one, apart from those in conflict, which
+    // may need any number, so that an honest knock does not wait behind a flood.
     std::deque<Reference> clean_, in_conflict_;
-    std::deque<Waiting> quiet_;         // windows to be tried again when nothing more comes, by time
+    std::deque<Waiting> quiet_;  // windows to be tried again when nothing more comes, by time
     double tokens_ = -1;
     Instant refilled_{};
 

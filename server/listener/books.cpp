@@ -15,7 +15,8 @@ std::optional<Books::Slot> Books::add(Book book) {
     }
     // Not the one that ends first: a clock that was ahead for a while leaves books behind that end in years.
     const auto distance = [&](const std::optional<Book>& slot) {
-        return slot->epoch.value > book.epoch.value ? slot->epoch.value - book.epoch.value : book.epoch.value - slot->epoch.value;
+        return slot->epoch.value > book.epoch.value ? slot->epoch.value - book.epoch.value
+                                                    : book.epoch.value - slot->epoch.value;
     };
     const auto slot = same != slots_.end()    ? same
                       : used_ < slots_.size() ? slots_.begin() + static_cast<std::ptrdiff_t>(used_++)

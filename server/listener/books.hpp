@@ -28,9 +28,9 @@ class Books {
 public:
     using Slot = std::uint8_t;  // 0..most_books - 1; a slot keeps its book until the book is over
 
-    // A book of the same hour and generation replaces the old one's times, or the old one, if it has other codes. Full: the
-    // one of the hour farthest away makes room. Says the slot that holds a new book now, so that whatever was gathered under
-    // its number before is forgotten.
+    // A book of the same hour and generation replaces the old one's times, or the old one, if it has other codes. Full:
+    // the one of the hour farthest away makes room. Says the slot that holds a new book now, so that whatever was
+    // gathered under its number before is forgotten.
     std::optional<Slot> add(Book book);
 
     // Calls `found(slot, symbol)` for every live book that knows the port.

@@ -19,9 +19,9 @@
 namespace oneknock {
 namespace {
 
-constexpr int snapshot_length = 160;          // bytes: link header, two tags, IPv6 or IPv4 with options, ports, flags
-constexpr int buffer_size = 4 << 20;          // bytes, of the kernel's: about 16,000 packets
-constexpr int burst = 1024;                   // packets read at a time, so that verdicts get their turn
+constexpr int snapshot_length = 160;  // bytes: link header, two tags, IPv6 or IPv4 with options, ports, flags
+constexpr int buffer_size = 4 << 20;  // bytes, of the kernel's: about 16,000 packets
+constexpr int burst = 1024;           // packets read at a time, so that verdicts get their turn
 constexpr const char* any_interface = "any";
 
 // PACKET_IGNORE_OUTGOING (Linux 4.20): the kernel need not even copy what we send.
@@ -34,8 +34,8 @@ void ignore_outgoing(pcap_t* handle) {
 Error link_type_error(const std::string& interface, int type) {
     const char* name = pcap_datalink_val_to_name(type);
     return {ExitCode::config, "cannot read packets of interface " + interface + ": its link type is " +
-                              (name != nullptr ? name : std::to_string(type)) +
-                              "; use another interface, or \"any\", which reads IP packets of every kind"};
+                                  (name != nullptr ? name : std::to_string(type)) +
+                                  "; use another interface, or \"any\", which reads IP packets of every kind"};
 }
 
 // Interfaces that come, go, rise and fall (rtnetlink(7)); needs no privilege.
@@ -52,10 +52,10 @@ Result<Descriptor> watch_interfaces() {
 Error capture_error(const std::string& interface, int status, pcap_t* handle) {
     if (status == PCAP_ERROR_PERM_DENIED)
         return {ExitCode::permission, "cannot capture on " + interface + ": permission denied; run as root, or with " +
-                                      "AmbientCapabilities=CAP_NET_RAW CAP_NET_ADMIN"};
+                                          "AmbientCapabilities=CAP_NET_RAW CAP_NET_ADMIN"};
     const char* detail = pcap_geterr(handle);
     return {ExitCode::unavailable, "cannot capture on " + interface + ": " +
-                                   (*detail != '\0' ? std::string(detail) : std::string(pcap_statustostr(status)))};
+                                       (*detail != '\0' ? std::string(detail) : std::string(pcap_statustostr(status)))};
 }
 
 struct Program {
@@ -119,7 +119,8 @@ Result<Capture::Source> Capture::open_source(const std::string& interface) {
     if (const auto compiled = compile(handle, *link, program); !compiled) return tl::unexpected(compiled.error());
     if (pcap_setfilter(handle, &program.code) != 0) return tl::unexpected(capture_error(interface, PCAP_ERROR, handle));
     ignore_outgoing(handle);
-    if (pcap_setnonblock(handle, 1, error) != 0) return fail(ExitCode::unavailable, "cannot capture on " + interface + ": " + error);
+    if (pcap_setnonblock(handle, 1, error) != 0)
+        return fail(ExitCode::unavailable, "cannot capture on " + interface + ": " + error);
     return source;
 }
 
@@ -137,7 +138,9 @@ Result<void> Capture::open_standby() {
 Result<void> Capture::open_named(const std::string& interface) {
     auto source = open_source(interface);
     if (!source) return tl::unexpected(source.error());
-    if (!source->present) log::warning("interface " + interface + (if_nametoindex(interface.c_str()) == 0 ? " is not there yet" : " is down") + "; waiting for it");
+    if (!source->present)
+        log::warning("interface " + interface +
+                     (if_nametoindex(interface.c_str()) == 0 ? " is not there yet" : " is down") + "; waiting for it");
     sources_.push_back(std::move(*source));
     return {};
 }
@@ -221,8 +224,9 @@ void Capture::look_after_interfaces() {
 }
 
 // The standby's kernel filter: the packet filter for interfaces that are back, nothing at all without any. Jumps in
-// classic BPF are relative, so a test of the interface can simply stand before the compiled filter. The kernel runs it on
-// packets that begin with the IP header: the cooked one is made by libpcap, whose own pcap_setfilter() moves all offsets.
+// classic BPF are relative, so a test of the interface can simply stand before the compiled filter. The kernel runs it
+// on packets that begin with the IP header: the cooked one is made by libpcap, whose own pcap_setfilter() moves all
+// offsets.
 void Capture::filter_standby() {
     std::vector<sock_filter> code;
     std::vector<unsigned> indexes;
@@ -230,7 +234,8 @@ void Capture::filter_standby() {
         if (source.standby_index != 0) indexes.push_back(source.standby_index);
     code.push_back(BPF_STMT(BPF_LD | BPF_W | BPF_ABS, static_cast<std::uint32_t>(SKF_AD_OFF + SKF_AD_IFINDEX)));
     for (std::size_t i = 0; i < indexes.size(); ++i)  // to behind the refusal that ends the tests
-        code.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, indexes[i], static_cast<std::uint8_t>(indexes.size() - i), 0));
+        code.push_back(
+            BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, indexes[i], static_cast<std::uint8_t>(indexes.size() - i), 0));
     code.push_back(BPF_STMT(BPF_RET | BPF_K, 0));
     Program program;
     const std::unique_ptr<pcap, Handle> bare(pcap_open_dead(DLT_RAW, snapshot_length));

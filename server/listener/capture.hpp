@@ -1,8 +1,8 @@
 // Packets from the network, through libpcap. Opening needs CAP_NET_RAW; nothing afterwards does.
 //
-// An interface given by name that is not there, is down, or vanishes, is waited for: a second capture over all interfaces,
-// which lets nothing through until then, takes it up when it returns (a new packet socket would need the privilege that
-// is gone by then). The kernel tells of interfaces that come and go (rtnetlink), so nothing is polled.
+// An interface given by name that is not there, is down, or vanishes, is waited for: a second capture over all
+// interfaces, which lets nothing through until then, takes it up when it returns (a new packet socket would need the
+// privilege that is gone by then). The kernel tells of interfaces that come and go (rtnetlink), so nothing is polled.
 #pragma once
 
 #include <chrono>

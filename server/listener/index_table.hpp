@@ -46,8 +46,7 @@ struct IndexList {
 template <class Entry>
 class IndexTable {
 public:
-    explicit IndexTable(std::uint32_t capacity)
-        : capacity_(capacity), heads_(bucket_count(capacity), no_index) {
+    explicit IndexTable(std::uint32_t capacity) : capacity_(capacity), heads_(bucket_count(capacity), no_index) {
         entries_.reserve(capacity);
         next_.reserve(capacity);
     }

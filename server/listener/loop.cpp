@@ -47,15 +47,15 @@ public:
     bool offer(const Candidate& candidate) override { return gatekeeper_.send(candidate, most_queued_candidates); }
 
 private:
-    // When a packet of this age came. Packets may have waited for us: what tells a knock from junk is when they came, not
-    // when they are read. A wall clock that is set meanwhile makes it wrong for one turn.
+    // When a packet of this age came. Packets may have waited for us: what tells a knock from junk is when they came,
+    // not when they are read. A wall clock that is set meanwhile makes it wrong for one turn.
     Instant arrived(microseconds age) {
         last_arrival_ = std::max(last_arrival_, now_.steady - std::clamp(age, microseconds{0}, longest_wait));
         return last_arrival_;
     }
 
-    // Packets come in bursts: for a moment after some were read nobody need be woken for each of them. A knock takes less
-    // time for it, since the kernel is faster with its packets, and a flood costs fewer turns.
+    // Packets come in bursts: for a moment after some were read nobody need be woken for each of them. A knock takes
+    // less time for it, since the kernel is faster with its packets, and a flood costs fewer turns.
     void rest() {
         const std::uint64_t packets = capture_.packets();
         if (std::exchange(packets_seen_, packets) == packets) return;
@@ -65,13 +65,15 @@ private:
 
     void wait() {
         polled_.clear();
-        polled_.push_back({gatekeeper_.descriptor(), static_cast<short>(gatekeeper_.wants_write() ? POLLIN | POLLOUT : POLLIN), 0});
+        polled_.push_back(
+            {gatekeeper_.descriptor(), static_cast<short>(gatekeeper_.wants_write() ? POLLIN | POLLOUT : POLLIN), 0});
         capture_.add_to(polled_);
         const std::optional<Instant> due = assembler_.next_due();
         timespec timeout{};
         if (due) {
             const Instant left = std::max(Instant{0}, *due - read_clocks().steady);
-            timeout = {static_cast<time_t>(left.count() / 1'000'000'000), static_cast<long>(left.count() % 1'000'000'000)};
+            timeout = {static_cast<time_t>(left.count() / 1'000'000'000),
+                       static_cast<long>(left.count() % 1'000'000'000)};
         }
         ppoll(polled_.data(), polled_.size(), due ? &timeout : nullptr, nullptr);
     }
@@ -84,7 +86,8 @@ private:
                 case Channel::Received::closed: return ExitCode::ok;
                 case Channel::Received::datagram: break;
             }
-            if (const auto verdict = datagram_.as<WordVerdict>()) assembler_.verdict(verdict->id, verdict->verified, now_.steady);
+            if (const auto verdict = datagram_.as<WordVerdict>())
+                assembler_.verdict(verdict->id, verdict->verified, now_.steady);
             else if (const auto request = datagram_.as<ReportRequest>()) report(request->id);
             else if (const auto span = datagram_.as<DoorSpan>()) set_span(*span);
             else if (!handle_seed()) {

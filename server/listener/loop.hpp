@@ -9,6 +9,7 @@ namespace oneknock {
 
 // Runs until the gatekeeper's end is closed, and returns the process's exit code. Writes one byte to `ready` when
 // everything is open and everything else given up.
-[[nodiscard]] ExitCode run_listener(const DaemonConfig& config, const Identity& identity, Channel gatekeeper, Descriptor ready);
+[[nodiscard]] ExitCode run_listener(const DaemonConfig& config, const Identity& identity, Channel gatekeeper,
+                                    Descriptor ready);
 
 }  // namespace oneknock

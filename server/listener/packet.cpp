@@ -62,7 +62,8 @@ bool parse_ipv4(ByteSpan bytes, Packet& packet) {
     const std::size_t header_length = ((*header)[0] & 0x0fU) * 4U;
     if ((*header)[0] >> 4 != 4 || header_length < 20 || !reader.take(header_length - 20)) return false;
     if ((load_u16be(&(*header)[6]) & 0x1fff) != 0) return false;  // a later fragment
-    const bool to_many = (*header)[16] >> 4 == 0xe || load_u32be(&(*header)[16]) == 0xffffffff;  // 224.0.0.0/4, broadcast
+    const bool to_many =
+        (*header)[16] >> 4 == 0xe || load_u32be(&(*header)[16]) == 0xffffffff;  // 224.0.0.0/4, broadcast
     if (to_many) return false;
     packet.source.family = Family::ipv4;
     std::copy_n(&(*header)[12], 4, packet.source.bytes.begin());

@@ -10,11 +10,11 @@
 namespace oneknock {
 
 enum class LinkLayer : std::uint8_t {
-    ethernet,   // with any number up to two of VLAN tags
-    cooked,     // LINKTYPE_LINUX_SLL
-    cooked_v2,  // LINKTYPE_LINUX_SLL2
-    raw,        // an IP packet and nothing else: tun, some ppp
-    null_family // a 4-byte address family in the capturing host's order, or big-endian: BSD loopback captures
+    ethernet,    // with any number up to two of VLAN tags
+    cooked,      // LINKTYPE_LINUX_SLL
+    cooked_v2,   // LINKTYPE_LINUX_SLL2
+    raw,         // an IP packet and nothing else: tun, some ppp
+    null_family  // a 4-byte address family in the capturing host's order, or big-endian: BSD loopback captures
 };
 
 struct Packet {

@@ -1,8 +1,10 @@
-// The first pairs of sources that have said little so far. Most strangers never say more, so each pair takes twelve bytes
-// here before its source is given windows (window_table.hpp): a flood of random sources costs little more than reading it.
+// The first pairs of sources that have said little so far. Most strangers never say more, so each pair takes twelve
+// bytes here before its source is given windows (window_table.hpp): a flood of random sources costs little more than
+// reading it.
 //
-// Sets of five places, found by a keyed hash of source and book; the oldest pair of a set makes room for a new one. An IPv4
-// address has one set, an IPv6 /64 has 64 of them: no source gets more than its share. Fixed size; allocates nothing.
+// Sets of five places, found by a keyed hash of source and book; the oldest pair of a set makes room for a new one. An
+// IPv4 address has one set, an IPv6 /64 has 64 of them: no source gets more than its share. Fixed size; allocates
+// nothing.
 #pragma once
 
 #include <array>
@@ -19,7 +21,8 @@ namespace oneknock {
 
 class StrangerTable {
 public:
-    static constexpr std::size_t places = 5, sets = 4'096;  // 20,480 pairs; 256 KiB stay in the processor's nearer caches
+    static constexpr std::size_t places = 5,
+                                 sets = 4'096;  // 20,480 pairs; 256 KiB stay in the processor's nearer caches
     static constexpr std::size_t sets_of_network = 64;
     // A source that says more is no stranger.
     static constexpr std::size_t most_pairs = 3;
@@ -37,12 +40,12 @@ public:
     void clear();
 
 private:
-    // Part of the hash stands for the source: should two sources share it, their pairs are taken for one source's, which
-    // costs a decode.
+    // Part of the hash stands for the source: should two sources share it, their pairs are taken for one source's,
+    // which costs a decode.
     using Mark = std::uint32_t;
     static constexpr Mark empty = 0;
 
-    struct alignas(64) Set {  // a cache line
+    struct alignas(64) Set {       // a cache line
         std::uint32_t oldest = 0;  // the place to be used next
         std::array<Mark, places> marks{};
         std::array<Pair, places> pairs;

@@ -68,7 +68,8 @@ Interval Window::densest(Tick now, Tick length) const {
     std::size_t count = 0;
     for (std::size_t p = 0; p < codeword_length; ++p)
         for (std::size_t i = 0; i < cells_[p].count; ++i)
-            if (is_live(cells_[p].seen[i], now)) heard[count++] = {now - cells_[p].seen[i], static_cast<std::uint8_t>(p)};
+            if (is_live(cells_[p].seen[i], now))
+                heard[count++] = {now - cells_[p].seen[i], static_cast<std::uint8_t>(p)};
     std::sort(heard.begin(), heard.begin() + static_cast<std::ptrdiff_t>(count),
               [](const Heard& a, const Heard& b) { return a.age < b.age; });
     std::array<std::uint8_t, codeword_length> times{};
@@ -174,8 +175,7 @@ void Window::finish(const Codeword& word, Tick now) {
         }
     }
     const auto already = std::ranges::find_if(swallowed_, [&](const Swallowed& s) { return s.used && s.word == word; });
-    Swallowed& slot =
-        already != swallowed_.end() ? *already : swallowed_[next_swallowed_++ % most_swallowed];
+    Swallowed& slot = already != swallowed_.end() ? *already : swallowed_[next_swallowed_++ % most_swallowed];
     slot = {word, now, true};
     if (pending == word) pending.reset();
 }

@@ -70,7 +70,8 @@ public:
 
     // The bytes to decode. In conflicts, pairs of `known` words (verified ones of this source) are passed over.
     // Only pairs last seen within `when` count.
-    [[nodiscard]] Selection select(Choice choice, Tick now, std::size_t k, std::span<const Codeword> known, Interval when) const;
+    [[nodiscard]] Selection select(Choice choice, Tick now, std::size_t k, std::span<const Codeword> known,
+                                   Interval when) const;
 
     static Interval whole_life(Tick now) { return {now - pair_lifetime_ticks, pair_lifetime_ticks}; }
 
@@ -135,9 +136,9 @@ private:
     std::uint8_t next_rejected_ = 0;
     std::uint8_t positions_ = 0;
     std::uint16_t pairs_ = 0;
-    Tick millisecond_ = 0;        // the one being counted
-    std::uint16_t arrived_ = 0;   // pairs in it
-    std::uint16_t before_ = 0;    // and in the one before it
+    Tick millisecond_ = 0;       // the one being counted
+    std::uint16_t arrived_ = 0;  // pairs in it
+    std::uint16_t before_ = 0;   // and in the one before it
 };
 
 }  // namespace oneknock

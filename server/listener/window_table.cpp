@@ -52,7 +52,9 @@ void WindowTable::link(Index index) {
     const bool is_full = window.full != no_index;
     (is_full ? full_ : small_).push(index, [this](Index i) -> Link& { return windows_[i].by_age; });
     SourceEntry& source = sources_[window.source];
-    (is_full ? source.full : source.small).push(index, [this](Index i) -> Link& { return windows_[i].by_age_in_source; });
+    (is_full ? source.full : source.small).push(index, [this](Index i) -> Link& {
+        return windows_[i].by_age_in_source;
+    });
 }
 
 void WindowTable::unlink(Index index) {
@@ -60,8 +62,9 @@ void WindowTable::unlink(Index index) {
     const bool is_full = window.full != no_index;
     (is_full ? full_ : small_).remove(index, [this](Index i) -> Link& { return windows_[i].by_age; });
     SourceEntry& source = sources_[window.source];
-    (is_full ? source.full : source.small)
-        .remove(index, [this](Index i) -> Link& { return windows_[i].by_age_in_source; });
+    (is_full ? source.full : source.small).remove(index, [this](Index i) -> Link& {
+        return windows_[i].by_age_in_source;
+    });
 }
 
 Index WindowTable::insert(const WindowKey& key, Instant now) {
@@ -111,7 +114,8 @@ void WindowTable::promote(Index index) {
         pool_free_.pop_back();
         pool_[window.full] = Window{};
     }
-    for (std::size_t i = 0; i < window.small_count; ++i) pool_[window.full].add(window.small[i].symbol, window.small[i].seen);
+    for (std::size_t i = 0; i < window.small_count; ++i)
+        pool_[window.full].add(window.small[i].symbol, window.small[i].seen);
     window.small_count = 0;
     link(index);
 }

@@ -1,7 +1,8 @@
 // All windows, capped in all and per source (docs/protocol.md, "Receiving", step 3).
 //
-// A window starts small, with room for a few pairs. With more pairs it is promoted to a Window from a pool. When room is short the window whose last new pair is oldest goes: small before full, and
-// the source that has more than its share before anyone else.
+// A window starts small, with room for a few pairs. With more pairs it is promoted to a Window from a pool. When room
+// is short the window whose last new pair is oldest goes: small before full, and the source that has more than its
+// share before anyone else.
 #pragma once
 
 #include <array>
@@ -30,9 +31,9 @@ struct KeyBytes {
 
 struct WindowKey {
     Address source;
-    std::uint16_t port = 0;     // 0 in a merged window
+    std::uint16_t port = 0;  // 0 in a merged window
     Books::Slot book = 0;
-    bool merged = false;        // over all source ports
+    bool merged = false;  // over all source ports
 
     friend bool operator==(const WindowKey&, const WindowKey&) = default;
     [[nodiscard]] KeyBytes bytes() const;
@@ -53,23 +54,23 @@ struct SmallPair {
 
 struct WindowEntry {
     WindowKey key;
-    Instant last_new{};                 // when the last new pair came
-    Index source = no_index;            // into the sources
-    Index full = no_index;              // into the pool, once promoted
-    std::uint32_t serial = 0;           // tells this window from a later one at the same index
+    Instant last_new{};        // when the last new pair came
+    Index source = no_index;   // into the sources
+    Index full = no_index;     // into the pool, once promoted
+    std::uint32_t serial = 0;  // tells this window from a later one at the same index
     Link by_age, by_age_in_source;
     std::array<SmallPair, small_pairs> small{};
     std::uint8_t small_count = 0;
-    bool queued = false;                // for a decode
-    bool quiet_due = false;             // in the list of windows to be tried again when quiet
-    bool split = false;                 // merged: several source ports have been seen, each has its own window
-    std::uint16_t only_port = 0;        // merged and not split: the one source port so far
+    bool queued = false;          // for a decode
+    bool quiet_due = false;       // in the list of windows to be tried again when quiet
+    bool split = false;           // merged: several source ports have been seen, each has its own window
+    std::uint16_t only_port = 0;  // merged and not split: the one source port so far
 };
 
 struct SourceEntry {
     SourceKey key;
-    IndexList small, full;              // its windows, by age
-    double tokens = 0;                  // of the decode budget
+    IndexList small, full;  // its windows, by age
+    double tokens = 0;      // of the decode budget
     Instant refilled{};
     Link by_age;
 };
@@ -83,7 +84,9 @@ public:
     [[nodiscard]] Window& full(Index window) { return pool_[windows_[window].full]; }
     [[nodiscard]] std::uint64_t hash(const WindowKey& key) const { return windows_.hash(key); }
     [[nodiscard]] Index find(const WindowKey& key) const { return windows_.find(key); }
-    [[nodiscard]] Index find(const WindowKey& key, std::uint64_t hash_of_key) const { return windows_.find(key, hash_of_key); }
+    [[nodiscard]] Index find(const WindowKey& key, std::uint64_t hash_of_key) const {
+        return windows_.find(key, hash_of_key);
+    }
 
     // A new small window; others may be evicted for it.
     Index insert(const WindowKey& key, Instant now);
@@ -109,10 +112,10 @@ private:
 
     IndexTable<WindowEntry> windows_;
     IndexTable<SourceEntry> sources_;
-    std::deque<Window> pool_;           // grows up to most_full, never shrinks
+    std::deque<Window> pool_;  // grows up to most_full, never shrinks
     std::vector<Index> pool_free_;
-    IndexList small_, full_;            // by age
-    IndexList idle_sources_;            // without windows, by age
+    IndexList small_, full_;  // by age
+    IndexList idle_sources_;  // without windows, by age
     std::uint32_t next_serial_ = 1;
 };
 

@@ -18,9 +18,10 @@ Result<void> check_config(const DaemonConfig& config) {
     std::string services;
     for (const auto& [name, service] : keyring->door.services)
         services += (services.empty() ? "" : ", ") + name + " (" + service.text() + ")";
-    std::printf("%s is right: door %s with %s; %zu clients; tolerance %s; grants of %s, at most %s\n", config.path.c_str(),
-                keyring->door.name.c_str(), services.c_str(), keyring->clients.size(), duration_text(config.tolerance).c_str(),
-                duration_text(config.grant_default).c_str(), duration_text(config.grant_maximum).c_str());
+    std::printf("%s is right: door %s with %s; %zu clients; tolerance %s; grants of %s, at most %s\n",
+                config.path.c_str(), keyring->door.name.c_str(), services.c_str(), keyring->clients.size(),
+                duration_text(config.tolerance).c_str(), duration_text(config.grant_default).c_str(),
+                duration_text(config.grant_maximum).c_str());
     return {};
 }
 

@@ -5,8 +5,8 @@
 #include <memory>
 #include <set>
 
-#include <nlohmann/json.hpp>
 #include <pcap/pcap.h>
+#include <nlohmann/json.hpp>
 
 #include "common/files.hpp"
 #include "common/protocol/codeword.hpp"
@@ -123,7 +123,8 @@ private:
 };
 
 Now time_of(const pcap_pkthdr& header, Instant floor) {
-    const Instant at = Seconds{header.ts.tv_sec} + std::chrono::nanoseconds{header.ts.tv_usec};  // opened with nanoseconds
+    const Instant at =
+        Seconds{header.ts.tv_sec} + std::chrono::nanoseconds{header.ts.tv_usec};  // opened with nanoseconds
     return {UnixTime{std::chrono::floor<Seconds>(at)}, std::max(at, floor)};
 }
 
@@ -147,12 +148,13 @@ Result<void> read_capture(const DaemonConfig& config, const std::string& file, b
     const auto link = link_layer_of(type);
     if (!link) {
         const char* name = pcap_datalink_val_to_name(type);
-        return fail(ExitCode::data, file + ": packets of link type " + (name != nullptr ? name : std::to_string(type)) + " cannot be read");
+        return fail(ExitCode::data, file + ": packets of link type " + (name != nullptr ? name : std::to_string(type)) +
+                                        " cannot be read");
     }
     auto record = Record::open("", keyring->door.id, UnixTime{}, config.tolerance);
     if (!record) return tl::unexpected(record.error());
     Explainer explainer(Decider(Verifier(std::move(*keyring)), std::move(*record),
-                                   {config.tolerance, config.grant_default, config.grant_maximum, std::nullopt}),
+                                {config.tolerance, config.grant_default, config.grant_maximum, std::nullopt}),
                         config.tolerance, as_json);
     pcap_pkthdr* header = nullptr;
     const u_char* bytes = nullptr;

@@ -62,7 +62,7 @@ Result<void> KeyPassing::step(Channel& gatekeeper) {
 Result<void> KeyPassing::look() {
     if (door_was_seen_) return look_at_next_client();
     door_was_seen_ = true;
-    struct stat info{};
+    struct stat info {};
     if (stat(door_path_.c_str(), &info) == 0 && is_as_it_was(door_name, info)) return {};
     return open(AT_FDCWD, door_path_.c_str(), door_name);
 }
@@ -96,7 +96,7 @@ Result<void> KeyPassing::look_for_next_known(Channel& gatekeeper) {
 }
 
 Result<bool> KeyPassing::look_at_client(const std::string& name) {
-    struct stat info{};
+    struct stat info {};
     const int folder = dirfd(folder_.get());
     if (fstatat(folder, name.c_str(), &info, 0) == 0 && is_as_it_was(name, info)) return true;
     if (fstatat(folder, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT) return false;
@@ -115,7 +115,7 @@ bool KeyPassing::is_as_it_was(const std::string& name, const struct stat& info) 
 Result<void> KeyPassing::open(int folder, const char* at, std::string name) {
     const std::string path = name == door_name ? door_path_ : (std::filesystem::path(folder_path_) / name).string();
     Descriptor file(openat(folder, at, O_RDONLY | O_CLOEXEC | O_NONBLOCK));  // a FIFO must not block us
-    struct stat info{};
+    struct stat info {};
     if (!file || fstat(file.get(), &info) != 0) return tl::unexpected(system_error("open", path, ExitCode::no_input));
     // A folder's descriptor would be a way out of the gatekeeper's root folder.
     if (!S_ISREG(info.st_mode)) return fail(ExitCode::data, path + ": not a regular file; take it away");

@@ -1,5 +1,5 @@
-// Opens key files and passes their descriptors to the gatekeeper, unread: whoever opens them needs the privilege, whoever
-// reads them must not have it.
+// Opens key files and passes their descriptors to the gatekeeper, unread: whoever opens them needs the privilege,
+// whoever reads them must not have it.
 //
 // A load passes what has changed since the last load that the gatekeeper took: all of it at the start. It goes on in
 // slices, between which the parent serves grants, and never waits for the gatekeeper to make room.

@@ -22,7 +22,8 @@ bool KeyWatch::follow() {
     if (in_folder_ >= 0) inotify_rm_watch(fd_.get(), in_folder_);
     in_folder_ = inotify_add_watch(fd_.get(), folder_.c_str(), changes | IN_ONLYDIR);
     const auto parent = std::filesystem::path(folder_).parent_path();
-    beside_it_ = inotify_add_watch(fd_.get(), parent.empty() ? "." : parent.c_str(), IN_CREATE | IN_MOVED_TO | IN_ONLYDIR);
+    beside_it_ =
+        inotify_add_watch(fd_.get(), parent.empty() ? "." : parent.c_str(), IN_CREATE | IN_MOVED_TO | IN_ONLYDIR);
     // The same watch as the last one where the door's file lies beside the clients' folder: its mask grows.
     const auto of_door = std::filesystem::path(door_).parent_path();
     beside_door_ = inotify_add_watch(fd_.get(), of_door.empty() ? "." : of_door.c_str(),

@@ -1,4 +1,5 @@
-// Notices when the door's file or one of the clients' folder changes, or that folder is replaced by another of its name.
+// Notices when the door's file or one of the clients' folder changes, or that folder is replaced by another of its
+// name.
 #pragma once
 
 #include <string>

@@ -17,7 +17,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr Instant repair_delay = milliseconds{20};     // to take one foreign transaction's messages together
+constexpr Instant repair_delay = milliseconds{20};      // to take one foreign transaction's messages together
 constexpr Instant repair_interval = milliseconds{150};  // between repairs, should two programs fight over the table
 constexpr Instant reload_delay = milliseconds{200};     // to take one command's files together
 
@@ -61,20 +61,22 @@ private:
     void wait() {
         const auto state = parts_.passing.state();
         const auto events = [](bool wants_room) { return static_cast<short>(wants_room ? POLLIN | POLLOUT : POLLIN); };
-        pollfd polled[] = {
-            {parts_.gatekeeper.descriptor(), events(parts_.gatekeeper.wants_write()), 0},
-            {parts_.keys.descriptor(), events(parts_.keys.wants_write() || state == KeyPassing::State::channel_full), 0},
-            {parts_.signals, POLLIN, 0},
-            {parts_.watch.descriptor(), POLLIN, 0},
-            {parts_.firewall ? parts_.firewall->watch_descriptor() : -1, POLLIN, 0}};
+        pollfd polled[] = {{parts_.gatekeeper.descriptor(), events(parts_.gatekeeper.wants_write()), 0},
+                           {parts_.keys.descriptor(),
+                            events(parts_.keys.wants_write() || state == KeyPassing::State::channel_full), 0},
+                           {parts_.signals, POLLIN, 0},
+                           {parts_.watch.descriptor(), POLLIN, 0},
+                           {parts_.firewall ? parts_.firewall->watch_descriptor() : -1, POLLIN, 0}};
         std::optional<Instant> due;
-        for (const auto& timer : {repair_at_, state == KeyPassing::State::idle ? reload_at_ : std::nullopt, trial_ends_})
+        for (const auto& timer :
+             {repair_at_, state == KeyPassing::State::idle ? reload_at_ : std::nullopt, trial_ends_})
             if (timer) due = std::min(due.value_or(Instant::max()), *timer);
         if (state == KeyPassing::State::more) due = now_;
         timespec timeout{};
         if (due) {
             const Instant left = std::max(Instant{0}, *due - read_clocks().steady);
-            timeout = {static_cast<time_t>(left.count() / 1'000'000'000), static_cast<long>(left.count() % 1'000'000'000)};
+            timeout = {static_cast<time_t>(left.count() / 1'000'000'000),
+                       static_cast<long>(left.count() % 1'000'000'000)};
         }
         ppoll(polled, std::size(polled), due ? &timeout : nullptr, nullptr);
     }
@@ -97,8 +99,7 @@ private:
             else if (const auto asked = datagram.as<ReloadRequest>()) {
                 last_reload_request_ = asked->id;
                 reload_at_ = now_;
-            }
-            else {
+            } else {
                 log::error("firewall: the gatekeeper sent something unexpected");
                 return ExitCode::software;
             }
@@ -137,14 +138,16 @@ private:
         if (!is_whole(request.address)) return EINVAL;
         if (opens && (duration < Seconds{1} || duration > parts_.config.grant_maximum)) return EINVAL;
         if (!parts_.firewall) {
-            log::info("dry run: would " + std::string(opens ? "open " : "close ") + request.service.text() + " for " + request.address.text());
+            log::info("dry run: would " + std::string(opens ? "open " : "close ") + request.service.text() + " for " +
+                      request.address.text());
             return 0;
         }
         return opens ? parts_.firewall->open_grant(request.service, request.address, duration, now_)
                      : parts_.firewall->close_grant(request.service, request.address, now_);
     }
 
-    // An address that differs from another one in bytes that do not count would be two grants here and one in the kernel.
+    // An address that differs from another one in bytes that do not count would be two grants here and one in the
+    // kernel.
     static bool is_whole(const Address& address) {
         const bool known = address.family == Family::ipv4 || address.family == Family::ipv6;
         return known && Address::from_bytes(address.family, address.span()) == address;
@@ -209,7 +212,8 @@ private:
         int status = 0;
         if (waitpid(-1, &status, WNOHANG) <= 0) return std::nullopt;
         if (WIFSIGNALED(status))
-            log::error("a room was ended by signal " + std::to_string(WTERMSIG(status)) + " (" + strsignal(WTERMSIG(status)) + ")");
+            log::error("a room was ended by signal " + std::to_string(WTERMSIG(status)) + " (" +
+                       strsignal(WTERMSIG(status)) + ")");
         else log::error("a room has ended");
         return ExitCode::software;
     }

@@ -1,5 +1,5 @@
-// The firewall's loop, which is the parent's after start-up: grant requests from the gatekeeper to the kernel, repair of
-// what others change, the trial of --try, and passing on key files when they change. Sees numbers only.
+// The firewall's loop, which is the parent's after start-up: grant requests from the gatekeeper to the kernel, repair
+// of what others change, the trial of --try, and passing on key files when they change. Sees numbers only.
 #pragma once
 
 #include <optional>
@@ -21,7 +21,7 @@ struct ParentParts {
     int signals;                        // a signalfd
     KeyWatch& watch;
     KeyPassing& passing;
-    std::optional<Seconds> trial;       // --try
+    std::optional<Seconds> trial;  // --try
 };
 
 // Until a signal, the end of a room, or of the trial; the exit code.

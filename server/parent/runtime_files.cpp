@@ -33,9 +33,10 @@ Result<Descriptor> prepare_state(const DaemonConfig& config, const Identity& ide
     if (!lock) return tl::unexpected(system_error("create the lock in", config.state, ExitCode::cannot_create));
     if (flock(lock.get(), LOCK_EX | LOCK_NB) != 0)
         return fail(ExitCode::unavailable, "another oneknockd uses the state folder " + config.state +
-                                           "; stop it, or give this one a folder of its own (field \"state\")");
+                                               "; stop it, or give this one a folder of its own (field \"state\")");
     if (!identity.can_change) return lock;
-    if (fchown(folder.get(), identity.uid, identity.gid) != 0) return tl::unexpected(system_error("hand over", config.state));
+    if (fchown(folder.get(), identity.uid, identity.gid) != 0)
+        return tl::unexpected(system_error("hand over", config.state));
     for (const char* file : {"lock", "new-door", "oneknock.db", "oneknock.db-wal", "oneknock.db-shm"})
         if (fchownat(folder.get(), file, identity.uid, identity.gid, AT_SYMLINK_NOFOLLOW) != 0 && errno != ENOENT)
             return tl::unexpected(system_error("hand over", config.state + "/" + file));
@@ -47,21 +48,23 @@ Result<Descriptor> make_socket(const DaemonConfig& config, const Identity& ident
     address.sun_family = AF_UNIX;
     if (config.socket.size() >= sizeof address.sun_path)
         return fail(ExitCode::config, config.path + ": field \"socket\": the path is too long (at most " +
-                                      std::to_string(sizeof address.sun_path - 1) + " characters)");
+                                          std::to_string(sizeof address.sun_path - 1) + " characters)");
     std::memcpy(address.sun_path, config.socket.c_str(), config.socket.size());
     const auto folder = std::filesystem::path(config.socket).parent_path().string();
     if (const auto made = make_folder(folder, 0755); !made) return tl::unexpected(made.error());
     Descriptor fd(socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
     if (!fd) return tl::unexpected(system_error("make", "the control socket"));
     if (connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0)
-        return fail(ExitCode::unavailable, "another oneknockd answers on " + config.socket + "; stop it, or give this one another socket (field \"socket\")");
+        return fail(ExitCode::unavailable, "another oneknockd answers on " + config.socket +
+                                               "; stop it, or give this one another socket (field \"socket\")");
     fd.reset(socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
     struct stat info {};
     if (lstat(config.socket.c_str(), &info) == 0 && S_ISSOCK(info.st_mode)) unlink(config.socket.c_str());
     const mode_t before = umask(0117);  // 0660 from the first moment
     const int bound = bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address);
     umask(before);
-    if (bound != 0 || listen(fd.get(), 16) != 0) return tl::unexpected(system_error("create", config.socket, ExitCode::cannot_create));
+    if (bound != 0 || listen(fd.get(), 16) != 0)
+        return tl::unexpected(system_error("create", config.socket, ExitCode::cannot_create));
     if (identity.can_change && lchown(config.socket.c_str(), identity.uid, identity.gid) != 0)
         return tl::unexpected(system_error("hand over", config.socket));
     return fd;

@@ -14,7 +14,8 @@ struct RuntimeFiles {
 
     // Takes the locks, makes the state folder (0700) and the socket (0660) with their owner. A second daemon on the
     // same table or state folder is refused with ExitCode::unavailable. `without_table`: a dry run shares it.
-    [[nodiscard]] static Result<RuntimeFiles> prepare(const DaemonConfig& config, const Identity& identity, bool without_table);
+    [[nodiscard]] static Result<RuntimeFiles> prepare(const DaemonConfig& config, const Identity& identity,
+                                                      bool without_table);
 
     void close();
 };

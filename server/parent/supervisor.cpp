@@ -57,7 +57,9 @@ struct Rooms {
     Rooms& operator=(const Rooms&) = delete;
 };
 
-Error fork_error() { return {ExitCode::software, std::string("cannot start another process: ") + std::strerror(errno)}; }
+Error fork_error() {
+    return {ExitCode::software, std::string("cannot start another process: ") + std::strerror(errno)};
+}
 
 // Both rooms, before any key file is opened. Every process closes what is not its own at once.
 Result<void> fork_rooms(const DaemonConfig& config, const Identity& identity, RuntimeFiles& files, Rooms& rooms) {
@@ -105,8 +107,9 @@ Error ended_early(pid_t pid, const char* room) {
     int status = 0;
     waitpid(pid, &status, 0);
     if (WIFEXITED(status) && WEXITSTATUS(status) != 0) return {static_cast<ExitCode>(WEXITSTATUS(status)), ""};
-    return {ExitCode::software, std::string("the ") + room + " ended during the start" +
-                                (WIFSIGNALED(status) ? std::string(" by signal ") + strsignal(WTERMSIG(status)) : "")};
+    return {ExitCode::software,
+            std::string("the ") + room + " ended during the start" +
+                (WIFSIGNALED(status) ? std::string(" by signal ") + strsignal(WTERMSIG(status)) : "")};
 }
 
 Result<void> await_listener(Rooms& rooms) {
@@ -152,7 +155,8 @@ Result<std::vector<Service>> await_gatekeeper(Rooms& rooms) {
         if (received == Channel::Received::nothing) continue;
         if (datagram.as<Ready>()) return services;
         const auto said = datagram.as<DoorServices>();
-        if (!said || said->count > most_services) return fail(ExitCode::software, "the gatekeeper said something unexpected");
+        if (!said || said->count > most_services)
+            return fail(ExitCode::software, "the gatekeeper said something unexpected");
         services.assign(said->services, said->services + said->count);
     }
 }
@@ -190,7 +194,8 @@ Result<ExitCode> start_and_run(const DaemonConfig& config, const DaemonOptions& 
     if (!files) return tl::unexpected(files.error());
     harden_process("oneknockd", false);
     Rooms rooms;
-    if (const auto forked = fork_rooms(config, *identity, *files, rooms); !forked) return tl::unexpected(forked.error());
+    if (const auto forked = fork_rooms(config, *identity, *files, rooms); !forked)
+        return tl::unexpected(forked.error());
     const Descriptor signals = take_signals();
     if (const auto ready = await_listener(rooms); !ready) return tl::unexpected(ready.error());
     auto watch = KeyWatch::open(config);
@@ -203,10 +208,15 @@ Result<ExitCode> start_and_run(const DaemonConfig& config, const DaemonOptions& 
     auto firewall = set_up_firewall(config, options, *services, rooms.to_gatekeeper);
     if (!firewall) return tl::unexpected(firewall.error());
     warn_of_lock_out(config, *services);
-    log::info("ready: " + std::string(options.dry_run ? "dry run, the firewall is left alone" : "the services are closed and knocks are heard") +
-              (options.trial ? "; confirm within " + std::to_string(options.trial->count()) + " s with: oneknockctl confirm" : ""));
+    log::info("ready: " +
+              std::string(options.dry_run ? "dry run, the firewall is left alone"
+                                          : "the services are closed and knocks are heard") +
+              (options.trial
+                   ? "; confirm within " + std::to_string(options.trial->count()) + " s with: oneknockctl confirm"
+                   : ""));
     notify_ready();
-    return run_parent({config, rooms.to_gatekeeper, rooms.keys, *firewall, signals.get(), *watch, passing, options.trial});
+    return run_parent(
+        {config, rooms.to_gatekeeper, rooms.keys, *firewall, signals.get(), *watch, passing, options.trial});
 }
 
 }  // namespace
@@ -234,7 +244,8 @@ Result<void> remove_guard(const DaemonConfig& config) {
     const auto lock = lock_table(config.firewall);
     if (!lock) return tl::unexpected(lock.error());
     std::vector<Service> services;
-    if (config.firewall.mode == FirewallMode::set) {  // grants among the administrator's elements: those of our services
+    if (config.firewall.mode ==
+        FirewallMode::set) {  // grants among the administrator's elements: those of our services
         const auto door = load_door(config.door);
         if (!door) return tl::unexpected(door.error());
         services = services_of(*door);

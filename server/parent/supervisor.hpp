@@ -9,8 +9,8 @@
 namespace oneknock {
 
 struct DaemonOptions {
-    bool dry_run = false;           // decide and log, but leave the firewall alone
-    std::optional<Seconds> trial;   // --try
+    bool dry_run = false;          // decide and log, but leave the firewall alone
+    std::optional<Seconds> trial;  // --try
 };
 
 // Runs the daemon in the foreground; the exit code.

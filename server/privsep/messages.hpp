@@ -60,12 +60,13 @@ struct Candidate {
     std::int64_t first_packet_ns = 0;  // CLOCK_MONOTONIC when the first of its packets came, to 16 microseconds
 };
 
-// The values that the kinds and sizes of datagrams leave open: a family that is none, families that differ, an address with
-// something in the bytes that do not count.
+// The values that the kinds and sizes of datagrams leave open: a family that is none, families that differ, an address
+// with something in the bytes that do not count.
 [[nodiscard]] inline bool is_well_formed(const Candidate& candidate) {
     const Address& source = candidate.source;
     const bool known = source.family == Family::ipv4 || source.family == Family::ipv6;
-    return known && Address::from_bytes(source.family, source.span()) == source && candidate.message.family == source.family;
+    return known && Address::from_bytes(source.family, source.span()) == source &&
+           candidate.message.family == source.family;
 }
 
 // The gatekeeper's answer, so that the listener can forget the word's packets.
@@ -158,14 +159,14 @@ struct MissingKeyFile {
     char client[longest_name + 1] = {};  // its name, which is the file's without ".json"
 };
 
-// Everything that has changed since the last load that was taken has been passed; the gatekeeper takes all or nothing, and
-// answers.
+// Everything that has changed since the last load that was taken has been passed; the gatekeeper takes all or nothing,
+// and answers.
 struct KeyFilesEnd {
     static constexpr Kind kind = Kind::key_files_end;
     Kind head = kind;
-    bool is_whole = false;     // else one could not be opened, and nothing is to be taken
-    std::uint32_t count = 0;   // of PassedKeyFile and MissingKeyFile datagrams before it
-    RequestId last_request = 0;   // the last ReloadRequest that came before this load began; 0: none yet
+    bool is_whole = false;       // else one could not be opened, and nothing is to be taken
+    std::uint32_t count = 0;     // of PassedKeyFile and MissingKeyFile datagrams before it
+    RequestId last_request = 0;  // the last ReloadRequest that came before this load began; 0: none yet
 };
 
 struct KeysAnswer {

@@ -25,7 +25,8 @@ namespace oneknock {
 namespace {
 
 Error cannot(const std::string& what) {
-    return {ExitCode::permission, "cannot " + what + ": " + std::strerror(errno) + "; not going on with more privilege than meant"};
+    return {ExitCode::permission,
+            "cannot " + what + ": " + std::strerror(errno) + "; not going on with more privilege than meant"};
 }
 
 Result<void> forbid_new_privileges() {
@@ -33,8 +34,8 @@ Result<void> forbid_new_privileges() {
     return {};
 }
 
-// A room works for moments, and a knock needs all of them in turn: who wakes one should not wait until another program's
-// turn on the processor is over. Since Linux 6.12; before, it changes nothing.
+// A room works for moments, and a knock needs all of them in turn: who wakes one should not wait until another
+// program's turn on the processor is over. Since Linux 6.12; before, it changes nothing.
 void ask_for_short_turns() {
     struct {  // sched_attr; the kernel's header that has it cannot stand beside the C library's
         std::uint32_t size = sizeof *this;
@@ -55,7 +56,7 @@ Result<Identity> find_identity(const std::string& user) {
     for (const std::string& name : {user, std::string("nobody")})
         if (const passwd* entry = getpwnam(name.c_str())) return Identity{entry->pw_uid, entry->pw_gid, name, true};
     return fail(ExitCode::config, "there is neither a user \"" + user + "\" nor \"nobody\" to run as; create one: " +
-                                  "useradd --system --no-create-home " + user);
+                                      "useradd --system --no-create-home " + user);
 }
 
 void harden_process(const char* name, bool is_child) {
@@ -91,8 +92,9 @@ Result<void> drop_everything(const Identity& identity) {
     if (capng_apply(CAPNG_SELECT_CAPS) != 0) return tl::unexpected(cannot("drop the capabilities"));
     prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
     capng_get_caps_process();
-    if (capng_have_capabilities(CAPNG_SELECT_CAPS) != CAPNG_NONE) return tl::unexpected(cannot("drop the capabilities"));
-    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);  // changing the user may have set it again
+    if (capng_have_capabilities(CAPNG_SELECT_CAPS) != CAPNG_NONE)
+        return tl::unexpected(cannot("drop the capabilities"));
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);         // changing the user may have set it again
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);  // and unset this
     return forbid_new_privileges();
 }
@@ -118,8 +120,8 @@ Result<void> landlock_to(const std::string& folder) {
     if (!path) return tl::unexpected(system_error("open", folder));
     landlock_path_beneath_attr beneath{};
     beneath.parent_fd = path.get();
-    beneath.allowed_access = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_READ_DIR |
-                             LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_REMOVE_FILE;
+    beneath.allowed_access = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE |
+                             LANDLOCK_ACCESS_FS_READ_DIR | LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_REMOVE_FILE;
     if (syscall(SYS_landlock_add_rule, ruleset.get(), LANDLOCK_RULE_PATH_BENEATH, &beneath, 0) != 0)
         return tl::unexpected(cannot("allow the state folder in Landlock"));
     const auto forbidden = forbid_new_privileges();
@@ -133,7 +135,8 @@ Result<void> landlock_to(const std::string& folder) {
 
 Result<std::string> confine_to_folder(const std::string& folder, const Identity& identity) {
     if (identity.can_change) {
-        if (chroot(folder.c_str()) != 0 || chdir("/") != 0) return tl::unexpected(cannot("enter " + folder + " with chroot"));
+        if (chroot(folder.c_str()) != 0 || chdir("/") != 0)
+            return tl::unexpected(cannot("enter " + folder + " with chroot"));
         return std::string("/");
     }
     if (chdir(folder.c_str()) != 0) return tl::unexpected(system_error("enter", folder));
@@ -165,13 +168,15 @@ public:
         note(seccomp_rule_add(context_, action, call, 1, scmp_arg_cmp{argument, SCMP_CMP_NE, value, 0}));
     }
     void add_low_half(std::uint32_t action, int call, unsigned argument, std::uint64_t value) {
-        note(seccomp_rule_add(context_, action, call, 1, scmp_arg_cmp{argument, SCMP_CMP_MASKED_EQ, 0xffffffff, value}));
+        note(
+            seccomp_rule_add(context_, action, call, 1, scmp_arg_cmp{argument, SCMP_CMP_MASKED_EQ, 0xffffffff, value}));
     }
     [[nodiscard]] Result<void> load(const char* room) {
         if (!failed_) note(seccomp_load(context_));
         if (!failed_) return {};
-        return fail(ExitCode::permission, std::string("cannot load the ") + room +
-                                          "'s system call filter (seccomp); the kernel needs CONFIG_SECCOMP_FILTER");
+        return fail(ExitCode::permission,
+                    std::string("cannot load the ") + room +
+                        "'s system call filter (seccomp); the kernel needs CONFIG_SECCOMP_FILTER");
     }
 
 private:
@@ -185,13 +190,29 @@ private:
 
 Result<void> allow_listener_calls_only() {
     Filter filter(SCMP_ACT_KILL_PROCESS);
-    for (const int call : {
-             SCMP_SYS(ppoll), SCMP_SYS(poll), SCMP_SYS(read), SCMP_SYS(recvmsg), SCMP_SYS(recvfrom),  // packets, channel
-             SCMP_SYS(sendto), SCMP_SYS(sendmsg), SCMP_SYS(close),
-             SCMP_SYS(clock_gettime), SCMP_SYS(gettimeofday), SCMP_SYS(getrandom),
-             SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise), SCMP_SYS(mlock), SCMP_SYS(munlock),
-             SCMP_SYS(futex), SCMP_SYS(rt_sigreturn), SCMP_SYS(rt_sigprocmask), SCMP_SYS(restart_syscall),
-             SCMP_SYS(exit), SCMP_SYS(exit_group)})
+    for (const int call : {SCMP_SYS(ppoll),
+                           SCMP_SYS(poll),
+                           SCMP_SYS(read),
+                           SCMP_SYS(recvmsg),
+                           SCMP_SYS(recvfrom),  // packets, channel
+                           SCMP_SYS(sendto),
+                           SCMP_SYS(sendmsg),
+                           SCMP_SYS(close),
+                           SCMP_SYS(clock_gettime),
+                           SCMP_SYS(gettimeofday),
+                           SCMP_SYS(getrandom),
+                           SCMP_SYS(brk),
+                           SCMP_SYS(munmap),
+                           SCMP_SYS(mremap),
+                           SCMP_SYS(madvise),
+                           SCMP_SYS(mlock),
+                           SCMP_SYS(munlock),
+                           SCMP_SYS(futex),
+                           SCMP_SYS(rt_sigreturn),
+                           SCMP_SYS(rt_sigprocmask),
+                           SCMP_SYS(restart_syscall),
+                           SCMP_SYS(exit),
+                           SCMP_SYS(exit_group)})
         filter.add(SCMP_ACT_ALLOW, call);
     // Lines on standard error; nothing else is written with write().
     filter.add(SCMP_ACT_ALLOW, SCMP_SYS(write), 0, STDERR_FILENO);
@@ -215,18 +236,53 @@ Result<void> allow_listener_calls_only() {
 Result<void> deny_network_and_programs() {
     Filter filter(SCMP_ACT_ALLOW);
     constexpr std::uint32_t deny = SCMP_ACT_ERRNO(EPERM);
-    for (const int call : {
-             SCMP_SYS(socket), SCMP_SYS(socketpair), SCMP_SYS(connect), SCMP_SYS(bind), SCMP_SYS(listen),  // network
-             SCMP_SYS(execve), SCMP_SYS(execveat), SCMP_SYS(fork), SCMP_SYS(vfork), SCMP_SYS(clone), SCMP_SYS(clone3),
-             SCMP_SYS(ptrace), SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev), SCMP_SYS(kcmp),  // other processes
-             SCMP_SYS(kill), SCMP_SYS(tkill), SCMP_SYS(rt_sigqueueinfo), SCMP_SYS(rt_tgsigqueueinfo),
-             SCMP_SYS(pidfd_open), SCMP_SYS(pidfd_getfd), SCMP_SYS(pidfd_send_signal),
-             SCMP_SYS(chroot), SCMP_SYS(pivot_root), SCMP_SYS(mount), SCMP_SYS(umount2), SCMP_SYS(open_tree),  // ways out
-             SCMP_SYS(move_mount), SCMP_SYS(fsopen), SCMP_SYS(fsconfig), SCMP_SYS(fsmount), SCMP_SYS(fspick),
-             SCMP_SYS(mount_setattr), SCMP_SYS(open_by_handle_at), SCMP_SYS(unshare), SCMP_SYS(setns),
-             SCMP_SYS(mknod), SCMP_SYS(mknodat),
-             SCMP_SYS(bpf), SCMP_SYS(keyctl), SCMP_SYS(add_key), SCMP_SYS(request_key), SCMP_SYS(perf_event_open),  // the kernel
-             SCMP_SYS(userfaultfd), SCMP_SYS(io_uring_setup), SCMP_SYS(io_uring_enter), SCMP_SYS(io_uring_register)})
+    for (const int call : {SCMP_SYS(socket),
+                           SCMP_SYS(socketpair),
+                           SCMP_SYS(connect),
+                           SCMP_SYS(bind),
+                           SCMP_SYS(listen),  // network
+                           SCMP_SYS(execve),
+                           SCMP_SYS(execveat),
+                           SCMP_SYS(fork),
+                           SCMP_SYS(vfork),
+                           SCMP_SYS(clone),
+                           SCMP_SYS(clone3),
+                           SCMP_SYS(ptrace),
+                           SCMP_SYS(process_vm_readv),
+                           SCMP_SYS(process_vm_writev),
+                           SCMP_SYS(kcmp),  // other processes
+                           SCMP_SYS(kill),
+                           SCMP_SYS(tkill),
+                           SCMP_SYS(rt_sigqueueinfo),
+                           SCMP_SYS(rt_tgsigqueueinfo),
+                           SCMP_SYS(pidfd_open),
+                           SCMP_SYS(pidfd_getfd),
+                           SCMP_SYS(pidfd_send_signal),
+                           SCMP_SYS(chroot),
+                           SCMP_SYS(pivot_root),
+                           SCMP_SYS(mount),
+                           SCMP_SYS(umount2),
+                           SCMP_SYS(open_tree),  // ways out
+                           SCMP_SYS(move_mount),
+                           SCMP_SYS(fsopen),
+                           SCMP_SYS(fsconfig),
+                           SCMP_SYS(fsmount),
+                           SCMP_SYS(fspick),
+                           SCMP_SYS(mount_setattr),
+                           SCMP_SYS(open_by_handle_at),
+                           SCMP_SYS(unshare),
+                           SCMP_SYS(setns),
+                           SCMP_SYS(mknod),
+                           SCMP_SYS(mknodat),
+                           SCMP_SYS(bpf),
+                           SCMP_SYS(keyctl),
+                           SCMP_SYS(add_key),
+                           SCMP_SYS(request_key),
+                           SCMP_SYS(perf_event_open),  // the kernel
+                           SCMP_SYS(userfaultfd),
+                           SCMP_SYS(io_uring_setup),
+                           SCMP_SYS(io_uring_enter),
+                           SCMP_SYS(io_uring_register)})
         filter.add(deny, call);
     filter.add_unless(deny, SCMP_SYS(tgkill), 0, static_cast<std::uint64_t>(getpid()));  // abort() of its own is fine
     // Words put into the terminal of whoever started the daemon. The kernel looks at 32 bits of the request alone.

@@ -38,7 +38,8 @@ void raise_locked_memory_limit();
 [[nodiscard]] Result<std::string> confine_to_folder(const std::string& folder, const Identity& identity);
 
 // seccomp. The listener: a list of what it may; anything else kills the process. The gatekeeper: no new sockets, no
-// programs or processes, no tracing or signals, no way out of its folder, nothing put into a terminal; these fail with EPERM.
+// programs or processes, no tracing or signals, no way out of its folder, nothing put into a terminal; these fail with
+// EPERM.
 [[nodiscard]] Result<void> allow_listener_calls_only();
 [[nodiscard]] Result<void> deny_network_and_programs();
 

@@ -11,7 +11,6 @@
 #include <string>
 #include <vector>
 
-#include <CLI/CLI.hpp>
 #include <arpa/inet.h>
 #include <linux/if_packet.h>
 #include <net/ethernet.h>
@@ -21,6 +20,7 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+#include <CLI/CLI.hpp>
 
 #include "common/bytes.hpp"
 #include "common/protocol/address.hpp"
@@ -29,9 +29,9 @@ namespace {
 
 using namespace oneknock;
 
-constexpr std::size_t batch = 64;                // frames per system call
-constexpr double step = 0.00025;                 // seconds between two looks at the clock
-constexpr double longest_catch_up = 0.005;       // what a stall may leave behind to be sent at once, in seconds
+constexpr std::size_t batch = 64;           // frames per system call
+constexpr double step = 0.00025;            // seconds between two looks at the clock
+constexpr double longest_catch_up = 0.005;  // what a stall may leave behind to be sent at once, in seconds
 constexpr std::size_t ip_at = 14, transport_at = ip_at + 20, udp_header = 8, tcp_header = 20;
 using Frame = std::array<std::uint8_t, transport_at + tcp_header>;
 

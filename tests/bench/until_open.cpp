@@ -1,19 +1,20 @@
 // Measures how long a program takes to have a TCP port opened: until_open NAMESPACE ADDRESS PORT PROGRAM [ARGUMENT...]
 //
-// For each line on standard input it starts the program once and prints the nanoseconds from just before the start to an
-// accepted connection; 0 if there is none for five seconds.
+// For each line on standard input it starts the program once and prints the nanoseconds from just before the start to
+// an accepted connection; 0 if there is none for five seconds.
 //
-// It connects once at the start, and then whenever the firewall of NAMESPACE (a file of /run/netns, where the daemon is) has
-// changed, as the kernel tells all who listen to nf_tables; every 5 ms as well, in case it changed otherwise. To try all the
-// time would take a third of a processor from the client and the daemon, and measure that. Small and without an interpreter
-// for the same reason; and one process for many knocks, so that its own start is no part of them.
+// It connects once at the start, and then whenever the firewall of NAMESPACE (a file of /run/netns, where the daemon
+// is) has changed, as the kernel tells all who listen to nf_tables; every 5 ms as well, in case it changed otherwise.
+// To try all the time would take a third of a processor from the client and the daemon, and measure that. Small and
+// without an interpreter for the same reason; and one process for many knocks, so that its own start is no part of
+// them.
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sched.h>
-#include <netinet/in.h>
 #include <spawn.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -56,7 +57,8 @@ pid_t start(char** command) {
 
 // A socket that hears of every change of the namespace's nf_tables.
 int changes_of(const char* namespace_file) {
-    const int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC), there = open(namespace_file, O_RDONLY | O_CLOEXEC);
+    const int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC),
+              there = open(namespace_file, O_RDONLY | O_CLOEXEC);
     if (setns(there, CLONE_NEWNET) != 0) return -1;
     const int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_NETFILTER);
     sockaddr_nl address{};

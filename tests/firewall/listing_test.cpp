@@ -38,9 +38,7 @@ TEST_CASE("nft lists the guard's rules in the words of the description") {
     check_listed(dropping(), {vpn});
 }
 
-TEST_CASE("nft lists the rules of mark mode in the words of the description") {
-    check_listed(marking(0x2a), {ssh});
-}
+TEST_CASE("nft lists the rules of mark mode in the words of the description") { check_listed(marking(0x2a), {ssh}); }
 
 TEST_CASE("nft lists services and grants by name") {
     const TestNetwork network;

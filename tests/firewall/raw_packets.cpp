@@ -127,8 +127,8 @@ std::optional<std::uint8_t> RawTcp::answer(std::uint16_t source_port) const {
         std::array<std::uint8_t, 2048> packet{};
         sockaddr_ll from_link{};
         socklen_t size = sizeof from_link;
-        const auto got = recvfrom(receiver_.get(), packet.data(), packet.size(), 0,
-                                  reinterpret_cast<sockaddr*>(&from_link), &size);
+        const auto got =
+            recvfrom(receiver_.get(), packet.data(), packet.size(), 0, reinterpret_cast<sockaddr*>(&from_link), &size);
         if (got < static_cast<ssize_t>(head + 20) || from_link.sll_pkttype == PACKET_OUTGOING) continue;
         if (packet[protocol_at] == protocol_tcp && load_u16be(&packet[head + 2]) == source_port)
             return packet[head + 13];

@@ -44,9 +44,9 @@ struct Guarded {
 
 TEST_CASE("every way to damage the table is noticed and put right") {
     Guarded g;
-    const auto damage = GENERATE(as<std::string>{},
-        "flush ruleset", "delete table inet oneknock", "flush table inet oneknock", "flush chain inet oneknock guard",
-        "flush chain inet oneknock guarded", "flush set inet oneknock granted4",
+    const auto damage = GENERATE(
+        as<std::string>{}, "flush ruleset", "delete table inet oneknock", "flush table inet oneknock",
+        "flush chain inet oneknock guard", "flush chain inet oneknock guarded", "flush set inet oneknock granted4",
         "delete element inet oneknock granted4 { 10.77.0.2 . tcp . 22 }",
         "delete element inet oneknock granted6 { fd77::2 . udp . 51820 }",
         "add element inet oneknock granted4 { 10.77.0.3 . tcp . 22 timeout 1h }",
@@ -84,7 +84,7 @@ TEST_CASE("a reload of the administrator's ruleset is noticed, and the ruleset s
     CHECK(g.firewall.on_watch_readable());
     CHECK(repaired(g.firewall, now()));
     CHECK(timeless(listing()) == g.before);
-    CHECK(output("nft list tables") .find("table inet filter") != std::string::npos);
+    CHECK(output("nft list tables").find("table inet filter") != std::string::npos);
 }
 
 TEST_CASE("our own changes do not even wake the watch") {

@@ -32,8 +32,8 @@ TEST_CASE("no combination of TCP flags tells a guarded service from an unused po
     const auto sshd = listen_tcp(22);
     const auto family = GENERATE(Family::ipv4, Family::ipv6);
     const Firewall firewall = installed({}, {ssh});
-    constexpr std::array<std::uint8_t, 10> probes{
-        syn, 0, fin, psh | fin | urg, syn | fin, syn | psh, syn | ack, ack, fin | ack, rst};
+    constexpr std::array<std::uint8_t, 10> probes{syn,       0,         fin, psh | fin | urg, syn | fin,
+                                                  syn | psh, syn | ack, ack, fin | ack,       rst};
     for (const std::uint8_t flags : probes) {
         CAPTURE(static_cast<int>(flags));
         CHECK(probe(network, family, 22, flags) == probe(network, family, 23, flags));

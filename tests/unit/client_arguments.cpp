@@ -49,9 +49,10 @@ TEST_CASE("every order of options and words gives the same knock") {
 }
 
 TEST_CASE("words the command line does not know are usage errors") {
-    for (const Words& words : {Words{}, Words{"opn", "home", "ssh"}, Words{"open", "home"}, Words{"open", "a", "b", "c"},
-                               Words{"open", "home", "ssh", "--bogus"}, Words{"run", "home", "ssh"},
-                               Words{"run", "home", "ssh", "--"}, Words{"open", "home", "ssh", "--fdpass"}}) {
+    for (const Words& words :
+         {Words{}, Words{"opn", "home", "ssh"}, Words{"open", "home"}, Words{"open", "a", "b", "c"},
+          Words{"open", "home", "ssh", "--bogus"}, Words{"run", "home", "ssh"}, Words{"run", "home", "ssh", "--"},
+          Words{"open", "home", "ssh", "--fdpass"}}) {
         const auto command = parse_command_line(words);
         REQUIRE_FALSE(command);
         CHECK(command.error().code == ExitCode::usage);

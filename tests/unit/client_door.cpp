@@ -127,7 +127,8 @@ TEST_CASE("an import replaces an older generation of the same key, and nothing e
     KeyFile other_client = next_generation(first, 3, 3), other_door = next_generation(first, 3, 3);
     other_client.client.name = "bob";
     other_door.door.id = DoorId{{9}};
-    for (const KeyFile* refused : std::initializer_list<const KeyFile*>{&first, &second, &third, &other_client, &other_door}) {
+    for (const KeyFile* refused :
+         std::initializer_list<const KeyFile*>{&first, &second, &third, &other_client, &other_door}) {
         const auto imported = import_key(bring(home, *refused));
         REQUIRE_FALSE(imported);
         CHECK(imported.error().code == ExitCode::cannot_create);

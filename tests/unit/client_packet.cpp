@@ -8,9 +8,7 @@ using namespace oneknock;
 
 namespace {
 
-PacketEnds ends(const char* from, const char* to) {
-    return {*Address::parse(from), *Address::parse(to), 50'000, 2000};
-}
+PacketEnds ends(const char* from, const char* to) { return {*Address::parse(from), *Address::parse(to), 50'000, 2000}; }
 
 // The transport's checksum holds if the sum over pseudo header and segment is all ones.
 bool transport_is_right(const std::vector<std::uint8_t>& packet, std::size_t header, std::uint8_t protocol) {

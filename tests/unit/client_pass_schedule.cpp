@@ -28,9 +28,8 @@ TEST_CASE("a message is repeated after 250 ms and the jitter, and not once it is
         bool new_message;
     };
     // The last repeat may begin exactly 5 s after the message was made.
-    const auto [now, new_message] =
-        GENERATE(Case{250ms, false}, Case{750ms, false}, Case{4999ms, false}, Case{5s, false}, Case{5s + 1ns, true},
-                 Case{60s, true});
+    const auto [now, new_message] = GENERATE(Case{250ms, false}, Case{750ms, false}, Case{4999ms, false},
+                                             Case{5s, false}, Case{5s + 1ns, true}, Case{60s, true});
     PassSchedule schedule({64, 0ms, true}, start);
     (void)schedule.take(start, 500ms);
     CHECK(schedule.due() == start + 750ms);

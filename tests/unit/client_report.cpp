@@ -29,12 +29,14 @@ bool contains(const std::string& text, std::string_view part) { return text.find
 
 TEST_CASE("sent is not called open") {
     Report report = sample_report();
-    CHECK(sent_line(report) == "sent: open tcp/22 for 192.0.2.7 at 203.0.113.5 (3 packets); nothing is confirmed, use "
-                               "--wait to see it open");
+    CHECK(sent_line(report) ==
+          "sent: open tcp/22 for 192.0.2.7 at 203.0.113.5 (3 packets); nothing is confirmed, use "
+          "--wait to see it open");
     report.request.protocol = protocol_udp;
     report.request.address = Address::any(Family::ipv4);
-    CHECK(sent_line(report) == "sent: open udp/22 for the address the server sees at 203.0.113.5 (3 packets); nothing "
-                               "is confirmed");
+    CHECK(sent_line(report) ==
+          "sent: open udp/22 for the address the server sees at 203.0.113.5 (3 packets); nothing "
+          "is confirmed");
 }
 
 TEST_CASE("what was seen is told with its time") {

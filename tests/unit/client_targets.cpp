@@ -12,10 +12,8 @@ namespace {
 KnockOptions dry_options(const char* source) {
     KnockOptions options = sample_options();
     options.dry_run = true;
-    if (source == std::string_view("observed"))
-        options.source.observed = true;
-    else
-        options.source.named = Address::parse(source);
+    if (source == std::string_view("observed")) options.source.observed = true;
+    else options.source.named = Address::parse(source);
     return options;
 }
 

@@ -22,15 +22,18 @@ std::string error_of(std::string_view text) {
 
 TEST_CASE("a strict reading names file, line and field") {
     CHECK(error_of(R"({"oneknock":"door","version":1,"name":"a"})").empty());
-    CHECK(error_of("{\"oneknock\":\"door\",\"version\":1, // a comment\n \"x-note\":[1,{\"b\":2}],\n\"name\":\"a\"}").empty());
+    CHECK(error_of("{\"oneknock\":\"door\",\"version\":1, // a comment\n \"x-note\":[1,{\"b\":2}],\n\"name\":\"a\"}")
+              .empty());
     CHECK_THAT(error_of("{\"oneknock\":\"door\",\n\"version\":1,\n\"name\":\"a\",\n\"nmae\":1}"),
                Catch::StartsWith("f.json:4: field \"nmae\": is unknown"));
     CHECK_THAT(error_of("{\"oneknock\":\"door\",\n\"version\":1,\n\"name\":\"a\",\n\"name\":\"b\"}"),
                Catch::StartsWith("f.json:4: field \"name\" appears twice"));
     CHECK_THAT(error_of("{\"oneknock\":\"door\",\n\"version\":2\n,\"name\":\"a\"}"),
                Catch::StartsWith("f.json:2: field \"version\": 2 is newer"));
-    CHECK_THAT(error_of("{\"oneknock\":\"client\",\"version\":1,\"name\":\"a\"}"), Catch::Contains("kind \"door\" is wanted"));
-    CHECK_THAT(error_of("{\"oneknock\":\"door\",\"version\":1}"), Catch::StartsWith("f.json:1: field \"name\": is missing"));
+    CHECK_THAT(error_of("{\"oneknock\":\"client\",\"version\":1,\"name\":\"a\"}"),
+               Catch::Contains("kind \"door\" is wanted"));
+    CHECK_THAT(error_of("{\"oneknock\":\"door\",\"version\":1}"),
+               Catch::StartsWith("f.json:1: field \"name\": is missing"));
     CHECK_THAT(error_of("{\"oneknock\":\"door\",\"version\":1,\"name\":1}"), Catch::Contains("must be a string"));
     CHECK_THAT(error_of("{\"oneknock\":\"door\",\"version\":1,\"name\":\"a\",\n\n\"count\":11}"),
                Catch::StartsWith("f.json:3: field \"count\": must be from 0 to 10"));
@@ -56,8 +59,9 @@ TEST_CASE("a secret is the one that the file says, however it is written") {
         CHECK(parsed->members[0].value.secret->bytes()[31] == 0x20);
         if (parsed->members.size() > 1) CHECK(parsed->members[1].value.text == zeros);
     }
-    for (const std::string& bad : {"{\"secret\": // \"" + first + "\"\n\"\"}", "{\"secret\": // \"" + first + "\"\n\"short\"}",
-                                   "{\"secret\":\"" + first, "{\"secret\":\"" + first + "\"\"" + first + "\"}"})
+    for (const std::string& bad :
+         {"{\"secret\": // \"" + first + "\"\n\"\"}", "{\"secret\": // \"" + first + "\"\n\"short\"}",
+          "{\"secret\":\"" + first, "{\"secret\":\"" + first + "\"\"" + first + "\"}"})
         CHECK_FALSE(json::parse(bad, "f"));
 }
 

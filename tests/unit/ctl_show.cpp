@@ -13,7 +13,8 @@ std::string status(int knocks) {
     report.packets = 9120;
     KnockTimes times;
     for (int i = 0; i < knocks; ++i)
-        times.add({Seconds{10}, Seconds{11}, Seconds{11} + Instant{500'000}, Seconds{12}, Seconds{12} + Instant{250'000}});
+        times.add(
+            {Seconds{10}, Seconds{11}, Seconds{11} + Instant{500'000}, Seconds{12}, Seconds{12} + Instant{250'000}});
     return status_json({"home", Seconds{3600}, 2, 1}, report, DecisionLog{}, times);
 }
 
@@ -22,7 +23,8 @@ bool has(const std::string& text, const std::string& line) { return text.find(li
 }  // namespace
 
 TEST_CASE("the table has the averages of accepted knocks, once there is one") {
-    CHECK(has(status_table(status(3)), "took      2000.2 ms an accepted knock: assembly 1000.0, verification 0.5, record 999.5, netlink 0.2"));
+    CHECK(has(status_table(status(3)),
+              "took      2000.2 ms an accepted knock: assembly 1000.0, verification 0.5, record 999.5, netlink 0.2"));
     CHECK(status_table(status(0)).find("took") == std::string::npos);
 }
 

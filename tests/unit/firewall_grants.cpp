@@ -56,8 +56,9 @@ TEST_CASE("element keys pad protocol and port to four bytes each") {
     const GrantKey ipv4{{protocol_tcp, 443}, *Address::parse("10.9.9.9")};
     CHECK(to_hex(element_key(ipv4)) == "0a0909090600000001bb0000");
     const GrantKey ipv6{{protocol_udp, 51820}, *Address::parse("2001:db8::7")};
-    CHECK(to_hex(element_key(ipv6)) == "20010db80000000000000000000000071100"
-                                       "0000ca6c0000");
+    CHECK(to_hex(element_key(ipv6)) ==
+          "20010db80000000000000000000000071100"
+          "0000ca6c0000");
     CHECK(grant_of_key(Family::ipv4, element_key(ipv4)) == ipv4);
     CHECK(grant_of_key(Family::ipv6, element_key(ipv6)) == ipv6);
 }

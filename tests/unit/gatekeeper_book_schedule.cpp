@@ -15,7 +15,8 @@ constexpr Seconds hour{3600};
 
 struct Told {
     std::pair<Channel, Channel> channel = std::move(*Channel::make_pair());
-    BookSchedule hours{channel.first, Descriptor(timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK | TFD_CLOEXEC)), Seconds{60}};
+    BookSchedule hours{channel.first, Descriptor(timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK | TFD_CLOEXEC)),
+                       Seconds{60}};
     Verifier verifier{keyring()};
 
     static Keyring keyring() {

@@ -17,7 +17,8 @@ public:
         const Descriptor listening(socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0));
         sockaddr_un any{};
         any.sun_family = AF_UNIX;
-        REQUIRE(bind(listening.get(), reinterpret_cast<sockaddr*>(&any), sizeof any.sun_family) == 0);  // a name of the kernel's
+        REQUIRE(bind(listening.get(), reinterpret_cast<sockaddr*>(&any), sizeof any.sun_family) ==
+                0);  // a name of the kernel's
         REQUIRE(listen(listening.get(), 16) == 0);
         length_ = sizeof name_;
         REQUIRE(getsockname(listening.get(), reinterpret_cast<sockaddr*>(&name_), &length_) == 0);

@@ -60,7 +60,9 @@ struct Door1 {
         candidate.message = seal(request, derive_message_keys(key), id, hint_for(derive_hint_key(key), epoch));
         return candidate;
     }
-    [[nodiscard]] Candidate candidate(const Request& r, const Address& source = home) const { return candidate(r, alice, source); }
+    [[nodiscard]] Candidate candidate(const Request& r, const Address& source = home) const {
+        return candidate(r, alice, source);
+    }
 };
 
 Now at(UnixTime wall) { return {wall, Seconds{5000} + (wall - noon)}; }
@@ -100,10 +102,12 @@ TEST_CASE("the clock's window is closed at both ends and says the skew") {
         int offset;
         const char* expected;
     };
-    for (const auto& [offset, expected] : {Row{-61, "stale"}, Row{-60, "accepted"}, Row{0, "accepted"}, Row{60, "accepted"}, Row{61, "future"}}) {
+    for (const auto& [offset, expected] :
+         {Row{-61, "stale"}, Row{-60, "accepted"}, Row{0, "accepted"}, Row{60, "accepted"}, Row{61, "future"}}) {
         Door1 door;
         auto decider = door.decider();
-        const auto decisions = decider.decide_and_record({door.candidate(door.request(noon + Seconds{offset}))}, at(noon));
+        const auto decisions =
+            decider.decide_and_record({door.candidate(door.request(noon + Seconds{offset}))}, at(noon));
         CHECK((decisions[0].refused ? std::string(reason_name(*decisions[0].refused)) : "accepted") == expected);
         CHECK(decisions[0].skew == Seconds{offset});
     }
@@ -144,7 +148,8 @@ TEST_CASE("a message whose time is not of its book's hour is refused, even where
     const Epoch before{epoch_of(noon).value - 1};
     Candidate candidate = door.candidate(request);
     candidate.epoch = before.value;
-    candidate.message = seal(request, derive_message_keys(door.alice), door.id, hint_for(derive_hint_key(door.alice), before));
+    candidate.message =
+        seal(request, derive_message_keys(door.alice), door.id, hint_for(derive_hint_key(door.alice), before));
     CHECK(outcome(decider, candidate) == "wrong-epoch");
 }
 
@@ -161,8 +166,9 @@ TEST_CASE("only allowed services of the door's own protocol open, and port 0 nev
         const char* expected;
     };
     for (const auto& [protocol, port, expected] :
-         {Row{6, 22, "accepted"}, Row{17, 53, "accepted"}, Row{17, 22, "service-not-allowed"}, Row{6, 53, "service-not-allowed"},
-          Row{6, 80, "service-not-allowed"}, Row{6, 0, "service-not-allowed"}, Row{132, 22, "service-not-allowed"}}) {
+         {Row{6, 22, "accepted"}, Row{17, 53, "accepted"}, Row{17, 22, "service-not-allowed"},
+          Row{6, 53, "service-not-allowed"}, Row{6, 80, "service-not-allowed"}, Row{6, 0, "service-not-allowed"},
+          Row{132, 22, "service-not-allowed"}}) {
         Door1 door;
         auto decider = door.decider();
         Request request = door.request();
@@ -213,7 +219,7 @@ TEST_CASE("a door's older secret does not wait for a client that was removed") {
     bob.generations.push_back({1, Secret32::random(), noon - Seconds{100'000}, std::nullopt});
     keyring.clients.push_back(std::move(bob));
     Decider decider(Verifier(std::move(keyring)), *Record::open("", door.id, noon, Seconds{60}),
-                          {Seconds{60}, Seconds{30}, Seconds{3600}, day});
+                    {Seconds{60}, Seconds{30}, Seconds{3600}, day});
     decider.verifier().set_epochs({epoch_of(noon)});
     auto knock = door.candidate(door.request());
     knock.door_generation = 2;
@@ -241,7 +247,7 @@ TEST_CASE("nothing is left of a reload that was refused") {
     Keyring keyring = door.keyring();
     keyring.clients[0] = alice(noon - Seconds{1000});
     Decider decider(Verifier(std::move(keyring)), *Record::open("", door.id, noon, Seconds{60}),
-                          {Seconds{60}, Seconds{30}, Seconds{3600}, day});
+                    {Seconds{60}, Seconds{30}, Seconds{3600}, day});
     decider.verifier().set_epochs({epoch_of(noon)});
     REQUIRE(outcome(decider, door.candidate(door.request())) == "accepted");
     const auto reload = [&](Client client) {
@@ -323,7 +329,8 @@ TEST_CASE("a client that fills its share of the record is stopped, and nothing o
     for (int i = 0; i < Record::most_tags_per_client + 10; ++i) knocks.push_back(door.candidate(door.request()));
     int accepted = 0;
     for (std::size_t i = 0; i < knocks.size(); ++i) {
-        const auto decision = decider.decide_and_record({knocks[i]}, {noon, Seconds{5000} + std::chrono::milliseconds{20} * static_cast<long>(i)})[0];
+        const auto decision = decider.decide_and_record(
+            {knocks[i]}, {noon, Seconds{5000} + std::chrono::milliseconds{20} * static_cast<long>(i)})[0];
         accepted += !decision.refused;
     }
     CHECK(accepted == Record::most_tags_per_client);
@@ -353,7 +360,8 @@ TEST_CASE("a client that knocks beyond its share or its rate fills neither the a
         fill_random(far.nonce);
         Candidate candidate = door.candidate(far);
         candidate.epoch = live.value;
-        candidate.message = seal(far, derive_message_keys(door.alice), door.id, hint_for(derive_hint_key(door.alice), live));
+        candidate.message =
+            seal(far, derive_message_keys(door.alice), door.id, hint_for(derive_hint_key(door.alice), live));
         return candidate;
     };
     for (int i = 0; i < Record::most_tags_per_client + 1000; ++i) CHECK(outcome(decider, next()) == "wrong-epoch");

@@ -30,7 +30,8 @@ struct Desk {
     std::vector<GrantRequest> asked() {
         std::vector<GrantRequest> all;
         Datagram datagram;
-        while (channel.second.receive(datagram) == Channel::Received::datagram) all.push_back(datagram.as<GrantRequest>().value());
+        while (channel.second.receive(datagram) == Channel::Received::datagram)
+            all.push_back(datagram.as<GrantRequest>().value());
         return all;
     }
     // A grant of an earlier run; of nobody: the audit does not know.

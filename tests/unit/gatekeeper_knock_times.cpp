@@ -17,7 +17,8 @@ TEST_CASE("the parts of a knock add up to its whole") {
 }
 
 TEST_CASE("a first packet that cannot have been then is believed no further than the code goes") {
-    for (const auto& [told, nanoseconds] : {std::pair<Instant, std::uint64_t>{Instant::max(), 0}, {Instant::min(), 5'000'000'000}}) {
+    for (const auto& [told, nanoseconds] :
+         {std::pair<Instant, std::uint64_t>{Instant::max(), 0}, {Instant::min(), 5'000'000'000}}) {
         KnockTimes times;
         times.add({told, Seconds{100}, Seconds{100}, Seconds{100}, Seconds{100}});
         CHECK(times.part(0).nanoseconds == nanoseconds);

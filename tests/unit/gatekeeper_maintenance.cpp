@@ -60,7 +60,8 @@ TEST_CASE("knocks that never cease put pruning off by a second and no longer") {
 TEST_CASE("what is not stale yet is looked at again later") {
     Tended t;
     t.file(1);
-    REQUIRE(t.upkeep.run_slice(t.record, {noon + Seconds{60}, at(61).steady}, false));  // the wall clock was set back a second
+    REQUIRE(t.upkeep.run_slice(t.record, {noon + Seconds{60}, at(61).steady},
+                               false));  // the wall clock was set back a second
     CHECK(t.record.has_tags());
     CHECK(t.upkeep.next_due(t.record, at(61).steady, false) == at(122).steady);
 }

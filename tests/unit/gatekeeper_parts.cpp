@@ -17,8 +17,9 @@ TEST_CASE("books are wanted from a lead before they go live until they are over"
         int next;
     };
     for (const auto& [second, epochs, next] :
-         {Row{0, {499'999, 500'000}, 60}, Row{59, {499'999, 500'000}, 60}, Row{60, {500'000}, 3510}, Row{3509, {500'000}, 3510},
-          Row{3510, {500'000, 500'001}, 3660}, Row{3599, {500'000, 500'001}, 3660}, Row{3659, {500'000, 500'001}, 3660}}) {
+         {Row{0, {499'999, 500'000}, 60}, Row{59, {499'999, 500'000}, 60}, Row{60, {500'000}, 3510},
+          Row{3509, {500'000}, 3510}, Row{3510, {500'000, 500'001}, 3660}, Row{3599, {500'000, 500'001}, 3660},
+          Row{3659, {500'000, 500'001}, 3660}}) {
         std::vector<std::uint64_t> wanted;
         for (const Epoch epoch : wanted_epochs(hour + Seconds{second}, tolerance)) wanted.push_back(epoch.value);
         CHECK(wanted == epochs);
@@ -36,8 +37,9 @@ TEST_CASE("a book lives an hour and the tolerance at both ends, as far as its ge
         int from;
         int until;
     };
-    for (const auto& [not_before, not_after, from, until] : {Row{-9999, {}, -60, 3660}, Row{-1, {}, -60, 3660}, Row{1, {}, -59, 3660},
-                                                             Row{-9999, 3661, -60, 3660}, Row{1000, 2000, 940, 2000}}) {
+    for (const auto& [not_before, not_after, from, until] :
+         {Row{-9999, {}, -60, 3660}, Row{-1, {}, -60, 3660}, Row{1, {}, -59, 3660}, Row{-9999, 3661, -60, 3660},
+          Row{1000, 2000, 940, 2000}}) {
         Generation generation{1, Secret32(), start + Seconds{not_before}, std::nullopt};
         if (not_after) generation.not_after = start + Seconds{*not_after};
         const BookLife life = life_of_book(epoch, generation, tolerance);

@@ -330,7 +330,8 @@ TEST_CASE("the log is folded into the file when it is asked for, and starts anew
 TEST_CASE("the audit knows who holds a grant that can still be live") {
     const Folder folder;
     Record record = folder.open();
-    AuditEntry entry{now, "alice", 1, *Address::parse("192.0.2.7"), *Address::parse("192.0.2.7"), {}, Seconds{30}, "accepted", ""};
+    AuditEntry entry{now,         "alice",    1, *Address::parse("192.0.2.7"), *Address::parse("192.0.2.7"), {},
+                     Seconds{30}, "accepted", ""};
     entry.request.port = 22;
     record.begin();
     record.audit(entry);
@@ -344,8 +345,8 @@ TEST_CASE("the audit knows who holds a grant that can still be live") {
     record.audit(entry);
     REQUIRE(record.commit());
     const Service ssh{protocol_tcp, 22};
-    CHECK(record.holders(now + Seconds{30}) ==
-          Record::Holders{{{*Address::parse("192.0.2.7"), ssh}, "bob"}, {{*Address::parse("2001:db8::7"), ssh}, "bob"}});
+    CHECK(record.holders(now + Seconds{30}) == Record::Holders{{{*Address::parse("192.0.2.7"), ssh}, "bob"},
+                                                               {{*Address::parse("2001:db8::7"), ssh}, "bob"}});
     CHECK(record.holders(now + Seconds{31}).size() == 1);
     CHECK(record.holders(now + Seconds{91}).empty());
 }

@@ -14,7 +14,8 @@ namespace {
 constexpr Epoch before{500'000}, now{500'001}, next{500'002};
 const DoorId id{{7}};
 
-using Names = std::map<std::string, std::vector<std::uint8_t>>;  // of clients, and the first byte of each of their secrets
+using Names =
+    std::map<std::string, std::vector<std::uint8_t>>;  // of clients, and the first byte of each of their secrets
 
 Secret32 secret(std::uint8_t first, const std::string& name) {
     Secret32 made;
@@ -50,7 +51,8 @@ void check(Verifier& verifier, const Names& files, const std::vector<Epoch>& epo
             for (const Epoch epoch : epochs) {
                 const std::string name(1, letter);
                 const auto found = files.find(name);
-                const bool known = found != files.end() && std::ranges::find(found->second, first) != found->second.end();
+                const bool known =
+                    found != files.end() && std::ranges::find(found->second, first) != found->second.end();
                 const auto match = verifier.verify(knock(name, first, epoch), epoch);
                 CAPTURE(name, static_cast<int>(first), epoch.value);
                 REQUIRE(match.has_value() == known);

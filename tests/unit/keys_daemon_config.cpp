@@ -198,8 +198,7 @@ TEST_CASE("a firewall of sets that cannot work is refused") {
         CHECK_THAT(firewall_complaint(std::string(R"({"mode": "set", "set4": "s", "table": ")") + table + "\"}"),
                    Catch::StartsWith(R"(:2: field "firewall.table": must be a family (inet, ip or ip6))"));
     }
-    CHECK_THAT(firewall_complaint(R"({"mode": "set", "table": "inet f"})"),
-               Catch::Contains("name at least one set"));
+    CHECK_THAT(firewall_complaint(R"({"mode": "set", "table": "inet f"})"), Catch::Contains("name at least one set"));
     CHECK_THAT(firewall_complaint(R"({"mode": "set", "table": "inet f", "set4": "s", "set6": "s"})"),
                Catch::Contains("is the same set"));
     CHECK_THAT(firewall_complaint(R"({"mode": "set", "table": "ip f", "set4": "s", "set6": "t"})"),

@@ -46,9 +46,7 @@ TEST_CASE("what is written is laid out for people, in the order of writing") {
 )");
 }
 
-TEST_CASE("an object without members is written as one") {
-    CHECK(std::move(JsonWriter()).finish().text() == "{}\n");
-}
+TEST_CASE("an object without members is written as one") { CHECK(std::move(JsonWriter()).finish().text() == "{}\n"); }
 
 TEST_CASE("a text that outgrows its first memory keeps every secret") {
     std::vector<Secret32> secrets;

@@ -19,7 +19,9 @@ SecretBytes passphrase(const std::string& text) {
 
 KeyFile valid_key() { return *parse_key_file(valid_key_file, "k.json"); }
 
-EncryptedKey locked_key(const std::string& text = "correct horse") { return *encrypt_key(valid_key(), passphrase(text), cheap); }
+EncryptedKey locked_key(const std::string& text = "correct horse") {
+    return *encrypt_key(valid_key(), passphrase(text), cheap);
+}
 
 std::string text_of(const EncryptedKey& locked) {
     return std::string(stored_key_text(StoredKey{EncryptedKey{valid_key(), locked.lock}}).text());
@@ -68,8 +70,10 @@ TEST_CASE("each lock has a salt of its own") {
 
 TEST_CASE("locked secrets stay with the door, the client and the generations they belong to") {
     const std::string text = text_of(locked_key());
-    const std::pair<const char*, const char*> moved[] = {
-        {"000102", "000103"}, {"\"alice\"", "\"alicf\""}, {"\"generation\": 3", "\"generation\": 4"}, {"\"generation\": 2", "\"generation\": 1"}};
+    const std::pair<const char*, const char*> moved[] = {{"000102", "000103"},
+                                                         {"\"alice\"", "\"alicf\""},
+                                                         {"\"generation\": 3", "\"generation\": 4"},
+                                                         {"\"generation\": 2", "\"generation\": 1"}};
     for (const auto& [from, to] : moved) {
         CAPTURE(from);
         CHECK_FALSE(unlocked_from(edited(text, from, to), "correct horse"));
@@ -101,7 +105,8 @@ TEST_CASE("a locked key file with a wrong field is refused with the field's plac
         {"\"sealed\": \"", "\"sealed\": \"0", "k.json:27: field \"lock.sealed\": must be 160 hexadecimal digits"},
         {"\"sealed\"", "\"x-sealed\"", "k.json:22: field \"lock.sealed\": is missing"},
     };
-    require_refusals(text, edits, [](const std::string& edited_text) { return parse_stored_key(edited_text, "k.json"); });
+    require_refusals(text, edits,
+                     [](const std::string& edited_text) { return parse_stored_key(edited_text, "k.json"); });
 }
 
 TEST_CASE("a file is replaced whole, with its mode, and nothing else is left in its folder") {

@@ -52,7 +52,8 @@ TEST_CASE("a client is read as it is written, field by field") {
 
 TEST_CASE("what a client's file may leave out has its default") {
     const auto client = client_of(R"({"oneknock": "client", "version": 1, "name": "alice", "allow": ["ssh"],
-        "generations": [{"generation": 1, "secret": ")" + secret_1 + R"(", "not_before": "2026-11-23T07:00:00Z"}]})");
+        "generations": [{"generation": 1, "secret": ")" +
+                                  secret_1 + R"(", "not_before": "2026-11-23T07:00:00Z"}]})");
     REQUIRE(client);
     CHECK(client->source.mode() == SourcePolicy::Mode::same);
     CHECK(client->max_duration == Seconds{60});

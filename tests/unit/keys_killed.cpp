@@ -183,8 +183,8 @@ void require_newest(const std::string& path, const Keyring& keyring) {
 
 struct Command {
     const char* name;
-    Words words;                              // without --dir
-    std::string output;                       // a key file, or a folder of them; empty: none
+    Words words;                               // without --dir
+    std::string output;                        // a key file, or a folder of them; empty: none
     std::function<bool(const Keyring&)> done;  // the keyring is that of after the command
     std::size_t key_files;
 };
@@ -253,12 +253,9 @@ TEST_CASE("killed at any system call, a command leaves the door's old state or i
          file,
          [](const Keyring& keyring) { return find(keyring, "dave") != nullptr; },
          1},
-        {"revoke",
-         {"revoke", "bob"},
-         "",
-         [](const Keyring& keyring) { return find(keyring, "bob")->revoked; },
-         0},
+        {"revoke", {"revoke", "bob"}, "", [](const Keyring& keyring) { return find(keyring, "bob")->revoked; }, 0},
     };
     for (const Command& command : commands)
-        std::cout << command.name << ": killed at " << kill_everywhere(place, command) << " system calls, one at a time\n";
+        std::cout << command.name << ": killed at " << kill_everywhere(place, command)
+                  << " system calls, one at a time\n";
 }

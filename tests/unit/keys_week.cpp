@@ -66,7 +66,7 @@ class Daemon {
 public:
     explicit Daemon(const Keyring& files)
         : decider_(Verifier(copy(files)), *Record::open("", files.door.id, start, tolerance),
-                      {tolerance, Seconds{30}, Seconds{3600}, grace}) {
+                   {tolerance, Seconds{30}, Seconds{3600}, grace}) {
         decider_.learn_uses(start);
     }
 

@@ -110,18 +110,20 @@ public:
     void burst(const std::vector<std::uint16_t>& ports, const Address& source, std::uint16_t source_port, Instant from,
                Instant length) {
         for (std::size_t i = 0; i < ports.size(); ++i)
-            packets_.push_back({from + length * static_cast<long>(i) / static_cast<long>(ports.size()), ports[i], source,
-                                source_port});
+            packets_.push_back({from + length * static_cast<long>(i) / static_cast<long>(ports.size()), ports[i],
+                                source, source_port});
     }
     // Random ports of the widest span; source port 0: a random one each.
     void junk(int per_second, const Address& source, std::uint16_t source_port, Instant from, Instant until) {
         const auto gap = Instant{1'000'000'000 / per_second};
         for (Instant t = from; t < until; t += gap)
-            packets_.push_back({t, static_cast<std::uint16_t>(1024 + random_below(64512)), source,
-                                source_port != 0 ? source_port : static_cast<std::uint16_t>(1024 + random_below(60000))});
+            packets_.push_back(
+                {t, static_cast<std::uint16_t>(1024 + random_below(64512)), source,
+                 source_port != 0 ? source_port : static_cast<std::uint16_t>(1024 + random_below(60000))});
     }
     void deliver(House& house) {
-        std::stable_sort(packets_.begin(), packets_.end(), [](const Sent& a, const Sent& b) { return a.time < b.time; });
+        std::stable_sort(packets_.begin(), packets_.end(),
+                         [](const Sent& a, const Sent& b) { return a.time < b.time; });
         const Instant begin = house.clock;
         for (const Sent& p : packets_) house.send(p.port, p.source, p.source_port, begin + p.time);
         house.pass_until(begin + packets_.back().time + milliseconds{50});
@@ -181,7 +183,8 @@ TEST_CASE("two passes add up, and a pass later than 5 s does not") {
     const auto late_ports = shuffled(late.knock(client_ipv6));
     Wire late_wire;
     late_wire.burst({late_ports.begin(), late_ports.begin() + 40}, client_ipv6, 4000, {}, milliseconds{1});
-    late_wire.burst({late_ports.begin() + 40, late_ports.end()}, client_ipv6, 4000, milliseconds{5100}, milliseconds{1});
+    late_wire.burst({late_ports.begin() + 40, late_ports.end()}, client_ipv6, 4000, milliseconds{5100},
+                    milliseconds{1});
     late_wire.deliver(late);
     CHECK(late.accepted.empty());
 }
@@ -250,8 +253,8 @@ int read_under_junk(const Address& address, int per_second, std::uint16_t junk_p
         const Instant at = milliseconds{300};
         wire.junk(per_second, address, junk_port, {}, at + burst + milliseconds{20});
         for (int r = 0; r < recorded_knocks; ++r)
-            wire.burst(shuffled(house.knock(address)), address, static_cast<std::uint16_t>(9000 + r), milliseconds{10 * r},
-                       milliseconds{5});
+            wire.burst(shuffled(house.knock(address)), address, static_cast<std::uint16_t>(9000 + r),
+                       milliseconds{10 * r}, milliseconds{5});
         const Knock knock = house.knock(address);
         wire.burst(shuffled(knock), address, 4000, at, burst);
         wire.deliver(house);
@@ -288,8 +291,8 @@ TEST_CASE("whole recorded knocks sent from the client's very port again do not k
         std::vector<Knock> recorded;
         for (int r = 0; r < 6; ++r) {
             recorded.push_back(house.knock(client_ipv4));
-            first.burst(shuffled(recorded.back()), client_ipv4, static_cast<std::uint16_t>(6000 + r), milliseconds{20 * r},
-                        milliseconds{1});
+            first.burst(shuffled(recorded.back()), client_ipv4, static_cast<std::uint16_t>(6000 + r),
+                        milliseconds{20 * r}, milliseconds{1});
         }
         first.deliver(house);
         REQUIRE(house.distinct_accepted() == 6);
@@ -297,7 +300,8 @@ TEST_CASE("whole recorded knocks sent from the client's very port again do not k
         Wire second;
         const Knock knock = house.knock(client_ipv4);
         for (int r = 0; r < 6; ++r)
-            second.burst(shuffled(recorded[static_cast<std::size_t>(r)]), client_ipv4, 4000, milliseconds{r}, milliseconds{4});
+            second.burst(shuffled(recorded[static_cast<std::size_t>(r)]), client_ipv4, 4000, milliseconds{r},
+                         milliseconds{4});
         second.burst(shuffled(knock), client_ipv4, 4000, milliseconds{5}, milliseconds{1});
         second.deliver(house);
         read += std::ranges::find(house.accepted, knock.message.tag()) != house.accepted.end();
@@ -325,6 +329,6 @@ TEST_CASE("a million random ports from one address cost bounded decodes and open
     wire.junk(200'000, client_ipv4, 0, Seconds{1}, Seconds{2});
     wire.deliver(house);
     CHECK(house.accepted.empty());
-    CHECK(house.assembler.counters().decodes <= static_cast<std::uint64_t>(decodes_per_source.burst +
-                                                                            2.2 * decodes_per_source.per_second));
+    CHECK(house.assembler.counters().decodes <=
+          static_cast<std::uint64_t>(decodes_per_source.burst + 2.2 * decodes_per_source.per_second));
 }

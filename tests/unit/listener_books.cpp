@@ -9,11 +9,14 @@ namespace {
 
 constexpr std::uint64_t hour = 500'000;
 
-UnixTime middle_of(std::uint64_t epoch) { return UnixTime{epoch_length * static_cast<std::int64_t>(epoch) + Seconds{1800}}; }
+UnixTime middle_of(std::uint64_t epoch) {
+    return UnixTime{epoch_length * static_cast<std::int64_t>(epoch) + Seconds{1800}};
+}
 
 Book book_of(std::uint64_t epoch, std::uint32_t generation = 1, const Secret32& seed = Secret32::random()) {
     const UnixTime middle = middle_of(epoch);
-    return {Epoch{epoch}, generation, middle - Seconds{1860}, middle + Seconds{1860}, Codebook::build(seed, *PortSpan::parse("1024-65535"))};
+    return {Epoch{epoch}, generation, middle - Seconds{1860}, middle + Seconds{1860},
+            Codebook::build(seed, *PortSpan::parse("1024-65535"))};
 }
 
 std::size_t ports_known(const Books& books, UnixTime now) {
@@ -48,7 +51,9 @@ TEST_CASE("a book told again keeps its slot and its codes, unless they are other
     const std::uint16_t port = other.codes.port({5, 7});
     CHECK(books.add(std::move(other)) == slot);
     bool found = false;
-    books.look_up(port, middle_of(hour), [&](Books::Slot at, Symbol symbol) { found = found || (at == slot && symbol == Symbol{5, 7}); });
+    books.look_up(port, middle_of(hour), [&](Books::Slot at, Symbol symbol) {
+        found = found || (at == slot && symbol == Symbol{5, 7});
+    });
     CHECK(found);
 }
 

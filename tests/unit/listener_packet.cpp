@@ -65,7 +65,9 @@ bool counts(const Buffer& p) { return parse_packet(LinkLayer::raw, p).has_value(
 
 TEST_CASE("plain SYNs and short UDP datagrams count, and nothing else of TCP and UDP") {
     for (const bool six : {false, true}) {
-        const auto wrap = [&](std::uint8_t protocol, const Buffer& b) { return six ? ipv6(protocol, b) : ipv4(protocol, b); };
+        const auto wrap = [&](std::uint8_t protocol, const Buffer& b) {
+            return six ? ipv6(protocol, b) : ipv4(protocol, b);
+        };
         for (unsigned flags = 0; flags < 256; ++flags)
             CHECK(counts(wrap(6, tcp(static_cast<std::uint8_t>(flags)))) == ((flags & 0x17) == 0x02));
         CHECK(counts(wrap(17, udp(0))));
@@ -85,7 +87,8 @@ TEST_CASE("source and ports are read behind IPv4 options, an atomic fragment hea
     store_u16be(&tagged[12], 0x8100);
     store_u16be(&twice[12], 0x88a8);
     for (const auto& [link, bytes] :
-         {std::pair{LinkLayer::raw, plain}, {LinkLayer::ethernet, behind(ethernet, plain)},
+         {std::pair{LinkLayer::raw, plain},
+          {LinkLayer::ethernet, behind(ethernet, plain)},
           {LinkLayer::ethernet, behind(tagged, behind(tag, plain))},
           {LinkLayer::ethernet, behind(twice, behind({0, 7, 0x81, 0x00}, behind(tag, plain)))},
           {LinkLayer::null_family, behind({2, 0, 0, 0}, plain)}}) {
@@ -146,8 +149,8 @@ TEST_CASE("a million random and mutated packets are read without harm") {
         if (i % 8 >= 4) bytes[12] = 8, bytes[13] = 0, bytes[0] = 0;
         for (int m = 0; m < 2; ++m) bytes[random_below(96)] = static_cast<std::uint8_t>(i);
         const std::size_t size = random_below(97);
-        for (const LinkLayer link : {LinkLayer::ethernet, LinkLayer::cooked, LinkLayer::cooked_v2, LinkLayer::raw,
-                                     LinkLayer::null_family})
+        for (const LinkLayer link :
+             {LinkLayer::ethernet, LinkLayer::cooked, LinkLayer::cooked_v2, LinkLayer::raw, LinkLayer::null_family})
             counted += parse_packet(link, ByteSpan(bytes).first(size)).has_value();
     }
     CHECK(counted > 1000);  // the mutations reach the depth of the parser

@@ -47,7 +47,8 @@ TEST_CASE("what a stranger said counts for as long as a pair lives, and longer w
 TEST_CASE("strangers do not hear each other, and the oldest makes room") {
     StrangerTable table;
     for (int i = 0; i < 1'000'000; ++i)
-        if (!table.add(Address::ipv4(static_cast<std::uint32_t>(i)), draw(), pair(i % 64)).empty()) FAIL("a stranger was taken for another");
+        if (!table.add(Address::ipv4(static_cast<std::uint32_t>(i)), draw(), pair(i % 64)).empty())
+            FAIL("a stranger was taken for another");
     for (int i = 0; i < 3; ++i) CHECK(table.add(alice, 5, pair(i)).empty());
     CHECK(table.add(alice, 5, pair(3)).size() == 4);
 }

@@ -41,7 +41,8 @@ public:
     [[nodiscard]] std::string path(const std::string& name) const { return folder_.path() + "/" + name; }
 
     // A whole load; the gatekeeper reads whenever there is no room left.
-    Heard load(KeyPassing& passing, bool taken = true, const std::function<void()>& after_slice = [] {}) {
+    Heard load(
+        KeyPassing& passing, bool taken = true, const std::function<void()>& after_slice = [] {}) {
         Heard heard;
         passing.begin(++request_);
         while (passing.state() == State::more || passing.state() == State::channel_full) {
@@ -94,16 +95,19 @@ TEST_CASE("a load passes what has changed since the last one that was taken") {
     house.write("clients.d/.hidden.json", "no client's");
     house.write("clients.d/notes.txt", "no client's");
     const auto hour_ago = std::filesystem::file_time_type::clock::now() - std::chrono::hours(1);
-    std::filesystem::last_write_time(house.path("clients.d/bob.json"), hour_ago);  // what its owner may set counts for nothing
+    std::filesystem::last_write_time(house.path("clients.d/bob.json"),
+                                     hour_ago);  // what its owner may set counts for nothing
     KeyPassing passing(house.config);
-    const Files all = {{"door.json", "the door"}, {"alice.json", "alice"}, {"bob.json", "bob"}, {"carol.json", "carol"}};
+    const Files all = {
+        {"door.json", "the door"}, {"alice.json", "alice"}, {"bob.json", "bob"}, {"carol.json", "carol"}};
 
     auto heard = house.load(passing, false);  // refused
     CHECK(heard.files == all);
     CHECK((heard.end->is_whole && heard.end->count == 4));
     heard = house.load(passing);  // so everything comes once more
     CHECK(heard.files == all);
-    CHECK(house.load(passing).files == all);  // and again: each may have been changed in the tick of the clock it was read in
+    CHECK(house.load(passing).files ==
+          all);  // and again: each may have been changed in the tick of the clock it was read in
 
     usleep(2'100'000);
     CHECK(house.load(passing).files == all);
@@ -176,7 +180,8 @@ TEST_CASE("a load passes what has changed since the last one that was taken") {
 
 TEST_CASE("a file that is there but was not listed is not missing") {
     House house;
-    for (int i = 0; i < 300; ++i) house.write("clients.d/c" + std::to_string(i) + ".json", std::to_string(i));  // two slices
+    for (int i = 0; i < 300; ++i)
+        house.write("clients.d/c" + std::to_string(i) + ".json", std::to_string(i));  // two slices
     KeyPassing passing(house.config);
     REQUIRE(house.load(passing).files.size() == 301);
     const std::string name = house.path("clients.d/c7.json"), elsewhere = house.path("elsewhere");

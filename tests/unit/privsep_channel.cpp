@@ -1,4 +1,5 @@
-// The channel between two rooms: what is sent arrives, queues are bounded, and a hostile end cannot leave anything behind.
+// The channel between two rooms: what is sent arrives, queues are bounded, and a hostile end cannot leave anything
+// behind.
 #include "server/privsep/channel.hpp"
 
 #include <filesystem>

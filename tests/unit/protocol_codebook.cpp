@@ -28,8 +28,8 @@ TEST_CASE("codebooks of two seeds have little in common") {
     const Codebook a = Codebook::build(Secret32::random(), span), b = Codebook::build(Secret32::random(), span);
     int equal = 0;
     for (std::uint32_t port = 1024; port < 65536; ++port)
-        equal += a.symbol(static_cast<std::uint16_t>(port)) && a.symbol(static_cast<std::uint16_t>(port)) ==
-                                                                   b.symbol(static_cast<std::uint16_t>(port));
+        equal += a.symbol(static_cast<std::uint16_t>(port)) &&
+                 a.symbol(static_cast<std::uint16_t>(port)) == b.symbol(static_cast<std::uint16_t>(port));
     CHECK(equal < 20);  // 16384 * 16384 / 64512 shared ports, each equal once in 16384: about one in four runs has any
 }
 
@@ -41,6 +41,7 @@ TEST_CASE("a word's ports are those of its symbols in the codebook") {
         Bytes<codeword_length> word{};
         fill_random(word);
         const auto ports = ports_of(word, seed, span);
-        for (std::size_t p = 0; p < codeword_length; ++p) CHECK(ports[p] == book.port({static_cast<std::uint8_t>(p), word[p]}));
+        for (std::size_t p = 0; p < codeword_length; ++p)
+            CHECK(ports[p] == book.port({static_cast<std::uint8_t>(p), word[p]}));
     }
 }

@@ -12,10 +12,10 @@ TEST_CASE("spans are unions of ranges minus unions of excluded ranges, in any or
         const char* text;
         std::size_t ports;
     };
-    for (const auto& [text, ports] : {Row{"1024-65535", 64512}, Row{"20000-36383", 16384}, Row{"1-65535", 65535},
-                                      Row{"1024-65535,!8000-8999", 63512}, Row{"!8000-8999,1024-65535", 63512},
-                                      Row{"!8500-9500,1024-65535,!2049,!8000-8999", 63010},
-                                      Row{"30000-65535,1024-40000", 64512}}) {
+    for (const auto& [text, ports] :
+         {Row{"1024-65535", 64512}, Row{"20000-36383", 16384}, Row{"1-65535", 65535},
+          Row{"1024-65535,!8000-8999", 63512}, Row{"!8000-8999,1024-65535", 63512},
+          Row{"!8500-9500,1024-65535,!2049,!8000-8999", 63010}, Row{"30000-65535,1024-40000", 64512}}) {
         const auto span = PortSpan::parse(text);
         REQUIRE(span);
         const auto found = span->ports();
@@ -26,8 +26,9 @@ TEST_CASE("spans are unions of ranges minus unions of excluded ranges, in any or
 }
 
 TEST_CASE("spans that are malformed or too small are refused") {
-    for (const char* text : {"", ",", "1024", "20000-36382", "0-65535", "1024-65536", "65535-1024", "1024 - 65535",
-                             "1024-65535,", "a-b", "1024-65535,!", "1024-65535,8000-", "+1-65535", "!1-2", "1024--65535"})
+    for (const char* text :
+         {"", ",", "1024", "20000-36382", "0-65535", "1024-65536", "65535-1024", "1024 - 65535", "1024-65535,", "a-b",
+          "1024-65535,!", "1024-65535,8000-", "+1-65535", "!1-2", "1024--65535"})
         CHECK_FALSE(PortSpan::parse(text));
 }
 
@@ -55,7 +56,8 @@ TEST_CASE("a span has the ports that a list of all ports gives") {
         for (std::uint32_t part = 0, parts = 1 + random_below(8); part < parts; ++part) {
             const std::uint32_t low = 1 + random_below(65535), high = low + random_below(65536 - low);
             const bool excluded = part > 0 && random_below(2) == 0;
-            text += (part > 0 ? "," : "") + std::string(excluded ? "!" : "") + std::to_string(low) + "-" + std::to_string(high);
+            text += (part > 0 ? "," : "") + std::string(excluded ? "!" : "") + std::to_string(low) + "-" +
+                    std::to_string(high);
             if (excluded) holes.emplace_back(low, high);
             else std::fill(wanted.begin() + low, wanted.begin() + high + 1, true);
         }

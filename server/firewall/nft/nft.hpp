@@ -32,7 +32,7 @@ public:
     void add(const Set& set);
     void add(const Chain& chain);
     void add(const Rule& rule);
-    void add_elements(const std::string& set, std::span<const Element> elements);  // no error if they are there
+    void add_elements(const std::string& set, std::span<const Element> elements);     // no error if they are there
     void delete_elements(const std::string& set, std::span<const Element> elements);  // ENOENT if one is not
 
     [[nodiscard]] bool empty() const { return labels_.empty(); }
@@ -72,7 +72,7 @@ public:
     [[nodiscard]] Result<std::optional<SetImage>> read_set(const TableName& table, const std::string& set);
 
 private:
-    using Fill = std::function<void(nlmsghdr*)>;           // adds the request's attributes
+    using Fill = std::function<void(nlmsghdr*)>;             // adds the request's attributes
     using OnMessage = std::function<bool(const nlmsghdr*)>;  // false: not to be understood
     struct Query {
         std::uint16_t type;

@@ -17,7 +17,7 @@ namespace {
 
 // The kernel handles a batch inside send(), so that answers are there at once; this bounds what should never happen.
 constexpr int longest_wait_ms = 1000;
-constexpr int most_restarts = 20;              // of a dump that others' changes interrupt
+constexpr int most_restarts = 20;                // of a dump that others' changes interrupt
 constexpr std::size_t largest_dump = 64 * 1024;  // of one datagram: the kernel makes them no larger than 32 KiB
 constexpr std::size_t small_batch = 64 * 1024;   // fits into any send buffer
 
@@ -122,8 +122,8 @@ int Socket::ask(const Query& query, const Fill& fill, const OnMessage& on_messag
 int Socket::ask_once(const Query& query, const Fill& fill, const OnMessage& on_message) {
     std::vector<char> request(4096);
     const std::uint32_t number = next_number_++;
-    nlmsghdr* header = nftnl_nlmsg_build_hdr(request.data(), query.type, query.family,
-                                             query.dump ? NLM_F_DUMP : NLM_F_ACK, number);
+    nlmsghdr* header =
+        nftnl_nlmsg_build_hdr(request.data(), query.type, query.family, query.dump ? NLM_F_DUMP : NLM_F_ACK, number);
     fill(header);
     if (const int error = send({reinterpret_cast<const std::uint8_t*>(header), header->nlmsg_len}); error != 0)
         return error;

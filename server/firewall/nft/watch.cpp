@@ -34,8 +34,8 @@ bool ignore_sender(int fd, std::uint32_t port_id) {
 }
 
 bool is_about_sets(std::uint16_t type) {
-    return type == NFT_MSG_DELTABLE || type == NFT_MSG_NEWSET || type == NFT_MSG_DELSET ||
-           type == NFT_MSG_NEWSETELEM || type == NFT_MSG_DELSETELEM;
+    return type == NFT_MSG_DELTABLE || type == NFT_MSG_NEWSET || type == NFT_MSG_DELSET || type == NFT_MSG_NEWSETELEM ||
+           type == NFT_MSG_DELSETELEM;
 }
 
 // The name of the table that a message is about: attribute 1 of all of them.

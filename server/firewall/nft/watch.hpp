@@ -27,7 +27,8 @@ public:
     [[nodiscard]] bool drain();
 
 private:
-    NftWatch(Descriptor fd, TableName table, Scope scope) : fd_(std::move(fd)), table_(std::move(table)), scope_(scope) {}
+    NftWatch(Descriptor fd, TableName table, Scope scope)
+        : fd_(std::move(fd)), table_(std::move(table)), scope_(scope) {}
     [[nodiscard]] bool concerns_us(std::size_t length) const;
 
     Descriptor fd_;

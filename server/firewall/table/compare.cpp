@@ -57,7 +57,7 @@ std::optional<std::string> unfit_for_grants(Family family, const SetImage& set) 
 }
 
 ElementDiff compare_elements(const GrantSets& names, const std::map<std::string, SetImage>& sets,
-                            const GrantTable& grants, Instant now) {
+                             const GrantTable& grants, Instant now) {
     GrantTable::Map missing = grants.all();
     ElementDiff result;
     for (const Family family : {Family::ipv4, Family::ipv6}) {

@@ -60,7 +60,7 @@ struct ElementDiff {
 // Differences shorter than `timer_slack` are those of two clocks and of an audit that takes its time.
 inline constexpr std::chrono::milliseconds timer_slack{500};
 [[nodiscard]] ElementDiff compare_elements(const GrantSets& names, const std::map<std::string, SetImage>& sets,
-                                          const GrantTable& grants, Instant now);
+                                           const GrantTable& grants, Instant now);
 
 // The grants among the elements: timed, of one of these services.
 [[nodiscard]] std::vector<std::pair<GrantKey, std::chrono::milliseconds>> grants_in(

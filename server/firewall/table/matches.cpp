@@ -44,8 +44,7 @@ ByteString prefix_mask(const Network& network) {
 
 Rule rule(std::string chain, std::string text, const std::vector<Expressions>& parts) {
     Rule result{std::move(chain), std::move(text), {}};
-    for (const Expressions& part : parts)
-        result.expressions.insert(result.expressions.end(), part.begin(), part.end());
+    for (const Expressions& part : parts) result.expressions.insert(result.expressions.end(), part.begin(), part.end());
     return result;
 }
 

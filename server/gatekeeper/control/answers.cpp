@@ -11,23 +11,26 @@ std::string line_of(const Json& json) { return json.dump() + "\n"; }
 
 }  // namespace
 
-std::string status_json(const StatusFigures& figures, const CaptureReport& report, const DecisionLog& decisions, const KnockTimes& times) {
+std::string status_json(const StatusFigures& figures, const CaptureReport& report, const DecisionLog& decisions,
+                        const KnockTimes& times) {
     Json refused = Json::object();
     for (std::size_t i = 0; i < reason_count; ++i) refused[std::string(reason_names[i])] = decisions.refused_count(i);
     Json parts = Json::object();
     for (std::size_t i = 0; i < KnockTimes::part_count; ++i)
-        parts[std::string(KnockTimes::part_names[i])] = {{"count", times.part(i).count}, {"sum_ns", times.part(i).nanoseconds}};
-    return line_of({{"schema", 1},
-                    {"version", ONEKNOCK_VERSION},
-                    {"door", figures.door},
-                    {"uptime_s", figures.uptime.count()},
-                    {"clients", figures.clients},
-                    {"capture", {{"packets", report.packets}, {"symbols", report.symbols}, {"dropped", report.dropped}}},
-                    {"assembly", {{"decodes", report.decodes}, {"candidates", report.candidates}}},
-                    {"times", parts},
-                    {"accepted", decisions.accepted_count()},
-                    {"refused", refused},
-                    {"grants", figures.grants}});
+        parts[std::string(KnockTimes::part_names[i])] = {{"count", times.part(i).count},
+                                                         {"sum_ns", times.part(i).nanoseconds}};
+    return line_of(
+        {{"schema", 1},
+         {"version", ONEKNOCK_VERSION},
+         {"door", figures.door},
+         {"uptime_s", figures.uptime.count()},
+         {"clients", figures.clients},
+         {"capture", {{"packets", report.packets}, {"symbols", report.symbols}, {"dropped", report.dropped}}},
+         {"assembly", {{"decodes", report.decodes}, {"candidates", report.candidates}}},
+         {"times", parts},
+         {"accepted", decisions.accepted_count()},
+         {"refused", refused},
+         {"grants", figures.grants}});
 }
 
 std::string grants_json(const std::vector<GrantList::Entry>& grants, Instant now) {

@@ -20,8 +20,8 @@ struct StatusFigures {
     std::size_t grants = 0;
 };
 
-[[nodiscard]] std::string status_json(const StatusFigures& figures, const CaptureReport& report, const DecisionLog& decisions,
-                                      const KnockTimes& times);
+[[nodiscard]] std::string status_json(const StatusFigures& figures, const CaptureReport& report,
+                                      const DecisionLog& decisions, const KnockTimes& times);
 [[nodiscard]] std::string grants_json(const std::vector<GrantList::Entry>& grants, Instant now);
 [[nodiscard]] std::string done_json();
 [[nodiscard]] std::string closed_json(std::size_t count);  // so many grants

@@ -48,15 +48,17 @@ void ControlCommands::ask_for_report(Connection connection) {
 bool ControlCommands::handle(const CaptureReport& report, Instant now) {
     if (reports_asked_.erase(report.id) == 0) return false;
     const Keyring& keyring = dependencies_.decider.verifier().keyring();
-    const StatusFigures figures{keyring.door.name, std::chrono::duration_cast<Seconds>(now - started_), keyring.clients.size(),
-                                dependencies_.grants.count(now)};
+    const StatusFigures figures{keyring.door.name, std::chrono::duration_cast<Seconds>(now - started_),
+                                keyring.clients.size(), dependencies_.grants.count(now)};
     socket_.answer(report.id, status_json(figures, report, dependencies_.decisions, dependencies_.times));
     return true;
 }
 
 void ControlCommands::handle(const TrialReply& reply) {
     if (reply.was_on_trial) socket_.answer(reply.id, done_json());
-    else refuse(reply.id, "there is nothing to confirm: the daemon was not started with --try, or it is confirmed already");
+    else
+        refuse(reply.id,
+               "there is nothing to confirm: the daemon was not started with --try, or it is confirmed already");
 }
 
 // Answers once the grants are closed. The keys are not touched.
@@ -69,17 +71,22 @@ void ControlCommands::revoke(Connection connection, const std::string& client, I
 }
 
 void ControlCommands::handle(const GrantRequests::Revocation& revocation) {
-    if (revocation.failed) refuse(revocation.waiter, "the firewall could not close all of the grants; see the daemon's log");
+    if (revocation.failed)
+        refuse(revocation.waiter, "the firewall could not close all of the grants; see the daemon's log");
     else socket_.answer(revocation.waiter, closed_json(revocation.closed));
 }
 
 void ControlCommands::reloaded(const Result<void>& result, RequestId last_request) {
-    const std::string problem = result ? "" : "reload refused, the keys in force stay in force: " + result.error().message;
+    const std::string problem =
+        result ? "" : "reload refused, the keys in force stay in force: " + result.error().message;
     if (!result) log::error(problem);
     while (!reload_waiters_.empty() && reload_waiters_.begin()->first <= last_request)
-        socket_.answer(reload_waiters_.extract(reload_waiters_.begin()).mapped(), result ? done_json() : error_json(problem));
+        socket_.answer(reload_waiters_.extract(reload_waiters_.begin()).mapped(),
+                       result ? done_json() : error_json(problem));
 }
 
-void ControlCommands::refuse(Connection connection, const std::string& why) { socket_.answer(connection, error_json(why)); }
+void ControlCommands::refuse(Connection connection, const std::string& why) {
+    socket_.answer(connection, error_json(why));
+}
 
 }  // namespace oneknock

@@ -30,7 +30,8 @@ public:
         const DecisionLog& decisions;
         const KnockTimes& times;
     };
-    ControlCommands(Descriptor listening, const Dependencies& dependencies) : socket_(std::move(listening)), dependencies_(dependencies) {}
+    ControlCommands(Descriptor listening, const Dependencies& dependencies)
+        : socket_(std::move(listening)), dependencies_(dependencies) {}
 
     void begin(Instant now) { started_ = now; }
     [[nodiscard]] const ControlSocket& socket() const { return socket_; }

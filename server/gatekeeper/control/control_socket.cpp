@@ -10,8 +10,8 @@ namespace oneknock {
 void ControlSocket::add_to(std::vector<pollfd>& polled) const {
     if (peers_.size() < most_connections) polled.push_back({listening_.get(), POLLIN, 0});
     for (const Peer& peer : peers_) {
-        // Of one that waits for its answer only the end is awaited, which needs no flag: that it has shut its writing side
-        // would be told again and again.
+        // Of one that waits for its answer only the end is awaited, which needs no flag: that it has shut its writing
+        // side would be told again and again.
         const int events = !peer.out.empty() ? POLLOUT : peer.asked ? 0 : POLLIN;
         polled.push_back({peer.fd.get(), static_cast<short>(events), 0});
     }

@@ -24,9 +24,16 @@ bool is_allowed(const Client& client, const Door& door, const Service& service) 
 }
 
 AuditEntry audit_entry(const Decision& decision, UnixTime when) {
-    return {when, decision.client, decision.generation, decision.source, decision.address, decision.request, decision.duration,
+    return {when,
+            decision.client,
+            decision.generation,
+            decision.source,
+            decision.address,
+            decision.request,
+            decision.duration,
             decision.refused ? "refused" : "accepted",
-            decision.refused ? std::string(reason_name(*decision.refused)) : std::string(), decision.door_generation};
+            decision.refused ? std::string(reason_name(*decision.refused)) : std::string(),
+            decision.door_generation};
 }
 
 }  // namespace
@@ -67,7 +74,8 @@ void Decider::note_uses(const std::vector<Decision>& decisions, UnixTime now) {
     Keyring& keyring = verifier_.keyring();
     for (const Decision& decision : decisions)
         if (decision.verified && !decision.refused)
-            uses_.note(keyring, *find_client(keyring, decision.client), decision.generation, decision.door_generation, now);
+            uses_.note(keyring, *find_client(keyring, decision.client), decision.generation, decision.door_generation,
+                       now);
 }
 
 PreparedClient Decider::prepare(Client client) {
@@ -84,9 +92,7 @@ void Decider::change_keys(KeyChange& change, UnixTime now) {
     uses_.take_in_what_was_looked_up(verifier_.keyring(), may_end_door, now);
 }
 
-const Client* Decider::find(const std::string& client) const {
-    return find_client(verifier_.keyring(), client);
-}
+const Client* Decider::find(const std::string& client) const { return find_client(verifier_.keyring(), client); }
 
 bool Decider::may_open(const std::string& client, const Service& service) const {
     const Client* found = find(client);
@@ -97,8 +103,9 @@ Decision Decider::decide_one(const Candidate& candidate, const Now& now) {
     Decision decision;
     decision.source = candidate.source;
     decision.first_packet_ns = candidate.first_packet_ns;
-    const auto match = accepts_door_generation(candidate.door_generation, now.wall) ? verifier_.verify(candidate.message, Epoch{candidate.epoch})
-                                                                    : std::nullopt;
+    const auto match = accepts_door_generation(candidate.door_generation, now.wall)
+                           ? verifier_.verify(candidate.message, Epoch{candidate.epoch})
+                           : std::nullopt;
     if (!match) {
         decision.refused = Reason::unknown_key;
         return decision;
@@ -117,7 +124,8 @@ Decision Decider::decide_one(const Candidate& candidate, const Now& now) {
     // the real one.
     if (address) record_and_refuse(*match, candidate.message.tag(), now, decision);
     if (!decision.refused && is_open(match->request)) {
-        const Seconds asked = match->request.duration_s == 0 ? limits_.grant_default : Seconds{match->request.duration_s};
+        const Seconds asked =
+            match->request.duration_s == 0 ? limits_.grant_default : Seconds{match->request.duration_s};
         decision.duration = std::min({asked, match->client->max_duration, limits_.grant_maximum});
     }
     if (!decision.refused && is_close(match->request))
@@ -147,8 +155,8 @@ void Decider::record_and_refuse(const Verifier::Match& match, const Tag& tag, co
     if (!decision.refused && !decision.in_record) decision.refused = Reason::rate_limited;
 }
 
-std::optional<Reason> Decider::refusal_before_record(const Verifier::Match& match, const Candidate& candidate, const Now& now,
-                                                        const std::optional<Address>& address) const {
+std::optional<Reason> Decider::refusal_before_record(const Verifier::Match& match, const Candidate& candidate,
+                                                     const Now& now, const std::optional<Address>& address) const {
     const UnixTime time = time_of(match.request);
     if (epoch_of(time).value != candidate.epoch) return Reason::wrong_epoch;
     if (match.client->revoked) return Reason::key_revoked;
@@ -186,7 +194,8 @@ std::optional<Reason> Decider::refusal_by_policy(const Verifier::Match& match) {
     if (!is_open(request) && !is_close(request)) return Reason::unknown_operation;
     if (!is_allowed(*match.client, verifier_.keyring().door, request.service())) return Reason::service_not_allowed;
     if (is_open(request))
-        if (const auto closed = record_.last_close(match.client->name, request.service()); closed && time_of(request) < *closed)
+        if (const auto closed = record_.last_close(match.client->name, request.service());
+            closed && time_of(request) < *closed)
             return Reason::closed_since;
     return std::nullopt;
 }
@@ -194,7 +203,9 @@ std::optional<Reason> Decider::refusal_by_policy(const Verifier::Match& match) {
 bool Decider::within_rate(const std::string& client, Instant now) {
     Rate& rate = rates_[client];
     if (rate.tokens < 0) rate.tokens = knock_burst;
-    else rate.tokens = std::min(knock_burst, rate.tokens + std::chrono::duration<double>(now - rate.refilled).count() * knocks_per_second);
+    else
+        rate.tokens = std::min(
+            knock_burst, rate.tokens + std::chrono::duration<double>(now - rate.refilled).count() * knocks_per_second);
     rate.refilled = now;
     if (rate.tokens < 1) return false;
     rate.tokens -= 1;

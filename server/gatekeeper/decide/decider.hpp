@@ -19,17 +19,17 @@
 namespace oneknock {
 
 struct Decision {
-    bool verified = false;            // a key of ours was found
-    std::optional<Reason> refused;    // nothing: accepted
-    std::string client;               // of verified ones
+    bool verified = false;          // a key of ours was found
+    std::optional<Reason> refused;  // nothing: accepted
+    std::string client;             // of verified ones
     std::uint32_t generation = 0;
     std::uint32_t door_generation = 0;
-    Request request;                  // of verified ones
-    Address source;                   // of the packets
-    Address address;                  // to open for, once resolved
-    Seconds duration{0};              // granted, for open
-    Seconds skew{0};                  // message time minus our clock
-    bool in_record = false;            // in the record, and within the client's share and rate: so in the audit as well
+    Request request;         // of verified ones
+    Address source;          // of the packets
+    Address address;         // to open for, once resolved
+    Seconds duration{0};     // granted, for open
+    Seconds skew{0};         // message time minus our clock
+    bool in_record = false;  // in the record, and within the client's share and rate: so in the audit as well
     std::int64_t first_packet_ns = 0;
 };
 
@@ -45,9 +45,9 @@ public:
     Decider(Verifier verifier, Record record, const Limits& limits)
         : verifier_(std::move(verifier)), record_(std::move(record)), limits_(limits), uses_(limits.rotation_grace) {}
 
-    // One turn of the loop, in three steps. First it decides on all candidates that wait; then it makes that durable, before
-    // which nothing may be done about it: if it fails, what would have been accepted is refused as record-failed. The
-    // audit comes last: whoever knocks need not wait for it.
+    // One turn of the loop, in three steps. First it decides on all candidates that wait; then it makes that durable,
+    // before which nothing may be done about it: if it fails, what would have been accepted is refused as
+    // record-failed. The audit comes last: whoever knocks need not wait for it.
     [[nodiscard]] std::vector<Decision> decide(const std::vector<Candidate>& candidates, const Now& now);
     void make_durable(std::vector<Decision>& decisions, const Now& now);
     [[nodiscard]] Result<void> write_audit(const std::vector<Decision>& decisions, const Now& now);
@@ -93,7 +93,8 @@ private:
     [[nodiscard]] Decision decide_one(const Candidate& candidate, const Now& now);
     void record_and_refuse(const Verifier::Match& match, const Tag& tag, const Now& now, Decision& decision);
     [[nodiscard]] std::optional<Reason> refusal_before_record(const Verifier::Match& match, const Candidate& candidate,
-                                                              const Now& now, const std::optional<Address>& address) const;
+                                                              const Now& now,
+                                                              const std::optional<Address>& address) const;
     [[nodiscard]] bool was_used(const Verifier::Match& match, const Tag& tag);
     [[nodiscard]] bool add_to_record(const Verifier::Match& match, const Tag& tag, const Now& now);
     [[nodiscard]] std::optional<Reason> refusal_by_policy(const Verifier::Match& match);

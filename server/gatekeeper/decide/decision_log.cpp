@@ -22,8 +22,8 @@ std::string describe(const Decision& decision) {
     const std::string what = decision.client + " " + operation_name(decision.request.operation) + " " +
                              decision.request.service().text() + " for " + decision.address.text();
     const bool opens = decision.request.operation == static_cast<std::uint8_t>(Operation::open);
-    return what + (opens && !decision.refused ? " during " + std::to_string(decision.duration.count()) + "s" : "") + ", from " +
-           decision.source.text();
+    return what + (opens && !decision.refused ? " during " + std::to_string(decision.duration.count()) + "s" : "") +
+           ", from " + decision.source.text();
 }
 
 std::string describe_refusal(const Decision& decision, Reason reason) {
@@ -50,7 +50,8 @@ void DecisionLog::refused(const Decision& decision, Reason reason, Instant now) 
         return;
     }
     tokens_ -= 1;
-    if (unlogged_ > 0) log::warning(std::to_string(std::exchange(unlogged_, 0)) + " more refusals were not logged, but counted");
+    if (unlogged_ > 0)
+        log::warning(std::to_string(std::exchange(unlogged_, 0)) + " more refusals were not logged, but counted");
     log::warning("refused: " + describe_refusal(decision, reason));
 }
 

@@ -12,8 +12,9 @@ constexpr Instant longest_assembly = Seconds{5};
 
 void KnockTimes::add(const KnockMoments& knock) {
     const Instant first = std::clamp(knock.first_packet, knock.received - longest_assembly, knock.received);
-    const Instant parts[part_count] = {knock.received - first, knock.verified - knock.received, knock.recorded - knock.verified,
-                                       knock.answered - knock.recorded, knock.answered - first};
+    const Instant parts[part_count] = {knock.received - first, knock.verified - knock.received,
+                                       knock.recorded - knock.verified, knock.answered - knock.recorded,
+                                       knock.answered - first};
     for (std::size_t i = 0; i < part_count; ++i) {
         ++sums_[i].count;
         sums_[i].nanoseconds += static_cast<std::uint64_t>(std::max(Instant{0}, parts[i]).count());

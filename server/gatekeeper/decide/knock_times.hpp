@@ -1,4 +1,5 @@
-// Where the time of accepted knocks goes: by part, how many and how long together, so that a reader can take differences.
+// Where the time of accepted knocks goes: by part, how many and how long together, so that a reader can take
+// differences.
 #pragma once
 
 #include <array>
@@ -22,7 +23,8 @@ class KnockTimes {
 public:
     static constexpr std::size_t part_count = 5;
     // The first four add up to the last.
-    static constexpr std::array<std::string_view, part_count> part_names{"assembly", "verification", "record", "netlink", "total"};
+    static constexpr std::array<std::string_view, part_count> part_names{"assembly", "verification", "record",
+                                                                         "netlink", "total"};
 
     struct Sum {
         std::uint64_t count = 0;

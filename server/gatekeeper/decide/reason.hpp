@@ -26,8 +26,9 @@ enum class Reason : std::uint8_t {
 inline constexpr std::size_t reason_count = 14;
 
 inline constexpr std::array<std::string_view, reason_count> reason_names{
-    "unknown-key",       "wrong-epoch",         "key-expired",  "key-revoked",  "stale",         "future",         "address-mismatch", "replayed",
-    "unknown-operation", "service-not-allowed", "closed-since", "rate-limited", "record-failed", "firewall-failed"};
+    "unknown-key",  "wrong-epoch",      "key-expired",   "key-revoked",       "stale",
+    "future",       "address-mismatch", "replayed",      "unknown-operation", "service-not-allowed",
+    "closed-since", "rate-limited",     "record-failed", "firewall-failed"};
 
 constexpr std::string_view reason_name(Reason reason) { return reason_names[static_cast<std::size_t>(reason)]; }
 

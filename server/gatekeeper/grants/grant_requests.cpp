@@ -8,7 +8,9 @@
 namespace oneknock {
 namespace {
 
-bool is_open(const Decision& decision) { return decision.request.operation == static_cast<std::uint8_t>(Operation::open); }
+bool is_open(const Decision& decision) {
+    return decision.request.operation == static_cast<std::uint8_t>(Operation::open);
+}
 
 GrantList::Entry grant_of(const Decision& decision, Instant now) {
     return {decision.client, decision.request.service(), decision.address, now + decision.duration};
@@ -57,8 +59,8 @@ void GrantRequests::note(const GrantList::Entry& grant, Instant now) {
     if (!grant.client.empty() && !allowed_(grant.client, grant.service)) close(grant);
 }
 
-// The live grants, and those on their way, each once. Whatever is on its way to the same address and service, of whomever,
-// is closed with it and shall not be noted.
+// The live grants, and those on their way, each once. Whatever is on its way to the same address and service, of
+// whomever, is closed with it and shall not be noted.
 std::vector<GrantList::Entry> GrantRequests::to_revoke(const std::string& client, Instant now) {
     auto grants = list_.live(client, now);
     for (const auto& [id, request] : requests_)
@@ -69,7 +71,8 @@ std::vector<GrantList::Entry> GrantRequests::to_revoke(const std::string& client
     std::ranges::sort(grants, {}, key);
     grants.erase(std::unique(grants.begin(), grants.end(), same), grants.end());
     for (auto& [id, request] : requests_)
-        if (std::ranges::binary_search(grants, key(grant_of(request.decision, now)), {}, key)) request.is_revoked = true;
+        if (std::ranges::binary_search(grants, key(grant_of(request.decision, now)), {}, key))
+            request.is_revoked = true;
     return grants;
 }
 
@@ -81,7 +84,8 @@ std::size_t GrantRequests::revoke(const std::string& client, RequestId waiter, I
 }
 
 std::optional<GrantRequests::Revocation> GrantRequests::answer_to_close(const GrantReply& reply) {
-    if (reply.error != 0) log::error(std::string("the firewall refused to close a grant: ") + std::strerror(reply.error));
+    if (reply.error != 0)
+        log::error(std::string("the firewall refused to close a grant: ") + std::strerror(reply.error));
     const auto found = closes_.find(reply.id);
     if (found == closes_.end()) return std::nullopt;  // nobody waits for it
     const auto revocation = revocations_.find(found->second);

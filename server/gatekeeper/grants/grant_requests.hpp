@@ -1,7 +1,7 @@
 // What is asked of the firewall, and what it answers: the grants of accepted knocks, and the closing of grants.
 //
-// A grant is on its way from the request to the reply; in the kernel it is open before the reply is here. The channel keeps
-// the order, so a grant that is on its way is closed by a request behind its own.
+// A grant is on its way from the request to the reply; in the kernel it is open before the reply is here. The channel
+// keeps the order, so a grant that is on its way is closed by a request behind its own.
 #pragma once
 
 #include <cstddef>
@@ -21,8 +21,8 @@ namespace oneknock {
 
 class GrantRequests {
 public:
-    // Whether the keys in force let a client of this name have the service. A grant that they do not is closed when it is
-    // noted: it was asked for, or made by an earlier run, under keys that have changed since.
+    // Whether the keys in force let a client of this name have the service. A grant that they do not is closed when it
+    // is noted: it was asked for, or made by an earlier run, under keys that have changed since.
     using Allowed = std::function<bool(const std::string& client, const Service& service)>;
 
     // `firewall` must live as long.
@@ -39,8 +39,8 @@ public:
     [[nodiscard]] std::optional<Knock> answer_to_knock(const GrantReply& reply, Instant now);
     [[nodiscard]] bool awaits_answers() const { return !requests_.empty(); }  // to knocks
 
-    // Takes note of a grant of an earlier run. All of them come in a row: who holds them is asked of the audit once, and
-    // forgotten a moment later.
+    // Takes note of a grant of an earlier run. All of them come in a row: who holds them is asked of the audit once,
+    // and forgotten a moment later.
     void adopt(const AdoptedGrant& adopted, Record& record, const Now& now);
     void forget_holders(Instant now);
 
@@ -59,8 +59,8 @@ public:
     // The revocation that is complete with this answer.
     [[nodiscard]] std::optional<Revocation> answer_to_close(const GrantReply& reply);
 
-    // Whoever was revoked or taken out, or may no longer open a service, loses what it opened; how many grants. Where the
-    // audit does not know who that was, the grant stays until its end.
+    // Whoever was revoked or taken out, or may no longer open a service, loses what it opened; how many grants. Where
+    // the audit does not know who that was, the grant stays until its end.
     std::size_t close_what_is_no_longer_allowed(Instant now);
 
 private:
@@ -71,8 +71,8 @@ private:
     Channel& firewall_;
     Allowed allowed_;
     GrantList list_;
-    std::unordered_map<RequestId, Knock> requests_;        // not answered yet
-    std::unordered_map<RequestId, RequestId> closes_;         // not answered yet that a revocation waits for: the waiter
+    std::unordered_map<RequestId, Knock> requests_;          // not answered yet
+    std::unordered_map<RequestId, RequestId> closes_;        // not answered yet that a revocation waits for: the waiter
     std::unordered_map<RequestId, Revocation> revocations_;  // by waiter
     RequestId next_id_ = 1;
 

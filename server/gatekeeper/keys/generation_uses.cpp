@@ -33,7 +33,8 @@ void GenerationUses::take_in_what_was_looked_up(Keyring& keyring, bool may_end_d
     end_door_early(keyring, now);
 }
 
-void GenerationUses::note(Keyring& keyring, Client& client, std::uint32_t generation, std::uint32_t door_generation, UnixTime now) {
+void GenerationUses::note(Keyring& keyring, Client& client, std::uint32_t generation, std::uint32_t door_generation,
+                          UnixTime now) {
     if (const auto waiting = looked_up_.find(client.name); waiting != looked_up_.end()) {
         note_use(waiting->second.of_key, generation, now);
         note_use(waiting->second.of_door, door_generation, now);
@@ -50,7 +51,8 @@ void GenerationUses::note(Keyring& keyring, Client& client, std::uint32_t genera
 
 void GenerationUses::end_door_early(Keyring& keyring, UnixTime now) {
     if (keyring.door.generations.size() < 2) return;
-    const Client* const awaited = first_awaited(keyring, of_door_, keyring.door.generations.back(), now, awaited_.value_or(""));
+    const Client* const awaited =
+        first_awaited(keyring, of_door_, keyring.door.generations.back(), now, awaited_.value_or(""));
     if (awaited != nullptr) {
         awaited_ = awaited->name;
         return;

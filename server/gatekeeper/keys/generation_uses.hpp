@@ -1,6 +1,6 @@
 // Which generation of its key each client has used, and each client of the door's: from the audit, and from what is
-// accepted since. From that follow the early ends of older generations (keys/rotation.hpp), which are held in the keyring
-// in memory: no file is written for them.
+// accepted since. From that follow the early ends of older generations (keys/rotation.hpp), which are held in the
+// keyring in memory: no file is written for them.
 #pragma once
 
 #include <map>
@@ -22,8 +22,8 @@ public:
     // At the start: what the audit knows of clients that rotate, or of all while the door does.
     void learn(Keyring& keyring, Record& record, UnixTime now);
 
-    // During a reload, which goes on in slices: the same of one client that is new or changed; then for all of them at once,
-    // with the clients that are gone. Or, where the reload is refused, nothing of it.
+    // During a reload, which goes on in slices: the same of one client that is new or changed; then for all of them at
+    // once, with the clients that are gone. Or, where the reload is refused, nothing of it.
     void look_up(const Client& client, const Door& door, Record& record);
     void forget(const std::set<std::string>& gone);
     // `may_end_door`: the door is another one, or a client is gone that was waited for.

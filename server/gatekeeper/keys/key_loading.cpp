@@ -3,13 +3,14 @@
 namespace oneknock {
 namespace {
 
-// Whether a door can take the place of the other without a restart: what the listener and the firewall know of it is equal.
+// Whether a door can take the place of the other without a restart: what the listener and the firewall know of it is
+// equal.
 bool is_same_door(const Door& one, const Door& other) {
     return one.id == other.id && one.span.text() == other.span.text() && one.services == other.services;
 }
 
-// What is derived while a load goes on, for knocks and for the hour: a load that needs the last of the memory fails, nothing
-// else.
+// What is derived while a load goes on, for knocks and for the hour: a load that needs the last of the memory fails,
+// nothing else.
 constexpr std::size_t room_for_knocks = 16;
 
 }  // namespace
@@ -42,7 +43,8 @@ Result<void> KeyLoading::read_door(std::string_view text, const std::string& nam
     auto door = parse_door(text, name);
     if (!door) return tl::unexpected(door.error());
     if (in_force_ != nullptr && !is_same_door(*door, in_force_->door))
-        return fail(ExitCode::config, "door.json now has another id, span or other services; restart oneknockd for that");
+        return fail(ExitCode::config,
+                    "door.json now has another id, span or other services; restart oneknockd for that");
     change_.door = std::move(*door);
     return {};
 }
@@ -64,7 +66,8 @@ Result<void> KeyLoading::read_client(std::string_view text, const std::string& n
 Result<KeyChange> KeyLoading::finish(const KeyFilesEnd& end) {
     if (!end.is_whole) return fail(ExitCode::no_input, "a key file cannot be opened; the daemon's log says which");
     if (error_) return tl::unexpected(*error_);
-    if (count_ != end.count || (in_force_ == nullptr && !change_.door)) return fail(ExitCode::software, "not all key files arrived");
+    if (count_ != end.count || (in_force_ == nullptr && !change_.door))
+        return fail(ExitCode::software, "not all key files arrived");
     return std::move(change_);
 }
 

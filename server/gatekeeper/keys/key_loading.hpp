@@ -10,8 +10,8 @@ namespace oneknock {
 
 class KeyLoading {
 public:
-    // `in_force`: the keys, which must live as long; null at the start. `prepare`: called for each client that is new or
-    // has changed.
+    // `in_force`: the keys, which must live as long; null at the start. `prepare`: called for each client that is new
+    // or has changed.
     KeyLoading(const Keyring* in_force, std::function<PreparedClient(Client)> prepare)
         : in_force_(in_force), prepare_(std::move(prepare)) {}
 

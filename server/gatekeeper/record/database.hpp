@@ -1,5 +1,5 @@
-// SQLite as the record needs it: one connection, prepared statements, failures as values, and a log that is folded into the
-// file when its owner says so, never in the middle of a commit.
+// SQLite as the record needs it: one connection, prepared statements, failures as values, and a log that is folded into
+// the file when its owner says so, never in the middle of a commit.
 #pragma once
 
 #include <cstddef>
@@ -40,8 +40,8 @@ public:
 
     // The log (WAL) has grown by `pages` since it was last folded into the file, or begun.
     [[nodiscard]] bool wal_has(std::size_t pages) const;
-    // Folds it in; the log starts anew behind it, in the same file, unless somebody reads it at the moment. What cannot be
-    // done now is done later, when the log has grown again.
+    // Folds it in; the log starts anew behind it, in the same file, unless somebody reads it at the moment. What cannot
+    // be done now is done later, when the log has grown again.
     void checkpoint();
 
 private:
@@ -52,7 +52,8 @@ private:
         std::size_t pages = 0;   // in the WAL
         std::size_t folded = 0;  // of these, when it was last tried
     };
-    std::unique_ptr<Log> log_ = std::make_unique<Log>();  // SQLite holds a pointer to it: destroyed behind the connection
+    std::unique_ptr<Log> log_ =
+        std::make_unique<Log>();  // SQLite holds a pointer to it: destroyed behind the connection
     std::unique_ptr<sqlite3, Close> db_;
 };
 

@@ -1,5 +1,6 @@
-// When the record is tended: old tags are forgotten, and the database's log is folded into its file. Both take the disk's
-// time, so they come in slices, in turns of the loop in which no knock waits; and all the same when knocks never cease.
+// When the record is tended: old tags are forgotten, and the database's log is folded into its file. Both take the
+// disk's time, so they come in slices, in turns of the loop in which no knock waits; and all the same when knocks never
+// cease.
 #pragma once
 
 #include <cstddef>
@@ -16,17 +17,18 @@ public:
 
     // Something was filed, or may be there to forget: its turn comes when it is stale.
     void plan(Instant now);
-    // When run_slice() is to be called next, at the latest. `awaited`: a knock waits for the firewall, whose answer will wake us.
+    // When run_slice() is to be called next, at the latest. `awaited`: a knock waits for the firewall, whose answer
+    // will wake us.
     [[nodiscard]] std::optional<Instant> next_due(const Record& record, Instant now, bool awaited) const;
 
     // A slice of what is due. `busy`: a knock waits for the firewall, or more may come at this moment.
     [[nodiscard]] Result<void> run_slice(Record& record, const Now& now, bool busy);
 
 private:
-    static constexpr std::int64_t rows_a_slice = 500;       // less than a millisecond, and a commit
-    static constexpr std::size_t wal_pages = 250;           // 1 MB, some 50 knocks: then it is folded in
-    static constexpr std::size_t most_wal_pages = 2000;      // likewise, however busy
-    static constexpr Instant patience = Seconds{1};         // with pruning, while knocks come
+    static constexpr std::int64_t rows_a_slice = 500;    // less than a millisecond, and a commit
+    static constexpr std::size_t wal_pages = 250;        // 1 MB, some 50 knocks: then it is folded in
+    static constexpr std::size_t most_wal_pages = 2000;  // likewise, however busy
+    static constexpr Instant patience = Seconds{1};      // with pruning, while knocks come
     [[nodiscard]] Result<void> prune(Record& record, const Now& now);
 
     Seconds tolerance_;

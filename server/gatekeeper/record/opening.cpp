@@ -14,18 +14,21 @@ namespace {
 
 constexpr const char* marker_name = "new-door";
 
-// Each table's key is in the order in which rows come, so that a knock writes to the same few pages as the one before; but
-// for the clients' lines of the audit, which are asked for by client.
+// Each table's key is in the order in which rows come, so that a knock writes to the same few pages as the one before;
+// but for the clients' lines of the audit, which are asked for by client.
 constexpr const char* schema =
     "BEGIN;"
     "CREATE TABLE floor(id INTEGER PRIMARY KEY CHECK(id=0), time INTEGER NOT NULL);"
-    "CREATE TABLE tag(tag BLOB NOT NULL, time INTEGER NOT NULL, client TEXT NOT NULL, PRIMARY KEY(time, tag)) WITHOUT ROWID;"
+    "CREATE TABLE tag(tag BLOB NOT NULL, time INTEGER NOT NULL, client TEXT NOT NULL, PRIMARY KEY(time, tag)) WITHOUT "
+    "ROWID;"
     "CREATE TABLE client_floor(client TEXT PRIMARY KEY, time INTEGER NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE last_close(client TEXT, protocol INTEGER, port INTEGER, time INTEGER NOT NULL,"
     " PRIMARY KEY(client, protocol, port)) WITHOUT ROWID;"
     "CREATE INDEX last_close_by_time ON last_close(time);"
-    "CREATE TABLE audit(id INTEGER PRIMARY KEY, time INTEGER NOT NULL, client TEXT NOT NULL, generation INTEGER NOT NULL,"
-    " source TEXT NOT NULL, operation TEXT NOT NULL, protocol TEXT NOT NULL, port INTEGER NOT NULL, address TEXT NOT NULL,"
+    "CREATE TABLE audit(id INTEGER PRIMARY KEY, time INTEGER NOT NULL, client TEXT NOT NULL, generation INTEGER NOT "
+    "NULL,"
+    " source TEXT NOT NULL, operation TEXT NOT NULL, protocol TEXT NOT NULL, port INTEGER NOT NULL, address TEXT NOT "
+    "NULL,"
     " duration INTEGER NOT NULL, decision TEXT NOT NULL, reason TEXT NOT NULL,"
     " door_generation INTEGER NOT NULL DEFAULT 0);"
     "CREATE INDEX audit_by_time ON audit(time);"
@@ -49,10 +52,11 @@ bool remove_marker(const std::string& folder) {
     return opened && fsync(opened.get()) == 0;
 }
 
-// Behind what the log holds, where SQLite looks for no more than it finds valid. Where that fails, it will be appended to.
+// Behind what the log holds, where SQLite looks for no more than it finds valid. Where that fails, it will be appended
+// to.
 void preallocate_wal(const std::string& path, std::size_t room) {
     const Descriptor log(::open((path + "-wal").c_str(), O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW));
-    struct stat info{};
+    struct stat info {};
     if (!log || fstat(log.get(), &info) != 0) return;
     constexpr std::size_t step = 64 * 1024;
     const std::vector<char> nothing(step);
@@ -80,8 +84,9 @@ Result<Record> Record::open(const std::string& folder, const DoorId& door, UnixT
     const bool is_new = in_memory || (had_marker && !existed && remove_marker(folder));
     Record record;
     const auto give_up = [&](const std::string& problem) {
-        return fail(ExitCode::cannot_create, "the replay record " + std::string(file_name) + " in the state folder: " + problem +
-                                             "; without it no knock can be accepted. Check the disk and the folder's owner");
+        return fail(ExitCode::cannot_create,
+                    "the replay record " + std::string(file_name) + " in the state folder: " + problem +
+                        "; without it no knock can be accepted. Check the disk and the folder's owner");
     };
     const auto found = existed ? record.read_existing(path) : Database::Condition::damaged;
     if (found == Database::Condition::unreadable) return give_up(record.db_.problem());
@@ -114,8 +119,10 @@ Database::Condition Record::read_existing(const std::string& path) {
 }
 
 bool Record::make_new(const std::string& path, UnixTime floor) {
-    const std::string insert = "INSERT INTO floor VALUES(0," + std::to_string(floor.time_since_epoch().count()) + "); COMMIT;";
-    return db_.open(path) && db_.run(schema) && db_.run(insert.c_str()) && read_floor() == Database::Condition::sound && prepare_all();
+    const std::string insert =
+        "INSERT INTO floor VALUES(0," + std::to_string(floor.time_since_epoch().count()) + "); COMMIT;";
+    return db_.open(path) && db_.run(schema) && db_.run(insert.c_str()) && read_floor() == Database::Condition::sound &&
+           prepare_all();
 }
 
 Database::Condition Record::read_floor() {
@@ -132,30 +139,36 @@ bool Record::prepare_all() {
         {&find_client_floor_, "SELECT time FROM client_floor WHERE client=?"},
         {&find_close_, "SELECT time FROM last_close WHERE client=? AND protocol=? AND port=?"},
         {&insert_tag_, "INSERT INTO tag VALUES(?,?,?)"},
-        {&put_client_floor_, "INSERT INTO client_floor VALUES(?,?) ON CONFLICT DO UPDATE SET time=max(time,excluded.time)"},
+        {&put_client_floor_,
+         "INSERT INTO client_floor VALUES(?,?) ON CONFLICT DO UPDATE SET time=max(time,excluded.time)"},
         {&put_close_, "INSERT INTO last_close VALUES(?,?,?,?) ON CONFLICT DO UPDATE SET time=max(time,excluded.time)"},
         {&insert_audit_, "INSERT INTO audit VALUES(NULL,?,?,?,?,?,?,?,?,?,?,?,?)"},
         {&find_stale_, "SELECT time, tag, client FROM tag WHERE time<? ORDER BY time, tag LIMIT ?"},
         {&delete_stale_, "DELETE FROM tag WHERE (time, tag)<=(?,?)"},
         {&put_floor_, "UPDATE floor SET time=max(time,?)"},
-        {&delete_closes_, "DELETE FROM last_close WHERE (client, protocol, port) IN"
-                          " (SELECT client, protocol, port FROM last_close WHERE time<? LIMIT ?)"},
+        {&delete_closes_,
+         "DELETE FROM last_close WHERE (client, protocol, port) IN"
+         " (SELECT client, protocol, port FROM last_close WHERE time<? LIMIT ?)"},
         {&delete_old_, "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE time<? LIMIT ?) RETURNING client"},
         {&delete_first_, "DELETE FROM audit WHERE id IN (SELECT id FROM audit ORDER BY id LIMIT ?) RETURNING client"},
-        {&delete_of_client_, "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE client=? ORDER BY time, id LIMIT ?)"
-                             " RETURNING client"},
-        {&find_holders_, "SELECT client, protocol, port, address FROM audit WHERE time>=? AND decision='accepted'"
-                         " AND operation='open' AND time+duration>=? ORDER BY time, id"},
-        {&find_uses_, "SELECT generation, door_generation, min(time), max(time) FROM audit WHERE client=? AND time>=?"
-                      " AND decision='accepted' GROUP BY 1, 2"}};
+        {&delete_of_client_,
+         "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE client=? ORDER BY time, id LIMIT ?)"
+         " RETURNING client"},
+        {&find_holders_,
+         "SELECT client, protocol, port, address FROM audit WHERE time>=? AND decision='accepted'"
+         " AND operation='open' AND time+duration>=? ORDER BY time, id"},
+        {&find_uses_,
+         "SELECT generation, door_generation, min(time), max(time) FROM audit WHERE client=? AND time>=?"
+         " AND decision='accepted' GROUP BY 1, 2"}};
     for (const auto& [prepared, sql] : all)
         if (*prepared = db_.prepare(sql); !*prepared) return false;
     return true;
 }
 
 bool Record::count_all() {
-    const std::pair<const char*, std::int64_t Share::*> all[] = {{"SELECT client, count(*) FROM tag GROUP BY client", &Share::tags},
-                                                                {"SELECT client, count(*) FROM audit GROUP BY client", &Share::lines}};
+    const std::pair<const char*, std::int64_t Share::*> all[] = {
+        {"SELECT client, count(*) FROM tag GROUP BY client", &Share::tags},
+        {"SELECT client, count(*) FROM audit GROUP BY client", &Share::lines}};
     for (const auto& [sql, kind] : all) {
         const Prepared prepared = db_.prepare(sql);
         Statement counts(prepared);

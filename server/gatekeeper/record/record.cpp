@@ -79,8 +79,14 @@ void Record::set_last_close(std::string_view client, const Service& service, Uni
 void Record::audit(const AuditEntry& entry) {
     Statement insert(insert_audit_);
     insert.bind(seconds_of(entry.when)).bind(entry.client).bind(entry.generation).bind(entry.source.text());
-    insert.bind(operation_name(entry.request.operation)).bind(protocol_name(entry.request.protocol)).bind(entry.request.port);
-    insert.bind(entry.address.text()).bind(entry.duration.count()).bind(entry.decision).bind(entry.reason).bind(entry.door_generation);
+    insert.bind(operation_name(entry.request.operation))
+        .bind(protocol_name(entry.request.protocol))
+        .bind(entry.request.port);
+    insert.bind(entry.address.text())
+        .bind(entry.duration.count())
+        .bind(entry.decision)
+        .bind(entry.reason)
+        .bind(entry.door_generation);
     note(insert.done());
     count(entry.client, {0, 1});
 }

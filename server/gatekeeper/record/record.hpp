@@ -1,8 +1,8 @@
 // The replay record and the audit, in one SQLite database (docs/protocol.md, "Receiving", steps 7 to 9).
 //
 // Durable: when commit() has succeeded, what was written since begin() survives a crash or a power cut. No key is ever
-// stored. Any of it may fail for lack of disk: a failed write makes the whole turn fail at commit(), and nothing of it is
-// kept; what cannot be read is answered so that it refuses.
+// stored. Any of it may fail for lack of disk: a failed write makes the whole turn fail at commit(), and nothing of it
+// is kept; what cannot be read is answered so that it refuses.
 //
 // What a knock costs here does not grow with the number of clients, tags or lines of the audit.
 #pragma once
@@ -51,10 +51,11 @@ public:
     static constexpr std::int64_t most_lines = 1'000'000;
 
     // In `folder` (ending in '/'), or in memory if it is empty. A file that is missing or damaged is replaced by a new
-    // record whose floor is `now + tolerance`: one window closed (`lost()` says so); a damaged file is kept aside. One that
-    // cannot be read for lack of disk, memory or a permission is left as it is, and an error.
-    // If the folder holds `new-door` with this door's id (hexadecimal), a missing file is no loss: the floor is 0.
-    [[nodiscard]] static Result<Record> open(const std::string& folder, const DoorId& door, UnixTime now, Seconds tolerance);
+    // record whose floor is `now + tolerance`: one window closed (`lost()` says so); a damaged file is kept aside. One
+    // that cannot be read for lack of disk, memory or a permission is left as it is, and an error. If the folder holds
+    // `new-door` with this door's id (hexadecimal), a missing file is no loss: the floor is 0.
+    [[nodiscard]] static Result<Record> open(const std::string& folder, const DoorId& door, UnixTime now,
+                                             Seconds tolerance);
 
     enum class Loss : std::uint8_t { none, missing, damaged };
     [[nodiscard]] Loss lost() const { return lost_; }
@@ -84,12 +85,13 @@ public:
     [[nodiscard]] Result<void> commit();
     [[nodiscard]] bool in_turn() const { return in_turn_; }
 
-    // Forgets tags whose messages are stale by now, behind a floor written in the same turn; and lines of the audit that are
-    // too old or too many. At most `rows` tags at a time, and what takes as long of the audit; true if there is more to forget.
+    // Forgets tags whose messages are stale by now, behind a floor written in the same turn; and lines of the audit
+    // that are too old or too many. At most `rows` tags at a time, and what takes as long of the audit; true if there
+    // is more to forget.
     [[nodiscard]] Result<bool> prune(UnixTime now, Seconds tolerance, std::int64_t rows = INT32_MAX);
 
-    // What the database's log takes on the disk from the beginning, if there is room: overwriting costs a commit two thirds
-    // of what appending does. A log that grows longer is folded in before, unless knocks come without a pause.
+    // What the database's log takes on the disk from the beginning, if there is room: overwriting costs a commit two
+    // thirds of what appending does. A log that grows longer is folded in before, unless knocks come without a pause.
     static constexpr std::size_t wal_preallocation = 300 * 4120;
 
     // The database's log: how much it has grown, and folding it into the file, which takes milliseconds.
@@ -119,20 +121,21 @@ private:
     void forget_lines(UnixTime before, std::int64_t rows, bool& more);
 
     Database db_;
-    Prepared find_tag_, find_client_floor_, find_close_, insert_tag_, put_client_floor_, put_close_, insert_audit_, find_stale_,
-        delete_stale_, put_floor_, delete_closes_, delete_old_, delete_first_, delete_of_client_, find_holders_, find_uses_;
+    Prepared find_tag_, find_client_floor_, find_close_, insert_tag_, put_client_floor_, put_close_, insert_audit_,
+        find_stale_, delete_stale_, put_floor_, delete_closes_, delete_old_, delete_first_, delete_of_client_,
+        find_holders_, find_uses_;
     UnixTime floor_{};
     Loss lost_ = Loss::none;
     bool in_turn_ = false;
     bool failed_ = false;  // since begin()
     std::string first_problem_;
 
-    // How much there is of everything, so that nothing is ever counted in a turn. A client that has ever been here has an
-    // entry: the administrator makes clients, strangers cannot.
+    // How much there is of everything, so that nothing is ever counted in a turn. A client that has ever been here has
+    // an entry: the administrator makes clients, strangers cannot.
     std::map<std::string, Share, std::less<>> shares_;
     Share all_;
-    std::set<std::string, std::less<>> too_many_lines_;        // clients with more than their share
-    std::vector<std::pair<std::string, Share>> counted_;       // in this turn, to be taken back if it fails
+    std::set<std::string, std::less<>> too_many_lines_;   // clients with more than their share
+    std::vector<std::pair<std::string, Share>> counted_;  // in this turn, to be taken back if it fails
 };
 
 }  // namespace oneknock

@@ -13,7 +13,8 @@ void HintTable::sort() {
     for (std::size_t i = 1; i < starts_.size(); ++i) starts_[i] += starts_[i - 1];
     sorted_.resize(entries_.size());
     std::vector<std::uint32_t> next(starts_.begin(), starts_.end() - 1);
-    for (std::size_t key = 0; key < entries_.size(); ++key) sorted_[next[entries_[key]]++] = static_cast<KeyNumber>(key);
+    for (std::size_t key = 0; key < entries_.size(); ++key)
+        sorted_[next[entries_[key]]++] = static_cast<KeyNumber>(key);
 }
 
 }  // namespace oneknock

@@ -49,8 +49,8 @@ private:
 
     Epoch epoch_;
     std::size_t count_;
-    std::vector<std::uint32_t> starts_;     // by hint, into sorted_
-    std::vector<std::uint16_t> entries_;    // by key number
+    std::vector<std::uint32_t> starts_;   // by hint, into sorted_
+    std::vector<std::uint16_t> entries_;  // by key number
     std::vector<KeyNumber> sorted_;
 };
 

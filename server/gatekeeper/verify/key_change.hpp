@@ -13,7 +13,8 @@
 
 namespace oneknock {
 
-// A client with what the verifier needs of its keys, worked out while its file is read: taking it in is then only moving it.
+// A client with what the verifier needs of its keys, worked out while its file is read: taking it in is then only
+// moving it.
 struct PreparedClient {
     Client client;
     std::vector<std::pair<Epoch, Hint>> hints;  // of each generation, one after the other, for some hours

@@ -99,7 +99,8 @@ void Verifier::change(KeyChange& change) {
 void Verifier::set_epochs(const std::vector<Epoch>& epochs) {
     tables_.remove_if([&](const HintTable& table) { return std::ranges::find(epochs, table.epoch()) == epochs.end(); });
     for (const Epoch epoch : epochs)
-        if (std::ranges::find(tables_, epoch, &HintTable::epoch) == tables_.end()) tables_.emplace_back(epoch, keys_.size());
+        if (std::ranges::find(tables_, epoch, &HintTable::epoch) == tables_.end())
+            tables_.emplace_back(epoch, keys_.size());
 }
 
 std::vector<Epoch> Verifier::epochs() const {

@@ -37,7 +37,8 @@ BenchDoor::BenchDoor(std::size_t clients) : keys_(draw(clients)), verifier_(keyr
 
 Book BenchDoor::book() const {
     const Epoch epoch = epoch_of(noon);
-    return {epoch, 1, noon - Seconds{3600}, noon + Seconds{3600}, Codebook::build(codebook_seed(door_secret_, id_, epoch), span_)};
+    return {epoch, 1, noon - Seconds{3600}, noon + Seconds{3600},
+            Codebook::build(codebook_seed(door_secret_, id_, epoch), span_)};
 }
 
 Request BenchDoor::request(const Address& address, UnixTime time) const {

@@ -1,10 +1,10 @@
-// What a knock costs in each part of the daemon, how that grows, and what it would cost at the least: the disk's own time
-// and the kernel's. Needs root: the netlink part makes a network namespace for itself. The record lies in $ONEKNOCK_BENCH_DISK
-// (default: /var/tmp), which should be a disk and not memory.
+// What a knock costs in each part of the daemon, how that grows, and what it would cost at the least: the disk's own
+// time and the kernel's. Needs root: the netlink part makes a network namespace for itself. The record lies in
+// $ONEKNOCK_BENCH_DISK (default: /var/tmp), which should be a disk and not memory.
+#include <sched.h>
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
-#include <sched.h>
 #include <thread>
 
 #include <benchmark/benchmark.h>
@@ -95,7 +95,8 @@ void verification(benchmark::State& state) {
     }
 }
 
-// The longest that the change of the hour keeps a knock waiting: one slice of the next hour's table, its sorting included.
+// The longest that the change of the hour keeps a knock waiting: one slice of the next hour's table, its sorting
+// included.
 void hour_change(benchmark::State& state) {
     const auto clients = static_cast<std::size_t>(state.range(0));
     BenchDoor door(clients);
@@ -148,7 +149,8 @@ Record record_with(const std::string& folder, std::size_t lines) {
 void decision_and_record(benchmark::State& state) {
     const Folder folder;
     BenchDoor door(10'000);
-    Decider decider(door.take_verifier(), record_with(folder.path(), static_cast<std::size_t>(state.range(0))), Limits{});
+    Decider decider(door.take_verifier(), record_with(folder.path(), static_cast<std::size_t>(state.range(0))),
+                    Limits{});
     std::size_t client = 0;
     Now now{BenchDoor::noon, Seconds{1000}};
     for (auto _ : state) {
@@ -195,17 +197,20 @@ void own_network() {
 void open_grant(benchmark::State& state) {
     own_network();
     auto firewall = Firewall::open({}, {BenchDoor::ssh});
-    if (!firewall || !firewall->install(steady_now())) return state.SkipWithError("the firewall's table cannot be made");
+    if (!firewall || !firewall->install(steady_now()))
+        return state.SkipWithError("the firewall's table cannot be made");
     std::uint32_t number = 0x0a000000;
     for (std::int64_t i = 0; i < state.range(0); ++i)
-        if (firewall->open_grant(BenchDoor::ssh, Address::ipv4(++number), Seconds{3600}, steady_now()) != 0) std::abort();
+        if (firewall->open_grant(BenchDoor::ssh, Address::ipv4(++number), Seconds{3600}, steady_now()) != 0)
+            std::abort();
     for (auto _ : state) {
         const Address address = Address::ipv4(number + 1);
         const auto start = Clock::now();
         const int error = firewall->open_grant(BenchDoor::ssh, address, Seconds{60}, steady_now());
         state.SetIterationTime(seconds_since(start));
         if (error != 0) state.SkipWithError("a grant was refused");
-        if (firewall->close_grant(BenchDoor::ssh, address, steady_now()) != 0) state.SkipWithError("a grant was not closed");
+        if (firewall->close_grant(BenchDoor::ssh, address, steady_now()) != 0)
+            state.SkipWithError("a grant was not closed");
         std::this_thread::sleep_for(between_knocks);
     }
     if (!firewall->remove()) state.SkipWithError("the table was not removed");
@@ -216,7 +221,8 @@ void batch_alone(benchmark::State& state) {
     own_network();
     auto firewall = Firewall::open({}, {BenchDoor::ssh});
     auto socket = nft::Socket::open();
-    if (!firewall || !socket || !firewall->install(steady_now())) return state.SkipWithError("the firewall's table cannot be made");
+    if (!firewall || !socket || !firewall->install(steady_now()))
+        return state.SkipWithError("the firewall's table cannot be made");
     const FirewallConfig config;
     const auto names = grant_sets(config);
     std::uint32_t number = 0x0a000000;

@@ -1,5 +1,5 @@
-// What a stranger's packet costs: two million random SYNs in a capture file, read by libpcap alone and through the whole
-// listener, with the keys of one client and of 100,000 behind it. Counts what is allocated on the way.
+// What a stranger's packet costs: two million random SYNs in a capture file, read by libpcap alone and through the
+// whole listener, with the keys of one client and of 100,000 behind it. Counts what is allocated on the way.
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -17,8 +17,8 @@ using namespace oneknock;
 namespace {
 
 constexpr int packets = 2'000'000;
-constexpr int per_turn = 1024;          // the listener reads the clock once per turn of its loop
-constexpr Instant turn{1'000'000};      // about a million packets a second
+constexpr int per_turn = 1024;      // the listener reads the clock once per turn of its loop
+constexpr Instant turn{1'000'000};  // about a million packets a second
 
 struct CaptureFile {
     pcap_t* handle;
@@ -35,7 +35,8 @@ struct CaptureFile {
 // A file of Ethernet frames: IPv4, TCP, SYN; source address, source port and destination port random.
 class RandomSyns {
 public:
-    RandomSyns() : path_(std::filesystem::temp_directory_path() / ("oneknock-syns-" + std::to_string(::getpid()) + ".pcap")) {
+    RandomSyns()
+        : path_(std::filesystem::temp_directory_path() / ("oneknock-syns-" + std::to_string(::getpid()) + ".pcap")) {
         pcap_t* dead = pcap_open_dead(DLT_EN10MB, 160);
         pcap_dumper_t* dumper = pcap_dump_open(dead, path_.c_str());
         if (dumper == nullptr) std::abort();
@@ -104,7 +105,8 @@ private:
 void empty_pcap_loop(benchmark::State& state) {
     for (auto _ : state) {
         const CaptureFile file(syns().path());
-        pcap_loop(file.handle, -1, [](u_char*, const pcap_pkthdr*, const u_char*) {}, nullptr);
+        pcap_loop(
+            file.handle, -1, [](u_char*, const pcap_pkthdr*, const u_char*) {}, nullptr);
     }
     state.SetItemsProcessed(state.iterations() * packets);
 }
