@@ -3,7 +3,7 @@
 
 #include "client/command_line.hpp"
 #include "client/commands/commands.hpp"
-#include "client/output.hpp"
+#include "common/fd.hpp"
 #include "common/log.hpp"
 #include "common/secret.hpp"
 

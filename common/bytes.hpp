@@ -14,6 +14,10 @@ template <std::size_t N>
 using Bytes = std::array<std::uint8_t, N>;
 using ByteSpan = std::span<const std::uint8_t>;
 
+[[nodiscard]] inline ByteSpan as_bytes(std::string_view text) {
+    return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
+}
+
 constexpr std::uint16_t load_u16be(const std::uint8_t* p) { return static_cast<std::uint16_t>(p[0] << 8 | p[1]); }
 
 constexpr std::uint32_t load_u32be(const std::uint8_t* p) {

@@ -3,7 +3,6 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -38,42 +37,19 @@ Result<struct stat> examine(int fd, const std::string& name) {
     return info;
 }
 
-std::string folder_of(const std::string& path) {
-    const auto slash = path.rfind('/');
-    if (slash == std::string::npos) return ".";
-    return slash == 0 ? "/" : path.substr(0, slash);
-}
-
-bool write_all(int fd, ByteSpan content) {
-    while (!content.empty()) {
-        const auto wrote = ::write(fd, content.data(), content.size());
-        if (wrote < 0 && errno == EINTR) continue;
-        if (wrote < 0) return false;
-        content = content.subspan(static_cast<std::size_t>(wrote));
-    }
-    return true;
-}
-
-Result<void> sync_folder(const std::string& folder) {
-    const Descriptor fd(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!fd || fsync(fd.get()) != 0) return tl::unexpected(system_error("sync", folder, ExitCode::cannot_create));
-    return {};
+// All of it under a hidden name in the folder, mode 0600; the name is left in `temporary`.
+Result<Descriptor> write_hidden(const std::string& path, ByteSpan content, std::string& temporary) {
+    const std::string folder = folder_of(path);
+    temporary = folder + "/.oneknock-XXXXXX";
+    Descriptor fd(mkostemp(temporary.data(), O_CLOEXEC));
+    if (!fd) return tl::unexpected(system_error("create a file in", folder, ExitCode::cannot_create));
+    if (write_all(fd.get(), content) && fsync(fd.get()) == 0) return fd;
+    const Error error = system_error("write", path, ExitCode::cannot_create);
+    unlink(temporary.c_str());
+    return tl::unexpected(error);
 }
 
 }  // namespace
-
-void Descriptor::reset(int fd) {
-    if (fd_ >= 0) ::close(fd_);
-    fd_ = fd;
-}
-
-Error system_error(std::string_view verb, const std::string& name, ExitCode otherwise) {
-    const int error = errno;
-    ExitCode exit = otherwise;
-    if (error == ENOENT && otherwise != ExitCode::cannot_create) exit = ExitCode::no_input;
-    if (error == EACCES || error == EPERM) exit = ExitCode::permission;
-    return {exit, "cannot " + std::string(verb) + " " + name + ": " + std::strerror(error)};
-}
 
 Result<Descriptor> open_to_read(const std::string& path) {
     Descriptor fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));  // a FIFO must not block us
@@ -111,21 +87,39 @@ Result<SecretBytes> read_file(const std::string& path) {
 }
 
 Result<void> create_private_file(const std::string& path, ByteSpan content) {
-    // Complete under a hidden name first; then linked, which unlike a rename never overwrites.
-    const std::string folder = folder_of(path);
-    std::string temporary = folder + "/.oneknock-XXXXXX";
-    const Descriptor fd(mkostemp(temporary.data(), O_CLOEXEC));  // mode 0600
-    if (!fd) return tl::unexpected(system_error("create a file in", folder, ExitCode::cannot_create));
+    std::string temporary;
+    if (const auto written = write_hidden(path, content, temporary); !written) return tl::unexpected(written.error());
     Result<void> result;
-    if (!write_all(fd.get(), content) || fsync(fd.get()) != 0)
-        result = tl::unexpected(system_error("write", path, ExitCode::cannot_create));
-    else if (link(temporary.c_str(), path.c_str()) != 0)
+    if (link(temporary.c_str(), path.c_str()) != 0)  // which unlike a rename never overwrites
         result = errno == EEXIST ? fail(ExitCode::cannot_create, path +
                                                                      ": exists already and is left as it is; remove it "
                                                                      "or choose another name")
                                  : tl::unexpected(system_error("create", path, ExitCode::cannot_create));
     unlink(temporary.c_str());
-    return result ? sync_folder(folder) : result;
+    return result ? sync_folder(folder_of(path)) : result;
+}
+
+Result<void> replace_file(const std::string& path, ByteSpan content, mode_t mode) {
+    std::string temporary;
+    const auto fd = write_hidden(path, content, temporary);
+    if (!fd) return tl::unexpected(fd.error());
+    if (fchmod(fd->get(), mode) == 0 && std::rename(temporary.c_str(), path.c_str()) == 0)
+        return sync_folder(folder_of(path));
+    const Error error = system_error("write", path, ExitCode::cannot_create);
+    unlink(temporary.c_str());
+    return tl::unexpected(error);
+}
+
+std::string folder_of(const std::string& path) {
+    const auto slash = path.rfind('/');
+    if (slash == std::string::npos) return ".";
+    return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+Result<void> sync_folder(const std::string& folder) {
+    const Descriptor fd(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!fd || fsync(fd.get()) != 0) return tl::unexpected(system_error("sync", folder, ExitCode::cannot_create));
+    return {};
 }
 
 }  // namespace oneknock

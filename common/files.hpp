@@ -3,9 +3,11 @@
 #pragma once
 
 #include <string>
-#include <string_view>
+
+#include <sys/types.h>
 
 #include "common/bytes.hpp"
+#include "common/fd.hpp"
 #include "common/result.hpp"
 #include "common/secret.hpp"
 
@@ -13,33 +15,6 @@ namespace oneknock {
 
 // Larger files are refused: no key or configuration file comes near it.
 inline constexpr std::size_t largest_file = std::size_t{1} << 20;
-
-// An open file descriptor, closed at the end of its scope.
-class Descriptor {
-public:
-    Descriptor() = default;
-    explicit Descriptor(int fd) : fd_(fd) {}
-    ~Descriptor() { reset(); }
-    Descriptor(Descriptor&& other) noexcept : fd_(other.release()) {}
-    Descriptor& operator=(Descriptor&& other) noexcept {
-        if (this != &other) reset(other.release());
-        return *this;
-    }
-    Descriptor(const Descriptor&) = delete;
-    Descriptor& operator=(const Descriptor&) = delete;
-
-    [[nodiscard]] int get() const { return fd_; }
-    [[nodiscard]] explicit operator bool() const { return fd_ >= 0; }
-    [[nodiscard]] int release() {
-        const int fd = fd_;
-        fd_ = -1;
-        return fd;
-    }
-    void reset(int fd = -1);
-
-private:
-    int fd_ = -1;
-};
 
 // For reading, close-on-exec. A missing file is ExitCode::no_input, a forbidden one ExitCode::permission.
 [[nodiscard]] Result<Descriptor> open_to_read(const std::string& path);
@@ -53,15 +28,16 @@ private:
 [[nodiscard]] Result<SecretBytes> read_file(const std::string& path);
 
 // Creates `path` with mode 0600 and this content, durably (file and folder synced). An existing file is refused with
-// ExitCode::cannot_create and stays as it was.
+// ExitCode::cannot_create and stays as it was. Killed, this and replace_file may leave a hidden file beside it, whose
+// name starts with ".oneknock-".
 [[nodiscard]] Result<void> create_private_file(const std::string& path, ByteSpan content);
 
-[[nodiscard]] inline ByteSpan as_bytes(std::string_view text) {
-    return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
-}
+// Puts `content` in the place of `path`, durably and in one step: a reader sees the old file or the new one.
+[[nodiscard]] Result<void> replace_file(const std::string& path, ByteSpan content, mode_t mode = 0600);
 
-// "cannot VERB NAME: reason", with the exit code that fits errno.
-[[nodiscard]] Error system_error(std::string_view verb, const std::string& name,
-                                 ExitCode otherwise = ExitCode::software);
+// "." for a name alone.
+[[nodiscard]] std::string folder_of(const std::string& path);
+// Makes names in the folder durable.
+[[nodiscard]] Result<void> sync_folder(const std::string& folder);
 
 }  // namespace oneknock

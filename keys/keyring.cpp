@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <cerrno>
 #include <filesystem>
+#include <ranges>
 #include <system_error>
 #include <utility>
 
 #include "common/files.hpp"
 #include "common/json.hpp"
+#include "common/text.hpp"
 #include "keys/fields.hpp"
 #include "keys/generations.hpp"
 #include "keys/names.hpp"
@@ -115,11 +117,7 @@ Client* find_client(Keyring& keyring, std::string_view name) {
     return const_cast<Client*>(find_client(std::as_const(keyring), name));
 }
 
-std::string service_names(const std::map<std::string, Service>& services) {
-    std::string names;
-    for (const auto& [name, service] : services) names += (names.empty() ? "" : ", ") + name;
-    return names;
-}
+std::string service_names(const std::map<std::string, Service>& services) { return join(services | std::views::keys); }
 
 SecretBytes door_text(const Door& door) {
     JsonWriter writer;

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <memory>
 #include <vector>
@@ -8,9 +7,10 @@
 
 #include "client/commands/commands.hpp"
 #include "client/door/door.hpp"
-#include "client/output.hpp"
+#include "common/fd.hpp"
 #include "common/json.hpp"
 #include "common/log.hpp"
+#include "common/text.hpp"
 
 namespace oneknock {
 namespace {
@@ -40,31 +40,20 @@ std::vector<std::string> names_in(const std::string& folder) {
 std::string expiry(const KeyFile& key) { return key.expires ? time_text(*key.expires) : "never"; }
 
 std::string services(const KeyFile& key) {
-    std::string text;
-    for (const auto& [name, service] : key.services) text += (text.empty() ? "" : " ") + name + "=" + service.text();
-    return text;
+    return join(
+        key.services, [](const auto& named) { return named.first + "=" + named.second.text(); }, " ");
 }
 
-std::string table(const std::vector<Listed>& doors) {
-    constexpr std::size_t columns = 7;
-    using Row = std::array<std::string, columns>;
-    std::vector<Row> rows{{"DOOR", "ADDRESS", "SERVICES", "CLIENT", "GENERATION", "PASSPHRASE", "EXPIRES"}};
+std::string doors_table(const std::vector<Listed>& doors) {
+    std::vector<std::vector<std::string>> rows{
+        {"DOOR", "ADDRESS", "SERVICES", "CLIENT", "GENERATION", "PASSPHRASE", "EXPIRES"}};
     for (const Listed& listed : doors) {
         const KeyFile& key = listed.key();
         rows.push_back({listed.name, key.door.address, services(key), key.client.name,
                         std::to_string(key.client.generation), is_encrypted(listed.stored) ? "yes" : "no",
                         expiry(key)});
     }
-    std::array<std::size_t, columns> width{};
-    for (const Row& row : rows)
-        for (std::size_t i = 0; i < columns; ++i) width[i] = std::max(width[i], row[i].size());
-    std::string text;
-    for (const Row& row : rows) {
-        if (!text.empty()) text += '\n';
-        for (std::size_t i = 0; i + 1 < columns; ++i) text += row[i] + std::string(width[i] - row[i].size() + 2, ' ');
-        text += row.back();
-    }
-    return text;
+    return table(rows);
 }
 
 std::string json_object(const Listed& listed) {
@@ -103,7 +92,10 @@ Result<void> list_command(const ListOptions& options) {
         else log::warning(key.error().message);
     }
     if (options.json || !doors.empty())
-        if (const auto printed = print_line(options.json ? json_text(doors) : table(doors)); !printed) return printed;
+        if (const auto printed =
+                write_standard_output(as_bytes(options.json ? json_text(doors) + "\n" : doors_table(doors)));
+            !printed)
+            return printed;
     if (broken) return tl::unexpected(*broken);
     if (doors.empty()) log::info("no doors in " + *folder + "; bring one in with: oneknock import FILE");
     return {};

@@ -3,7 +3,7 @@
 #include "client/commands/commands.hpp"
 #include "client/commands/prepare.hpp"
 #include "client/knock/knock_loop.hpp"
-#include "client/output.hpp"
+#include "common/fd.hpp"
 #include "common/log.hpp"
 
 namespace oneknock {

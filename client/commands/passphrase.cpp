@@ -1,9 +1,8 @@
 #include "client/door/passphrase.hpp"
 #include "client/commands/commands.hpp"
 #include "client/door/door.hpp"
-#include "client/output.hpp"
+#include "common/files.hpp"
 #include "keys/key_encryption.hpp"
-#include "keys/replace_file.hpp"
 
 namespace oneknock {
 namespace {

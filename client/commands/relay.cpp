@@ -12,6 +12,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/fd.hpp"
+
 namespace oneknock {
 namespace {
 
@@ -102,20 +104,7 @@ private:
 Result<void> shuttle(int input, int output, int connection) { return Shuttle(input, output, connection).run(); }
 
 Result<void> pass_descriptor(int descriptor, int to) {
-    char byte = 0;
-    iovec content{&byte, 1};
-    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
-    msghdr message{};
-    message.msg_iov = &content;
-    message.msg_iovlen = 1;
-    message.msg_control = control.data();
-    message.msg_controllen = control.size();
-    cmsghdr* header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof(int));
-    std::memcpy(CMSG_DATA(header), &descriptor, sizeof descriptor);
-    if (sendmsg(to, &message, MSG_NOSIGNAL) == 1) return {};
+    if (send_with_descriptor(to, Bytes<1>{}, descriptor) == 1) return {};
     return fail(ExitCode::usage, std::string("--fdpass: cannot pass the connection over standard output: ") +
                                      std::strerror(errno) + "; use it in ssh_config with ProxyUseFdpass yes");
 }

@@ -4,6 +4,7 @@
 
 #include "client/knock/source_address.hpp"
 #include "common/json.hpp"
+#include "common/text.hpp"
 
 namespace oneknock {
 namespace {
@@ -28,9 +29,7 @@ std::string what(const Report& report) {
 UnixTime time_of(const Request& request) { return UnixTime{Seconds{request.time}}; }
 
 std::string port_list(const std::vector<std::uint16_t>& ports, std::string_view separator) {
-    std::string text;
-    for (const std::uint16_t port : ports) text.append(text.empty() ? "" : separator).append(number(port));
-    return text;
+    return join(ports, number, separator);
 }
 
 std::string wait_text(std::chrono::milliseconds wait) {

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "client/door/passphrase.hpp"
+#include "common/text.hpp"
 #include "keys/names.hpp"
 
 namespace oneknock {
@@ -31,9 +32,8 @@ std::string home_folder() {
 }
 
 std::string services_text(const KeyFile& key) {
-    std::string text;
-    for (const auto& [name, service] : key.services)
-        text += (text.empty() ? "" : ", ") + name + " (" + service.text() + ")";
+    const std::string text =
+        join(key.services, [](const auto& named) { return named.first + " (" + named.second.text() + ")"; });
     return text.empty() ? "none" : text;
 }
 

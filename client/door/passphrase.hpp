@@ -4,7 +4,7 @@
 #include <optional>
 #include <string>
 
-#include "common/files.hpp"
+#include "common/fd.hpp"
 #include "common/result.hpp"
 #include "common/secret.hpp"
 #include "keys/key_file.hpp"

@@ -6,7 +6,7 @@
 
 #include <sys/socket.h>
 
-#include "common/files.hpp"
+#include "common/fd.hpp"
 #include "common/protocol/address.hpp"
 #include "common/result.hpp"
 

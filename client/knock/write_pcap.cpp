@@ -5,7 +5,6 @@
 #include <cerrno>
 
 #include <fcntl.h>
-#include <unistd.h>
 
 #include "common/secret.hpp"
 
@@ -56,12 +55,7 @@ void PcapWriter::add(Via via, PacketEnds ends, std::span<const std::uint16_t> po
 }
 
 Result<void> PcapWriter::finish() {
-    for (std::span<const std::uint8_t> rest = content_; !rest.empty();) {
-        const ssize_t written = ::write(fd_.get(), rest.data(), rest.size());
-        if (written < 0 && errno == EINTR) continue;
-        if (written < 0) return tl::unexpected(system_error("write", path_, ExitCode::cannot_create));
-        rest = rest.subspan(static_cast<std::size_t>(written));
-    }
+    if (!write_all(fd_.get(), content_)) return tl::unexpected(system_error("write", path_, ExitCode::cannot_create));
     content_.clear();
     return {};
 }

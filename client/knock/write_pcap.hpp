@@ -10,7 +10,7 @@
 
 #include "client/knock/packet.hpp"
 #include "common/clock.hpp"
-#include "common/files.hpp"
+#include "common/fd.hpp"
 #include "common/result.hpp"
 
 namespace oneknock {

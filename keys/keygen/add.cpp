@@ -3,6 +3,7 @@
 #include "common/files.hpp"
 #include "common/json.hpp"
 #include "common/log.hpp"
+#include "common/text.hpp"
 #include "keys/keygen/commands.hpp"
 #include "keys/keygen/door_folder.hpp"
 #include "keys/keygen/door_lock.hpp"
@@ -62,9 +63,7 @@ void report(const Add& command) {
     if (command.source.mode() != SourcePolicy::Mode::same)
         log::warning("under the source policy " + command.source.text() + " a copy of this client's knock that " +
                      "comes first may open the door for the copier; prefer `same` where the client knows its address");
-    std::string services;
-    for (const std::string& service : command.allow) services += (services.empty() ? "" : ", ") + service;
-    log::info("added " + command.client + ", who may open " + services);
+    log::info("added " + command.client + ", who may open " + join(command.allow));
     if (command.output != standard_output)
         log::info("next: copy " + command.output + " to the client, where `oneknock import` takes it in; then remove " +
                   "it here");

@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/files.hpp"
+#include "common/fd.hpp"
 
 namespace oneknock {
 namespace {

@@ -1,7 +1,7 @@
 // One command at a time changes a door.
 #pragma once
 
-#include "common/files.hpp"
+#include "common/fd.hpp"
 #include "keys/keygen/door_folder.hpp"
 
 namespace oneknock::keygen {

@@ -1,7 +1,6 @@
-#include <algorithm>
-
-#include "common/files.hpp"
+#include "common/fd.hpp"
 #include "common/log.hpp"
+#include "common/text.hpp"
 #include "keys/config/daemon_config.hpp"
 #include "keys/json_writer.hpp"
 #include "keys/keygen/commands.hpp"
@@ -13,25 +12,6 @@ namespace oneknock::keygen {
 namespace {
 
 using Row = std::vector<std::string>;
-
-std::string table(const std::vector<Row>& rows) {
-    std::vector<std::size_t> widths(rows.front().size());
-    for (const Row& row : rows)
-        for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
-    std::string text;
-    for (const Row& row : rows) {
-        for (std::size_t i = 0; i + 1 < row.size(); ++i)
-            text += row[i] + std::string(widths[i] - row[i].size() + 2, ' ');
-        text += row.back() + "\n";
-    }
-    return text;
-}
-
-std::string joined(const std::vector<std::string>& texts) {
-    std::string all;
-    for (const std::string& text : texts) all += (all.empty() ? "" : ",") + text;
-    return all;
-}
 
 std::string time_or(const std::optional<UnixTime>& time, const std::string& otherwise) {
     return time ? time_text(*time) : otherwise;
@@ -53,8 +33,8 @@ void add_rows(std::vector<Row>& rows, const Overview& overview, const ClientView
                              : overview.knows_door_uses ? "never"
                                                         : "unknown";
     for (const GenerationView& generation : view.generations)
-        rows.push_back({client.name, std::to_string(generation.number), joined(client.allow), client.source.text(),
-                        duration_text(client.max_duration), time_text(generation.not_before),
+        rows.push_back({client.name, std::to_string(generation.number), join(client.allow, {}, ","),
+                        client.source.text(), duration_text(client.max_duration), time_text(generation.not_before),
                         time_or(earlier(generation.ends, client.expires), "never"),
                         used(generation, overview.knows_uses), door,
                         text_of(view.status == Status::valid ? generation.status : view.status)});

@@ -16,16 +16,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-bool write_all(int fd, ByteSpan content) {
-    while (!content.empty()) {
-        const auto wrote = write(fd, content.data(), content.size());
-        if (wrote < 0 && errno == EINTR) continue;
-        if (wrote < 0) return false;
-        content = content.subspan(static_cast<std::size_t>(wrote));
-    }
-    return true;
-}
-
 // Not all file systems know how to rename without overwriting.
 bool rename_to_free_name(const std::string& from, const std::string& to) {
     if (renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return true;
@@ -68,12 +58,6 @@ void remove_leftovers(const std::string& folder) {
     for (fs::directory_iterator at(folder, error), end; !error && at != end; at.increment(error))
         if (at->path().filename().string().starts_with(".oneknock-")) leftovers.push_back(at->path());
     for (const fs::path& path : leftovers) std::remove(path.c_str());
-}
-
-Result<void> write_standard_output(ByteSpan content) {
-    if (!write_all(STDOUT_FILENO, content))
-        return tl::unexpected(system_error("write", "standard output", ExitCode::cannot_create));
-    return {};
 }
 
 Undo::~Undo() {

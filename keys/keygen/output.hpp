@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "common/bytes.hpp"
+#include "common/files.hpp"
 #include "common/result.hpp"
-#include "keys/replace_file.hpp"
 
 namespace oneknock::keygen {
 
@@ -25,8 +25,6 @@ namespace oneknock::keygen {
 
 // The hidden files that create_private_file and replace_file leave in a folder when they are killed.
 void remove_leftovers(const std::string& folder);
-
-[[nodiscard]] Result<void> write_standard_output(ByteSpan content);
 
 // What a command has made so far. It goes away again unless the command gets to keep().
 class Undo {

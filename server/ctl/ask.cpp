@@ -8,7 +8,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "common/files.hpp"
+#include "common/fd.hpp"
 
 namespace oneknock {
 namespace {

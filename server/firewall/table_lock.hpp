@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "common/files.hpp"
+#include "common/fd.hpp"
 #include "common/result.hpp"
 #include "keys/config/daemon_config.hpp"
 

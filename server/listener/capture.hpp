@@ -15,7 +15,7 @@
 
 #include <poll.h>
 
-#include "common/files.hpp"
+#include "common/fd.hpp"
 #include "common/result.hpp"
 #include "server/listener/packet.hpp"
 

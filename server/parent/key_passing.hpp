@@ -16,7 +16,7 @@
 #include <dirent.h>
 #include <sys/stat.h>
 
-#include "common/files.hpp"
+#include "common/fd.hpp"
 #include "keys/config/daemon_config.hpp"
 #include "server/privsep/channel.hpp"
 

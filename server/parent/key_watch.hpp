@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "common/files.hpp"
+#include "common/fd.hpp"
 #include "keys/config/daemon_config.hpp"
 
 namespace oneknock {

@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include "common/files.hpp"
+#include "common/fd.hpp"
 
 namespace oneknock {
 

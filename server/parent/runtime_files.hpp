@@ -1,7 +1,7 @@
 // What the daemon has on disk and in /run: the locks, the state folder, the control socket.
 #pragma once
 
-#include "common/files.hpp"
+#include "common/fd.hpp"
 #include "keys/config/daemon_config.hpp"
 #include "server/privsep/sandbox.hpp"
 

@@ -39,23 +39,10 @@ void Channel::flush() {
 }
 
 bool Channel::try_send_with(ByteSpan bytes, int descriptor) {
-    iovec data{const_cast<std::uint8_t*>(bytes.data()), bytes.size()};
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-    msghdr message{};
-    message.msg_iov = &data;
-    message.msg_iovlen = 1;
-    message.msg_control = control;
-    message.msg_controllen = sizeof control;
-    cmsghdr* header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof(int));
-    std::memcpy(CMSG_DATA(header), &descriptor, sizeof descriptor);
     flush();  // what was sent before arrives before
     if (wants_write()) return false;
-    while (sendmsg(fd_.get(), &message, MSG_NOSIGNAL) < 0)
-        if (errno != EINTR) return errno != EAGAIN && errno != ENOBUFS && errno != ETOOMANYREFS;
-    return true;
+    if (send_with_descriptor(fd_.get(), bytes, descriptor) >= 0) return true;
+    return errno != EAGAIN && errno != ENOBUFS && errno != ETOOMANYREFS;
 }
 
 Channel::Received Channel::receive(Datagram& datagram) {

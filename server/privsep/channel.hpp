@@ -10,7 +10,9 @@
 #include <utility>
 #include <vector>
 
-#include "common/files.hpp"
+#include <poll.h>
+
+#include "common/fd.hpp"
 #include "server/privsep/messages.hpp"
 
 namespace oneknock {
@@ -58,6 +60,10 @@ public:
     [[nodiscard]] bool try_send_with(ByteSpan bytes, int descriptor);
 
     [[nodiscard]] bool wants_write() const { return !queue_.empty(); }
+    // What a loop waits for: something to receive, and room if something waits or, with `for_room`, in any case.
+    [[nodiscard]] pollfd polled(bool for_room = false) const {
+        return {fd_.get(), static_cast<short>(for_room || wants_write() ? POLLIN | POLLOUT : POLLIN), 0};
+    }
     void flush();
 
     Received receive(Datagram& datagram);

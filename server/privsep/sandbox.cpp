@@ -21,6 +21,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "common/fd.hpp"
+
 namespace oneknock {
 namespace {
 

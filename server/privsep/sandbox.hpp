@@ -6,7 +6,6 @@
 
 #include <sys/types.h>
 
-#include "common/files.hpp"
 #include "common/result.hpp"
 
 namespace oneknock {

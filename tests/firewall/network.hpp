@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "common/clock.hpp"
-#include "common/files.hpp"
+#include "common/fd.hpp"
 #include "server/firewall/firewall.hpp"
 
 namespace oneknock::test {

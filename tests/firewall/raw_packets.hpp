@@ -6,7 +6,7 @@
 #include <optional>
 #include <vector>
 
-#include "common/files.hpp"
+#include "common/fd.hpp"
 #include "common/protocol/address.hpp"
 
 namespace oneknock::test {

@@ -4,7 +4,7 @@
 #include <chrono>
 #include <string>
 
-#include "common/files.hpp"
+#include "common/fd.hpp"
 #include "common/protocol/address.hpp"
 
 namespace oneknock::test {

@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "common/files.hpp"
+#include "common/fd.hpp"
 #include "tests/catch.hpp"
 
 using namespace oneknock;

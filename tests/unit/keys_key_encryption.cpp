@@ -1,7 +1,6 @@
 #include "keys/key_encryption.hpp"
 
 #include "common/files.hpp"
-#include "keys/replace_file.hpp"
 #include "tests/unit/keys_fixtures.hpp"
 
 using namespace oneknock;

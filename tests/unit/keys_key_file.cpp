@@ -1,6 +1,5 @@
 #include "keys/key_file.hpp"
 
-#include "common/files.hpp"
 #include "tests/unit/keys_fixtures.hpp"
 
 using namespace oneknock;

@@ -11,7 +11,7 @@
 
 #include <tl/expected.hpp>
 
-#include "common/files.hpp"
+#include "common/fd.hpp"
 #include "server/firewall/table/compare.hpp"
 #include "server/firewall/table/ruleset.hpp"
 

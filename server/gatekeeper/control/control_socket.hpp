@@ -14,7 +14,7 @@
 #include <poll.h>
 
 #include "common/clock.hpp"
-#include "common/files.hpp"
+#include "common/fd.hpp"
 
 namespace oneknock {
 

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "common/clock.hpp"
-#include "common/files.hpp"
+#include "common/fd.hpp"
 #include "common/result.hpp"
 #include "server/gatekeeper/verify/verifier.hpp"
 #include "server/privsep/channel.hpp"

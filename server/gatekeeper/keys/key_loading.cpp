@@ -1,5 +1,7 @@
 #include "server/gatekeeper/keys/key_loading.hpp"
 
+#include "common/files.hpp"
+
 namespace oneknock {
 namespace {
 

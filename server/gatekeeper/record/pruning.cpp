@@ -1,7 +1,7 @@
 // What the record forgets, a slice at a time.
 #include <algorithm>
 
-#include "common/files.hpp"
+#include "common/fd.hpp"
 #include "server/gatekeeper/record/record.hpp"
 
 namespace oneknock {

@@ -1,0 +1,61 @@
+#include "common/fd.hpp"
+
+#include <cerrno>
+#include <cstring>
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+namespace oneknock {
+
+void Descriptor::reset(int fd) {
+    if (fd_ >= 0) ::close(fd_);
+    fd_ = fd;
+}
+
+bool write_all(int fd, ByteSpan content) {
+    while (!content.empty()) {
+        const auto wrote = ::write(fd, content.data(), content.size());
+        if (wrote < 0 && errno == EINTR) continue;
+        if (wrote < 0) return false;
+        content = content.subspan(static_cast<std::size_t>(wrote));
+    }
+    return true;
+}
+
+Result<void> write_standard_output(ByteSpan content) {
+    if (!write_all(STDOUT_FILENO, content))
+        return tl::unexpected(system_error("write", "standard output", ExitCode::cannot_create));
+    return {};
+}
+
+Result<void> print_line(std::string_view line) { return write_standard_output(as_bytes(std::string(line) + "\n")); }
+
+ssize_t send_with_descriptor(int socket, ByteSpan bytes, int passed) {
+    iovec data{const_cast<std::uint8_t*>(bytes.data()), bytes.size()};
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+    msghdr message{};
+    message.msg_iov = &data;
+    message.msg_iovlen = 1;
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    cmsghdr* header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof(int));
+    std::memcpy(CMSG_DATA(header), &passed, sizeof passed);
+    ssize_t sent = 0;
+    do sent = sendmsg(socket, &message, MSG_NOSIGNAL);
+    while (sent < 0 && errno == EINTR);
+    return sent;
+}
+
+Error system_error(std::string_view verb, const std::string& name, ExitCode otherwise) {
+    const int error = errno;
+    ExitCode exit = otherwise;
+    if (error == ENOENT && otherwise != ExitCode::cannot_create) exit = ExitCode::no_input;
+    if (error == EACCES || error == EPERM) exit = ExitCode::permission;
+    return {exit, "cannot " + std::string(verb) + " " + name + ": " + std::strerror(error)};
+}
+
+}  // namespace oneknock
