@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include <poll.h>
+#include "common/poll.hpp"
 
 namespace oneknock {
 namespace {
@@ -81,10 +81,7 @@ private:
             until = std::min({until, knocks_[i].due(), knocks_[i].watch().due()});
             knocks_[i].watch().collect(polls);
         }
-        const Instant rest = std::max(until - read_clocks().steady, Instant{0});
-        const auto seconds = std::chrono::floor<Seconds>(rest);
-        const timespec timeout{static_cast<time_t>(seconds.count()), static_cast<long>((rest - seconds).count())};
-        ppoll(polls.data(), polls.size(), &timeout, nullptr);
+        poll_until(polls, until);
     }
 
     std::vector<TargetKnock>& knocks_;

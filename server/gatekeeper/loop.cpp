@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <cstring>
 
-#include <poll.h>
 #include <sys/stat.h>
 #include <sys/timerfd.h>
 
 #include "common/log.hpp"
+#include "common/poll.hpp"
 #include "server/gatekeeper/control/commands.hpp"
 #include "server/gatekeeper/decide/decider.hpp"
 #include "server/gatekeeper/decide/decision_log.hpp"
@@ -82,21 +82,13 @@ private:
 
     void wait() {
         polled_.clear();
-        for (const Channel* channel : {&listener_, &firewall_, &keys_})
-            polled_.push_back(
-                {channel->descriptor(), static_cast<short>(channel->wants_write() ? POLLIN | POLLOUT : POLLIN), 0});
+        for (const Channel* channel : {&listener_, &firewall_, &keys_}) polled_.push_back(channel->polled());
         polled_.push_back({schedule_.descriptor(), POLLIN, 0});
         control_.socket().add_to(polled_);
-        std::optional<Instant> due = maintenance_.next_due(decider_.record(), now_.steady, grants_.awaits_answers());
-        if (const auto control = control_.socket().next_due()) due = std::min(due.value_or(Instant::max()), *control);
+        auto due = earliest(control_.socket().next_due(),
+                            maintenance_.next_due(decider_.record(), now_.steady, grants_.awaits_answers()));
         if (more_hints_ || !replaced_.empty()) due = now_.steady;
-        timespec timeout{};
-        if (due) {
-            const Instant left = std::max(Instant{0}, *due - read_clocks().steady);
-            timeout = {static_cast<time_t>(left.count() / 1'000'000'000),
-                       static_cast<long>(left.count() % 1'000'000'000)};
-        }
-        ppoll(polled_.data(), polled_.size(), due ? &timeout : nullptr, nullptr);
+        poll_until(polled_, due);
     }
 
     void prepare_books() {

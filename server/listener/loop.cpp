@@ -5,11 +5,11 @@
 #include <cstring>
 #include <utility>
 
-#include <poll.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
 #include "common/log.hpp"
+#include "common/poll.hpp"
 #include "server/listener/assembler.hpp"
 #include "server/listener/capture.hpp"
 
@@ -65,17 +65,9 @@ private:
 
     void wait() {
         polled_.clear();
-        polled_.push_back(
-            {gatekeeper_.descriptor(), static_cast<short>(gatekeeper_.wants_write() ? POLLIN | POLLOUT : POLLIN), 0});
+        polled_.push_back(gatekeeper_.polled());
         capture_.add_to(polled_);
-        const std::optional<Instant> due = assembler_.next_due();
-        timespec timeout{};
-        if (due) {
-            const Instant left = std::max(Instant{0}, *due - read_clocks().steady);
-            timeout = {static_cast<time_t>(left.count() / 1'000'000'000),
-                       static_cast<long>(left.count() % 1'000'000'000)};
-        }
-        ppoll(polled_.data(), polled_.size(), due ? &timeout : nullptr, nullptr);
+        poll_until(polled_, assembler_.next_due());
     }
 
     // The exit code, if the room is to be left.

@@ -5,12 +5,12 @@
 #include <csignal>
 #include <cstring>
 
-#include <poll.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/log.hpp"
+#include "common/poll.hpp"
 
 namespace oneknock {
 namespace {
@@ -60,25 +60,15 @@ private:
 
     void wait() {
         const auto state = parts_.passing.state();
-        const auto events = [](bool wants_room) { return static_cast<short>(wants_room ? POLLIN | POLLOUT : POLLIN); };
-        pollfd polled[] = {{parts_.gatekeeper.descriptor(), events(parts_.gatekeeper.wants_write()), 0},
-                           {parts_.keys.descriptor(),
-                            events(parts_.keys.wants_write() || state == KeyPassing::State::channel_full), 0},
+        pollfd polled[] = {parts_.gatekeeper.polled(),
+                           parts_.keys.polled(state == KeyPassing::State::channel_full),
                            {parts_.signals, POLLIN, 0},
                            {parts_.watch.descriptor(), POLLIN, 0},
                            {parts_.firewall ? parts_.firewall->watch_descriptor() : -1, POLLIN, 0}};
-        std::optional<Instant> due;
-        for (const auto& timer :
-             {repair_at_, state == KeyPassing::State::idle ? reload_at_ : std::nullopt, trial_ends_})
-            if (timer) due = std::min(due.value_or(Instant::max()), *timer);
+        auto due = earliest(repair_at_, trial_ends_);
+        if (state == KeyPassing::State::idle) due = earliest(due, reload_at_);
         if (state == KeyPassing::State::more) due = now_;
-        timespec timeout{};
-        if (due) {
-            const Instant left = std::max(Instant{0}, *due - read_clocks().steady);
-            timeout = {static_cast<time_t>(left.count() / 1'000'000'000),
-                       static_cast<long>(left.count() % 1'000'000'000)};
-        }
-        ppoll(polled, std::size(polled), due ? &timeout : nullptr, nullptr);
+        poll_until(polled, due);
     }
 
     void plan(std::optional<Instant>& timer, Instant delay) {
