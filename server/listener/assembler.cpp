@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/poll.hpp"
+
 namespace oneknock {
 namespace {
 
@@ -214,12 +216,13 @@ void Assembler::decode_in_turn(Index index, Instant now) {
 
 bool Assembler::take_budget(Index index, Instant now, double reserve) {
     SourceEntry& source = table_.source(index);
-    refill(source.tokens, source.refilled, now, decodes_per_source);
-    refill(tokens_, refilled_, now, decodes_in_all);
-    if (source.tokens < 1 + reserve * decodes_per_source.burst || tokens_ < 1 + reserve * decodes_in_all.burst)
+    source.decodes.refill(decodes_per_source, now);
+    decodes_.refill(decodes_in_all, now);
+    if (source.decodes.tokens() < 1 + reserve * decodes_per_source.burst ||
+        decodes_.tokens() < 1 + reserve * decodes_in_all.burst)
         return false;
-    source.tokens -= 1;
-    tokens_ -= 1;
+    source.decodes.take();
+    decodes_.take();
     return true;
 }
 
@@ -318,8 +321,8 @@ std::span<const Codeword> Assembler::verified_words(const WindowKey& key) const 
 
 std::optional<Instant> Assembler::next_due() const {
     std::optional<Instant> due;
-    if (!clean_.empty() || !in_conflict_.empty()) due = refilled_ + budget_pause;
-    if (!quiet_.empty()) due = std::min(due.value_or(Instant::max()), quiet_.front().since + quiet_time);
+    if (!clean_.empty() || !in_conflict_.empty()) due = decodes_.refilled() + budget_pause;
+    if (!quiet_.empty()) due = earliest(due, quiet_.front().since + quiet_time);
     return due;
 }
 
@@ -359,7 +362,7 @@ void Assembler::retry_conflict(const Reference& next, Instant now) {
     }
     found = found || try_all(next, when, now);
     for (int i = 0; i < random_choices && !found; ++i) {
-        if (table_.source(next.index).tokens < plentiful * decodes_per_source.burst) break;
+        if (table_.source(next.index).decodes.tokens() < plentiful * decodes_per_source.burst) break;
         found = try_one(next, Choice::random, when, now);
     }
 }

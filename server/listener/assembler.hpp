@@ -11,14 +11,19 @@
 
 #include "common/clock.hpp"
 #include "common/protocol/codeword.hpp"
+#include "common/token_bucket.hpp"
 #include "server/listener/books.hpp"
-#include "server/listener/budget.hpp"
 #include "server/listener/packet.hpp"
 #include "server/listener/stranger_table.hpp"
 #include "server/listener/window_table.hpp"
 #include "server/privsep/messages.hpp"
 
 namespace oneknock {
+
+// Implementation constants, not protocol: a decode costs 1 to 14 microseconds, so all sources together can take at
+// most about a tenth of a core, and one source a fifth of that.
+inline constexpr Rate decodes_in_all{10'000, 5'000};
+inline constexpr Rate decodes_per_source{2'000, 1'024};
 
 class CandidateSink {
 public:
@@ -108,8 +113,7 @@ private:
     // may need any number, so that an honest knock does not wait behind a flood.
     std::deque<Reference> clean_, in_conflict_;
     std::deque<Waiting> quiet_;  // windows to be tried again when nothing more comes, by time
-    double tokens_ = -1;
-    Instant refilled_{};
+    TokenBucket decodes_;        // of all sources
 
     std::vector<Outstanding> outstanding_;  // by id, a ring
     RequestId next_id_ = 1;

@@ -30,7 +30,7 @@ WindowTable::WindowTable() : windows_(most_small + most_full), sources_(most_sma
     pool_free_.reserve(most_full);
 }
 
-Index WindowTable::find_or_insert_source(const SourceKey& key, Instant now) {
+Index WindowTable::find_or_insert_source(const SourceKey& key) {
     const auto links = [this](Index i) -> Link& { return sources_[i].by_age; };
     if (const Index found = sources_.find(key); found != no_index) {
         if (sources_[found].small.count + sources_[found].full.count == 0) idle_sources_.remove(found, links);
@@ -41,10 +41,7 @@ Index WindowTable::find_or_insert_source(const SourceKey& key, Instant now) {
         idle_sources_.remove(oldest, links);
         sources_.erase(oldest);
     }
-    const Index made = sources_.insert(key);
-    sources_[made].refilled = now;
-    sources_[made].tokens = -1;  // the budget fills it on first use
-    return made;
+    return sources_.insert(key);
 }
 
 void WindowTable::link(Index index) {
@@ -74,7 +71,7 @@ Index WindowTable::insert(const WindowKey& key, Instant now) {
         erase(sources_[known].small.oldest);
     if (small_.count >= most_small) erase(small_.oldest);
     if (windows_.full()) erase(full_.oldest);
-    const Index source = find_or_insert_source(source_of_key, now);
+    const Index source = find_or_insert_source(source_of_key);
     const Index index = windows_.insert(key);
     WindowEntry& window = windows_[index];
     window.source = source;

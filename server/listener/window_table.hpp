@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "common/protocol/address.hpp"
+#include "common/token_bucket.hpp"
 #include "server/listener/books.hpp"
 #include "server/listener/index_table.hpp"
 #include "server/listener/window.hpp"
@@ -70,8 +71,7 @@ struct WindowEntry {
 struct SourceEntry {
     SourceKey key;
     IndexList small, full;  // its windows, by age
-    double tokens = 0;      // of the decode budget
-    Instant refilled{};
+    TokenBucket decodes;    // that it may still cause
     Link by_age;
 };
 
@@ -106,7 +106,7 @@ public:
     [[nodiscard]] std::uint32_t full_count() const { return full_.count; }
 
 private:
-    Index find_or_insert_source(const SourceKey& key, Instant now);
+    Index find_or_insert_source(const SourceKey& key);
     void link(Index index);
     void unlink(Index index);
 

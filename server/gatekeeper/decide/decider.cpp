@@ -150,7 +150,7 @@ void Decider::record_and_refuse(const Verifier::Match& match, const Tag& tag, co
     if (time + limits_.tolerance < now.wall) return;  // stale
     const bool recorded = add_to_record(match, tag, now);
     if (!decision.refused) decision.refused = refusal_by_policy(match);
-    const bool calm = within_rate(decision.client, now.steady);
+    const bool calm = rates_[decision.client].try_take(knocks_per_client, now.steady);
     decision.in_record = recorded && calm;
     if (!decision.refused && !decision.in_record) decision.refused = Reason::rate_limited;
 }
@@ -198,18 +198,6 @@ std::optional<Reason> Decider::refusal_by_policy(const Verifier::Match& match) {
             closed && time_of(request) < *closed)
             return Reason::closed_since;
     return std::nullopt;
-}
-
-bool Decider::within_rate(const std::string& client, Instant now) {
-    Rate& rate = rates_[client];
-    if (rate.tokens < 0) rate.tokens = knock_burst;
-    else
-        rate.tokens = std::min(
-            knock_burst, rate.tokens + std::chrono::duration<double>(now - rate.refilled).count() * knocks_per_second);
-    rate.refilled = now;
-    if (rate.tokens < 1) return false;
-    rate.tokens -= 1;
-    return true;
 }
 
 }  // namespace oneknock

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "common/clock.hpp"
+#include "common/token_bucket.hpp"
 #include "server/gatekeeper/decide/reason.hpp"
 #include "server/gatekeeper/keys/generation_uses.hpp"
 #include "server/gatekeeper/record/record.hpp"
@@ -80,12 +81,7 @@ public:
 
 private:
     // A client may knock this often (fresh messages, accepted or not), in bursts of this many.
-    static constexpr double knocks_per_second = 100;
-    static constexpr double knock_burst = 1000;
-    struct Rate {
-        double tokens = -1;
-        Instant refilled{};
-    };
+    static constexpr Rate knocks_per_client{100, 1000};
 
     [[nodiscard]] const Client* find(const std::string& client) const;
     void note_uses(const std::vector<Decision>& decisions, UnixTime now);
@@ -98,13 +94,12 @@ private:
     [[nodiscard]] bool was_used(const Verifier::Match& match, const Tag& tag);
     [[nodiscard]] bool add_to_record(const Verifier::Match& match, const Tag& tag, const Now& now);
     [[nodiscard]] std::optional<Reason> refusal_by_policy(const Verifier::Match& match);
-    [[nodiscard]] bool within_rate(const std::string& client, Instant now);
 
     Verifier verifier_;
     Record record_;
     Limits limits_;
     GenerationUses uses_;
-    std::map<std::string, Rate> rates_;  // by client: as many as there are clients
+    std::map<std::string, TokenBucket> rates_;  // by client: as many as there are clients
     std::string record_problem_;
 };
 

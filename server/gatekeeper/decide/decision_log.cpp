@@ -1,6 +1,5 @@
 #include "server/gatekeeper/decide/decision_log.hpp"
 
-#include <algorithm>
 #include <cstdlib>
 #include <utility>
 
@@ -9,8 +8,7 @@
 namespace oneknock {
 namespace {
 
-constexpr double lines_per_second = 5;
-constexpr double line_burst = 50;
+constexpr Rate lines{5, 50};
 
 bool is_clock(Reason reason) {
     return reason == Reason::stale || reason == Reason::future || reason == Reason::wrong_epoch;
@@ -42,14 +40,10 @@ void DecisionLog::accepted(const Decision& decision) {
 void DecisionLog::refused(const Decision& decision, Reason reason, Instant now) {
     ++refused_[static_cast<std::size_t>(reason)];
     if (!decision.verified) return;
-    if (tokens_ < 0) tokens_ = line_burst;
-    tokens_ = std::min(line_burst, tokens_ + std::chrono::duration<double>(now - refilled_).count() * lines_per_second);
-    refilled_ = now;
-    if (tokens_ < 1) {
+    if (!lines_.try_take(lines, now)) {
         ++unlogged_;
         return;
     }
-    tokens_ -= 1;
     if (unlogged_ > 0)
         log::warning(std::to_string(std::exchange(unlogged_, 0)) + " more refusals were not logged, but counted");
     log::warning("refused: " + describe_refusal(decision, reason));

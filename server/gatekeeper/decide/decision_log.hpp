@@ -7,6 +7,7 @@
 #include <string>
 
 #include "common/clock.hpp"
+#include "common/token_bucket.hpp"
 #include "server/gatekeeper/decide/decider.hpp"
 
 namespace oneknock {
@@ -22,8 +23,7 @@ public:
 private:
     std::uint64_t accepted_ = 0;
     std::array<std::uint64_t, reason_count> refused_{};
-    double tokens_ = -1;
-    Instant refilled_{};
+    TokenBucket lines_;
     std::uint64_t unlogged_ = 0;
 };
 
