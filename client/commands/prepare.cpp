@@ -12,8 +12,7 @@ Result<void> check_wait(const KnockOptions& options, const Service& service) {
     return fail(ExitCode::usage, service.text() +
                                      ": a UDP port gives no answer that could be waited for; knock without "
                                      "waiting: oneknock " +
-                                     operation_name(static_cast<std::uint8_t>(options.operation)) + " " + options.door +
-                                     " " + options.service);
+                                     operation_name(options.operation) + " " + options.door + " " + options.service);
 }
 
 std::vector<std::string> warnings_about(const KnockOptions& options, const OpenedDoor& door, const Service& service) {

@@ -19,14 +19,10 @@ std::string where(const Report& report) {
 
 std::string number(std::uint64_t value) { return std::to_string(value); }
 
-bool is_open(const Request& request) { return request.operation == static_cast<std::uint8_t>(Operation::open); }
-
 std::string what(const Report& report) {
     return operation_name(report.request.operation) + " " + report.request.service().text() + " for " +
            for_whom(report.request.address) + " at " + where(report);
 }
-
-UnixTime time_of(const Request& request) { return UnixTime{Seconds{request.time}}; }
 
 std::string port_list(const std::vector<std::uint16_t>& ports, std::string_view separator) {
     return join(ports, number, separator);
@@ -61,17 +57,17 @@ std::string milliseconds_text(Instant time) {
 std::string sent_line(const Report& report) {
     std::string line = "sent: " + what(report) + " (" + number(report.ports.size()) + " packets); nothing is confirmed";
     if (report.request.protocol == protocol_tcp)
-        line += is_open(report.request) ? ", use --wait to see it open" : ", use --wait to see it close";
+        line += report.request.is_open() ? ", use --wait to see it open" : ", use --wait to see it close";
     return line;
 }
 
 std::string confirmed_line(const Report& report) {
-    return (is_open(report.request) ? "open: " : "closed: ") + report.request.service().text() + " at " +
+    return (report.request.is_open() ? "open: " : "closed: ") + report.request.service().text() + " at " +
            where(report) + " after " + milliseconds_text(report.elapsed.value_or(Instant{})) + " ms";
 }
 
 std::string dry_run_text(const Report& report) {
-    return "dry run, nothing is sent: " + what(report) + "\ntime: " + time_text(time_of(report.request)) + " (" +
+    return "dry run, nothing is sent: " + what(report) + "\ntime: " + time_text(report.request.made_at()) + " (" +
            number(report.request.time) + ")\n" + via_name(report.via) + " from port " + number(report.source_port) +
            " to " + number(report.ports.size()) + " ports: " + port_list(report.ports, " ");
 }
@@ -93,7 +89,7 @@ std::string json_line(const Report& report) {
 
 Error timed_out(const Report& report, const KeyFile& key, const KnockOptions& options, UnixTime now) {
     const std::string service = report.request.service().text();
-    const bool opening = is_open(report.request);
+    const bool opening = report.request.is_open();
     std::vector<std::string> hints{
         "this machine's clock says " + time_text(now) +
             ": the server refuses knocks that are more than a minute off; "

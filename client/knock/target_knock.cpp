@@ -49,7 +49,7 @@ Result<bool> TargetKnock::send_due(const Now& now) {
 void TargetKnock::record(std::span<const std::uint16_t> ports, Instant now) const {
     if (record_ == nullptr) return;
     using std::chrono::microseconds;
-    const UnixTime time = UnixTime{Seconds{request_.time}} - task_.options.time_offset;
+    const UnixTime time = request_.made_at() - task_.options.time_offset;
     record_->add(task_.options.via, {target_.local->address, target_.destination->address, source_port(), 0}, ports,
                  time + std::chrono::floor<microseconds>(now - made_));
 }

@@ -60,6 +60,12 @@ std::string Address::text() const {
     return text;
 }
 
+bool Address::is_canonical() const {
+    if (family != Family::ipv4 && family != Family::ipv6) return false;
+    return std::all_of(bytes.begin() + static_cast<std::ptrdiff_t>(length()), bytes.end(),
+                       [](std::uint8_t b) { return b == 0; });
+}
+
 bool Address::is_unspecified() const {
     return std::ranges::all_of(bytes, [](std::uint8_t b) { return b == 0; });
 }
@@ -127,12 +133,6 @@ std::string protocol_name(std::uint8_t protocol) {
     if (protocol == protocol_tcp) return "tcp";
     if (protocol == protocol_udp) return "udp";
     return std::to_string(protocol);
-}
-
-std::string operation_name(std::uint8_t operation) {
-    if (operation == static_cast<std::uint8_t>(Operation::open)) return "open";
-    if (operation == static_cast<std::uint8_t>(Operation::close)) return "close";
-    return std::to_string(operation);
 }
 
 }  // namespace oneknock

@@ -26,6 +26,9 @@ struct Address {
     [[nodiscard]] std::size_t length() const { return family == Family::ipv4 ? 4 : 16; }
     [[nodiscard]] ByteSpan span() const { return {bytes.data(), length()}; }
 
+    // Of a known family, and nothing in the bytes that it does not use. What parse() and from_bytes() make always is;
+    // an address that another process sent may be anything.
+    [[nodiscard]] bool is_canonical() const;
     [[nodiscard]] bool is_unspecified() const;
     [[nodiscard]] bool is_loopback() const;     // 127.0.0.0/8, ::1
     [[nodiscard]] bool is_multicast() const;    // 224.0.0.0/4, ff00::/8; the IPv4 limited broadcast counts as one
@@ -62,6 +65,5 @@ struct Service {
 
 // "tcp", "udp", else the number.
 [[nodiscard]] std::string protocol_name(std::uint8_t protocol);
-[[nodiscard]] std::string operation_name(std::uint8_t operation);
 
 }  // namespace oneknock

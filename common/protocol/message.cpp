@@ -78,6 +78,12 @@ void apply_cipher(std::uint8_t* to, const std::uint8_t* from, std::size_t length
 
 }  // namespace
 
+std::string operation_name(std::uint8_t operation) {
+    if (operation == static_cast<std::uint8_t>(Operation::open)) return "open";
+    if (operation == static_cast<std::uint8_t>(Operation::close)) return "close";
+    return std::to_string(operation);
+}
+
 Tag Message::tag() const {
     Tag tag;
     std::copy_n(bytes.begin() + tag_offset, tag_length, tag.bytes.begin());

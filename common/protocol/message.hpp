@@ -2,7 +2,9 @@
 #pragma once
 
 #include <optional>
+#include <string>
 
+#include "common/clock.hpp"
 #include "common/protocol/address.hpp"
 #include "common/protocol/constants.hpp"
 #include "common/protocol/key_schedule.hpp"
@@ -19,9 +21,18 @@ struct Request {
     Bytes<4> nonce{};
     Address address;  // its family is the message's
 
+    [[nodiscard]] bool is_open() const { return operation == static_cast<std::uint8_t>(Operation::open); }
+    [[nodiscard]] bool is_close() const { return operation == static_cast<std::uint8_t>(Operation::close); }
     [[nodiscard]] Service service() const { return {protocol, port}; }
+    [[nodiscard]] UnixTime made_at() const { return UnixTime{Seconds{time}}; }
     friend bool operator==(const Request&, const Request&) = default;
 };
+
+// "open", "close", else the number.
+[[nodiscard]] std::string operation_name(std::uint8_t operation);
+[[nodiscard]] inline std::string operation_name(Operation operation) {
+    return operation_name(static_cast<std::uint8_t>(operation));
+}
 
 // A sealed message: 36 bytes (IPv4) or 48 bytes (IPv6).
 struct Message {

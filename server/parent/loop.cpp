@@ -125,22 +125,16 @@ private:
         const Seconds duration{request.duration_s};
         const bool opens = request.operation == Operation::open;
         if (!opens && request.operation != Operation::close) return EINVAL;
-        if (!is_whole(request.address)) return EINVAL;
+        // One that is not would be two grants here and one in the kernel.
+        if (!request.address.is_canonical()) return EINVAL;
         if (opens && (duration < Seconds{1} || duration > parts_.config.grant_maximum)) return EINVAL;
         if (!parts_.firewall) {
-            log::info("dry run: would " + std::string(opens ? "open " : "close ") + request.service.text() + " for " +
+            log::info("dry run: would " + operation_name(request.operation) + " " + request.service.text() + " for " +
                       request.address.text());
             return 0;
         }
         return opens ? parts_.firewall->open_grant(request.service, request.address, duration, now_)
                      : parts_.firewall->close_grant(request.service, request.address, now_);
-    }
-
-    // An address that differs from another one in bytes that do not count would be two grants here and one in the
-    // kernel.
-    static bool is_whole(const Address& address) {
-        const bool known = address.family == Family::ipv4 || address.family == Family::ipv6;
-        return known && Address::from_bytes(address.family, address.span()) == address;
     }
 
     void confirm(RequestId id) {

@@ -63,10 +63,7 @@ struct Candidate {
 // The values that the kinds and sizes of datagrams leave open: a family that is none, families that differ, an address
 // with something in the bytes that do not count.
 [[nodiscard]] inline bool is_well_formed(const Candidate& candidate) {
-    const Address& source = candidate.source;
-    const bool known = source.family == Family::ipv4 || source.family == Family::ipv6;
-    return known && Address::from_bytes(source.family, source.span()) == source &&
-           candidate.message.family == source.family;
+    return candidate.source.is_canonical() && candidate.message.family == candidate.source.family;
 }
 
 // The gatekeeper's answer, so that the listener can forget the word's packets.

@@ -5,11 +5,6 @@
 namespace oneknock {
 namespace {
 
-UnixTime time_of(const Request& request) { return UnixTime{Seconds{request.time}}; }
-
-bool is_open(const Request& request) { return request.operation == static_cast<std::uint8_t>(Operation::open); }
-bool is_close(const Request& request) { return request.operation == static_cast<std::uint8_t>(Operation::close); }
-
 // A key made moments ago on a machine whose clock is ahead of ours is good at once.
 bool is_in_force(const Client& client, const Generation& generation, UnixTime now, Seconds tolerance) {
     return now + tolerance >= generation.not_before && (!generation.not_after || now <= *generation.not_after) &&
@@ -115,7 +110,7 @@ Decision Decider::decide_one(const Candidate& candidate, const Now& now) {
     decision.generation = match->generation->number;
     decision.door_generation = candidate.door_generation;
     decision.request = match->request;
-    decision.skew = time_of(match->request) - now.wall;
+    decision.skew = match->request.made_at() - now.wall;
     const auto address = match->client->source.resolve(match->request.address, candidate.source);
     decision.address = address.value_or(match->request.address);
 
@@ -123,13 +118,13 @@ Decision Decider::decide_one(const Candidate& candidate, const Now& now) {
     // From the right address it is recorded whatever becomes of it; from a wrong one never, or a racing copy would burn
     // the real one.
     if (address) record_and_refuse(*match, candidate.message.tag(), now, decision);
-    if (!decision.refused && is_open(match->request)) {
+    if (!decision.refused && match->request.is_open()) {
         const Seconds asked =
             match->request.duration_s == 0 ? limits_.grant_default : Seconds{match->request.duration_s};
         decision.duration = std::min({asked, match->client->max_duration, limits_.grant_maximum});
     }
-    if (!decision.refused && is_close(match->request))
-        record_.set_last_close(decision.client, match->request.service(), time_of(match->request));
+    if (!decision.refused && match->request.is_close())
+        record_.set_last_close(decision.client, match->request.service(), match->request.made_at());
     return decision;
 }
 
@@ -141,7 +136,7 @@ bool Decider::accepts_door_generation(std::uint32_t door_generation, UnixTime no
 }
 
 void Decider::record_and_refuse(const Verifier::Match& match, const Tag& tag, const Now& now, Decision& decision) {
-    const UnixTime time = time_of(match.request);
+    const UnixTime time = match.request.made_at();
     if (!record_.in_turn()) record_.begin();
     if (was_used(match, tag)) {
         if (!decision.refused) decision.refused = Reason::replayed;
@@ -157,7 +152,7 @@ void Decider::record_and_refuse(const Verifier::Match& match, const Tag& tag, co
 
 std::optional<Reason> Decider::refusal_before_record(const Verifier::Match& match, const Candidate& candidate,
                                                      const Now& now, const std::optional<Address>& address) const {
-    const UnixTime time = time_of(match.request);
+    const UnixTime time = match.request.made_at();
     if (epoch_of(time).value != candidate.epoch) return Reason::wrong_epoch;
     if (match.client->revoked) return Reason::key_revoked;
     if (!is_in_force(*match.client, *match.generation, now.wall, limits_.tolerance)) return Reason::key_expired;
@@ -169,7 +164,7 @@ std::optional<Reason> Decider::refusal_before_record(const Verifier::Match& matc
 
 // In the record, or made before a floor, so that its tag may have been forgotten.
 bool Decider::was_used(const Verifier::Match& match, const Tag& tag) {
-    const UnixTime time = time_of(match.request);
+    const UnixTime time = match.request.made_at();
     if (time <= record_.floor() || record_.holds(tag, time)) return true;
     const auto floor = record_.client_floor(match.client->name);
     return floor && time <= *floor;
@@ -179,7 +174,7 @@ bool Decider::was_used(const Verifier::Match& match, const Tag& tag) {
 // that a message that was not recorded cannot be played back either.
 bool Decider::add_to_record(const Verifier::Match& match, const Tag& tag, const Now& now) {
     const std::string& client = match.client->name;
-    const UnixTime time = time_of(match.request);
+    const UnixTime time = match.request.made_at();
     if (record_.share_of(client).tags < Record::most_tags_per_client) {
         record_.add_tag(tag, time, client);
         return true;
@@ -191,11 +186,11 @@ bool Decider::add_to_record(const Verifier::Match& match, const Tag& tag, const 
 
 std::optional<Reason> Decider::refusal_by_policy(const Verifier::Match& match) {
     const Request& request = match.request;
-    if (!is_open(request) && !is_close(request)) return Reason::unknown_operation;
+    if (!request.is_open() && !request.is_close()) return Reason::unknown_operation;
     if (!is_allowed(*match.client, verifier_.keyring().door, request.service())) return Reason::service_not_allowed;
-    if (is_open(request))
+    if (request.is_open())
         if (const auto closed = record_.last_close(match.client->name, request.service());
-            closed && time_of(request) < *closed)
+            closed && request.made_at() < *closed)
             return Reason::closed_since;
     return std::nullopt;
 }

@@ -19,9 +19,9 @@ bool is_clock(Reason reason) {
 std::string describe(const Decision& decision) {
     const std::string what = decision.client + " " + operation_name(decision.request.operation) + " " +
                              decision.request.service().text() + " for " + decision.address.text();
-    const bool opens = decision.request.operation == static_cast<std::uint8_t>(Operation::open);
-    return what + (opens && !decision.refused ? " during " + std::to_string(decision.duration.count()) + "s" : "") +
-           ", from " + decision.source.text();
+    const bool grants = decision.request.is_open() && !decision.refused;
+    return what + (grants ? " during " + std::to_string(decision.duration.count()) + "s" : "") + ", from " +
+           decision.source.text();
 }
 
 std::string describe_refusal(const Decision& decision, Reason reason) {

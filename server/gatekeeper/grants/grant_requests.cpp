@@ -8,10 +8,6 @@
 namespace oneknock {
 namespace {
 
-bool is_open(const Decision& decision) {
-    return decision.request.operation == static_cast<std::uint8_t>(Operation::open);
-}
-
 GrantList::Entry grant_of(const Decision& decision, Instant now) {
     return {decision.client, decision.request.service(), decision.address, now + decision.duration};
 }
@@ -36,7 +32,7 @@ std::optional<GrantRequests::Knock> GrantRequests::answer_to_knock(const GrantRe
     const Knock knock = std::move(requests_.extract(found).mapped());
     if (reply.error != 0) return knock;
     const Decision& decision = knock.decision;
-    if (!is_open(decision)) list_.close(decision.request.service(), decision.address);
+    if (!decision.request.is_open()) list_.close(decision.request.service(), decision.address);
     else if (!knock.is_revoked) note(grant_of(decision, now), now);
     return knock;
 }
@@ -64,7 +60,7 @@ void GrantRequests::note(const GrantList::Entry& grant, Instant now) {
 std::vector<GrantList::Entry> GrantRequests::to_revoke(const std::string& client, Instant now) {
     auto grants = list_.live(client, now);
     for (const auto& [id, request] : requests_)
-        if (is_open(request.decision) && (client.empty() || request.decision.client == client))
+        if (request.decision.request.is_open() && (client.empty() || request.decision.client == client))
             grants.push_back(grant_of(request.decision, now));
     const auto key = [](const GrantList::Entry& grant) { return std::pair(grant.address, grant.service); };
     const auto same = [&](const auto& one, const auto& other) { return key(one) == key(other); };

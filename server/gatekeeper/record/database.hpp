@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "common/bytes.hpp"
+#include "common/clock.hpp"
 
 struct sqlite3;
 struct sqlite3_stmt;
@@ -68,6 +69,7 @@ public:
     Statement& bind(std::int64_t value);
     Statement& bind(std::string_view text);
     Statement& bind(ByteSpan blob);
+    Statement& bind(UnixTime time) { return bind(std::int64_t{time.time_since_epoch().count()}); }
 
     bool row();   // a row is there; after the last one `failed` tells whether all went well
     bool done();  // runs to the end; false if it failed
@@ -75,6 +77,7 @@ public:
 
     // Of the present row.
     [[nodiscard]] std::int64_t integer(int column) const;
+    [[nodiscard]] UnixTime time(int column) const { return UnixTime{Seconds{integer(column)}}; }
     [[nodiscard]] std::string text(int column) const;
     [[nodiscard]] std::string bytes(int column) const;
 

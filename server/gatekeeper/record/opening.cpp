@@ -129,7 +129,7 @@ Database::Condition Record::read_floor() {
     const Prepared prepared = db_.prepare("SELECT time FROM floor WHERE id=0");
     Statement find(prepared);
     if (!prepared || !find.row()) return db_.after_failure();
-    floor_ = UnixTime{Seconds{find.integer(0)}};
+    floor_ = find.time(0);
     return Database::Condition::sound;
 }
 

@@ -7,8 +7,6 @@
 namespace oneknock {
 namespace {
 
-std::int64_t seconds_of(UnixTime time) { return time.time_since_epoch().count(); }
-
 // Tags lie side by side; a line of the audit leaves one page of its client's behind as well.
 constexpr std::int64_t tags_for_a_line = 5;
 
@@ -19,7 +17,7 @@ Result<bool> Record::prune(UnixTime now, Seconds tolerance, std::int64_t rows) {
     begin();
     bool more = false;
     const auto newest = forget_tags(stale_before, rows, more);
-    note(Statement(delete_closes_).bind(seconds_of(stale_before)).bind(rows).done());
+    note(Statement(delete_closes_).bind(stale_before).bind(rows).done());
     forget_lines(now - audit_kept, std::max<std::int64_t>(1, rows / tags_for_a_line), more);
     if (const auto committed = commit(); !committed) return tl::unexpected(committed.error());
     if (newest) floor_ = std::max(floor_, *newest);
@@ -28,12 +26,13 @@ Result<bool> Record::prune(UnixTime now, Seconds tolerance, std::int64_t rows) {
 
 // The oldest ones; the time of the newest of them.
 std::optional<UnixTime> Record::forget_tags(UnixTime stale_before, std::int64_t rows, bool& more) {
-    std::int64_t found = 0, time = 0;
+    std::int64_t found = 0;
+    UnixTime time{};
     std::string tag;
     {
         Statement find(find_stale_);
-        for (find.bind(seconds_of(stale_before)).bind(rows); find.row(); ++found) {
-            time = find.integer(0);
+        for (find.bind(stale_before).bind(rows); find.row(); ++found) {
+            time = find.time(0);
             tag = find.bytes(1);
             count(find.text(2), {-1, 0});
         }
@@ -44,7 +43,7 @@ std::optional<UnixTime> Record::forget_tags(UnixTime stale_before, std::int64_t 
     // The floor follows what is forgotten, not the clock: a clock that jumped ahead locks nobody out for good.
     note(Statement(put_floor_).bind(time).done());
     note(Statement(delete_stale_).bind(time).bind(as_bytes(tag)).done());
-    return UnixTime{Seconds{time}};
+    return time;
 }
 
 void Record::forget_lines(UnixTime before, std::int64_t rows, bool& more) {
@@ -54,7 +53,7 @@ void Record::forget_lines(UnixTime before, std::int64_t rows, bool& more) {
         note(!doomed.failed());
         more = more || gone == rows;
     };
-    run(Statement(delete_old_).bind(seconds_of(before)).bind(rows));
+    run(Statement(delete_old_).bind(before).bind(rows));
     if (all_.lines > most_lines) run(Statement(delete_first_).bind(std::min(rows, all_.lines - most_lines)));
     if (too_many_lines_.empty()) return;
     const std::string client = *too_many_lines_.begin();

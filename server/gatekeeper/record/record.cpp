@@ -1,12 +1,6 @@
 #include "server/gatekeeper/record/record.hpp"
 
 namespace oneknock {
-namespace {
-
-std::int64_t seconds_of(UnixTime time) { return time.time_since_epoch().count(); }
-UnixTime time_of(std::int64_t seconds) { return UnixTime{Seconds{seconds}}; }
-
-}  // namespace
 
 void Record::note(bool succeeded) {
     if (succeeded || failed_) return;
@@ -16,7 +10,7 @@ void Record::note(bool succeeded) {
 
 bool Record::holds(const Tag& tag, UnixTime time) {
     Statement find(find_tag_);
-    const bool found = find.bind(seconds_of(time)).bind(ByteSpan(tag.bytes)).row();
+    const bool found = find.bind(time).bind(ByteSpan(tag.bytes)).row();
     note(!find.failed());
     return found || find.failed();
 }
@@ -26,7 +20,7 @@ std::optional<UnixTime> Record::client_floor(std::string_view client) {
     const bool found = find.bind(client).row();
     note(!find.failed());
     if (find.failed()) return UnixTime::max();
-    return found ? std::optional(time_of(find.integer(0))) : std::nullopt;
+    return found ? std::optional(find.time(0)) : std::nullopt;
 }
 
 std::optional<UnixTime> Record::last_close(std::string_view client, const Service& service) {
@@ -34,7 +28,7 @@ std::optional<UnixTime> Record::last_close(std::string_view client, const Servic
     const bool found = find.bind(client).bind(service.protocol).bind(service.port).row();
     note(!find.failed());
     if (find.failed()) return UnixTime::max();
-    return found ? std::optional(time_of(find.integer(0))) : std::nullopt;
+    return found ? std::optional(find.time(0)) : std::nullopt;
 }
 
 Record::Share Record::share_of(std::string_view client) const {
@@ -62,23 +56,23 @@ void Record::begin() {
 
 void Record::add_tag(const Tag& tag, UnixTime time, std::string_view client) {
     Statement insert(insert_tag_);
-    note(insert.bind(ByteSpan(tag.bytes)).bind(seconds_of(time)).bind(client).done());
+    note(insert.bind(ByteSpan(tag.bytes)).bind(time).bind(client).done());
     count(client, {1, 0});
 }
 
 void Record::raise_client_floor(std::string_view client, UnixTime floor) {
     Statement put(put_client_floor_);
-    note(put.bind(client).bind(seconds_of(floor)).done());
+    note(put.bind(client).bind(floor).done());
 }
 
 void Record::set_last_close(std::string_view client, const Service& service, UnixTime time) {
     Statement put(put_close_);
-    note(put.bind(client).bind(service.protocol).bind(service.port).bind(seconds_of(time)).done());
+    note(put.bind(client).bind(service.protocol).bind(service.port).bind(time).done());
 }
 
 void Record::audit(const AuditEntry& entry) {
     Statement insert(insert_audit_);
-    insert.bind(seconds_of(entry.when)).bind(entry.client).bind(entry.generation).bind(entry.source.text());
+    insert.bind(entry.when).bind(entry.client).bind(entry.generation).bind(entry.source.text());
     insert.bind(operation_name(entry.request.operation))
         .bind(protocol_name(entry.request.protocol))
         .bind(entry.request.port);
@@ -103,10 +97,10 @@ Result<void> Record::commit() {
 Record::ClientUses Record::uses_of(std::string_view client, UnixTime since) {
     ClientUses uses;
     Statement find(find_uses_);
-    find.bind(client).bind(seconds_of(since));
+    find.bind(client).bind(since);
     while (find.row())
         for (const int first_or_last : {2, 3}) {
-            const UnixTime when = time_of(find.integer(first_or_last));
+            const UnixTime when = find.time(first_or_last);
             note_use(uses.of_key, static_cast<std::uint32_t>(find.integer(0)), when);
             if (find.integer(1) > 0) note_use(uses.of_door, static_cast<std::uint32_t>(find.integer(1)), when);
         }
@@ -117,7 +111,7 @@ Record::Holders Record::holders(UnixTime now) {
     constexpr Seconds longest_grant{65535};
     Holders holders;
     Statement find(find_holders_);
-    find.bind(seconds_of(now - longest_grant)).bind(seconds_of(now));
+    find.bind(now - longest_grant).bind(now);
     while (find.row()) {
         const auto service = Service::parse(find.text(1) + "/" + std::to_string(find.integer(2)));
         const auto address = Address::parse(find.text(3));
