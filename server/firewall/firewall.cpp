@@ -125,7 +125,7 @@ void Firewall::put_table(nft::Batch& batch, Instant now) const {
     for (const Chain& chain : wanted_.chains) batch.add(chain);
     for (const Rule& rule : wanted_.rules) batch.add(rule);
     std::vector<GrantKey> all;
-    for (const auto& [key, end] : grants_.all()) all.push_back(key);
+    for (const auto& [key, grant] : grants_.all()) all.push_back(key);
     put_grants(batch, all, now, false);
 }
 

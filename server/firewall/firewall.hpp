@@ -60,8 +60,6 @@ public:
     // remaining times included. True: something had to be put right.
     [[nodiscard]] Result<bool> repair(Instant now);
 
-    [[nodiscard]] std::size_t live_grants(Instant now) const { return grants_.live(now); }
-
     // Netlink's name of our command socket: notifications that bear it are about our own changes.
     [[nodiscard]] std::uint32_t port_id() const { return socket_.port_id(); }
 

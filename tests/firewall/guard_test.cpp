@@ -41,7 +41,6 @@ TEST_CASE("a closed service looks like an unused port, and a grant opens it for 
     CHECK(from_client(network, server6, 22, client6) == Port::refused);
     REQUIRE(firewall.open_grant(ssh, client6, Seconds{30}, now()) == 0);
     CHECK(from_client(network, server6, 22, client6) == Port::open);
-    CHECK(firewall.live_grants(now()) == 2);
 
     REQUIRE(firewall.close_grant(ssh, client4, now()) == 0);
     CHECK(from_client(network, server4, 22) == Port::refused);
@@ -122,8 +121,6 @@ TEST_CASE("the kernel ends a grant by itself, also when the daemon is gone") {
     {
         Firewall firewall = installed({}, {ssh});
         REQUIRE(firewall.open_grant(ssh, client4, Seconds{1}, now()) == 0);
-        CHECK(firewall.live_grants(now()) == 1);
-        CHECK(firewall.live_grants(now() + Seconds{1}) == 0);
     }
     during = from_client(network, server4, 22);
     usleep(1'200'000);

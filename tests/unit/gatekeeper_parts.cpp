@@ -74,18 +74,18 @@ TEST_CASE("a door without clients has complete and empty hint tables") {
 }
 
 TEST_CASE("grants are known until they end, and knocking again renews the one there is") {
-    GrantList book;
+    GrantList list;
     const Address a = *Address::parse("192.0.2.7"), b = *Address::parse("2001:db8::7");
     const Service ssh{protocol_tcp, 22};
-    book.open({"alice", ssh, a, Seconds{10}}, {});
-    book.open({"bob", ssh, b, Seconds{20}}, {});
-    book.open({"alice", ssh, a, Seconds{30}}, Seconds{5});
-    CHECK(book.live("", Seconds{5}).size() == 2);
-    CHECK(book.live("alice", Seconds{29}).size() == 1);
-    CHECK(book.live("", Seconds{30}).empty());
-    book.open({"alice", ssh, a, Seconds{60}}, Seconds{31});
-    book.close(ssh, a);
-    CHECK(book.live("", Seconds{31}).empty());
+    list.open({"alice", ssh, a, Seconds{10}}, {});
+    list.open({"bob", ssh, b, Seconds{20}}, {});
+    list.open({"alice", ssh, a, Seconds{30}}, Seconds{5});
+    CHECK(list.live("", Seconds{5}).size() == 2);
+    CHECK(list.live("alice", Seconds{29}).size() == 1);
+    CHECK(list.live("", Seconds{30}).empty());
+    list.open({"alice", ssh, a, Seconds{60}}, Seconds{31});
+    list.close({a, ssh});
+    CHECK(list.live("", Seconds{31}).empty());
 }
 
 TEST_CASE("every reason has its own name") {

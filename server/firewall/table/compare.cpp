@@ -33,7 +33,7 @@ bool expected(Family family, const Element& element, GrantTable::Map& missing, I
     if (!key || !element.remaining) return false;
     const auto grant = missing.find(*key);
     if (grant == missing.end()) return *element.remaining <= timer_slack;  // about to end, or ended for us just now
-    const auto remaining = std::chrono::duration_cast<milliseconds>(grant->second - now);
+    const auto remaining = std::chrono::duration_cast<milliseconds>(grant->second.end - now);
     if (distance(*element.remaining, remaining) <= timer_slack) missing.erase(grant);
     return true;  // of ours; with another end it counts as lost
 }
@@ -66,8 +66,8 @@ ElementDiff compare_elements(const GrantSets& names, const std::map<std::string,
         for (const Element& element : set->elements)
             if (!expected(family, element, missing, now)) result.strange = true;
     }
-    for (const auto& [key, end] : missing)
-        if (end > now + timer_slack) result.lost.push_back(key);
+    for (const auto& [key, grant] : missing)
+        if (grant.end > now + timer_slack) result.lost.push_back(key);
     return result;
 }
 

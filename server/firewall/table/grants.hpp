@@ -3,12 +3,8 @@
 #pragma once
 
 #include <cstddef>
-#include <map>
-#include <optional>
-#include <set>
-#include <utility>
 
-#include "common/clock.hpp"
+#include "common/ending_map.hpp"
 #include "common/protocol/address.hpp"
 
 namespace oneknock {
@@ -20,29 +16,8 @@ struct GrantKey {
     friend auto operator<=>(const GrantKey&, const GrantKey&) = default;
 };
 
-class GrantTable {
-public:
-    // The size of the kernel's sets. A grant beyond it is refused here: a batch that the kernel refuses costs 10 ms
-    // and more, and nothing that comes from outside may cause one.
-    static constexpr std::size_t capacity = 65536;
-
-    using Map = std::map<GrantKey, Instant>;  // -> the instant of its end
-
-    // Adds a grant, or replaces the end of a present one. False: full, nothing changed.
-    [[nodiscard]] bool put(const GrantKey& key, Instant end, Instant now);
-    void erase(const GrantKey& key);
-    void clear();
-    void drop_ended(Instant now);
-
-    [[nodiscard]] std::optional<Instant> end_of(const GrantKey& key) const;
-    [[nodiscard]] std::size_t live(Instant now) const;  // linear in the grants that ended since the last change
-
-    // Including grants that have ended since the last drop_ended().
-    [[nodiscard]] const Map& all() const { return ends_; }
-
-private:
-    Map ends_;
-    std::set<std::pair<Instant, GrantKey>> by_end_;
-};
+// The capacity is the size of the kernel's sets. A grant beyond it is refused here: a batch that the kernel refuses
+// costs 10 ms and more, and nothing that comes from outside may cause one.
+using GrantTable = EndingMap<GrantKey, 65536>;
 
 }  // namespace oneknock

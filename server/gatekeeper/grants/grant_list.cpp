@@ -2,39 +2,20 @@
 
 namespace oneknock {
 
-void GrantList::forget_ended(Instant now) {
-    while (!deadlines_.empty() && deadlines_.begin()->first <= now) {
-        entries_.erase(deadlines_.begin()->second);
-        deadlines_.erase(deadlines_.begin());
-    }
-}
-
-void GrantList::open(Entry entry, Instant now) {
-    forget_ended(now);
-    close(entry.service, entry.address);
-    if (entries_.size() >= most) return;
-    const Key key{entry.address, entry.service};
-    deadlines_.emplace(entry.deadline, key);
-    entries_.emplace(key, std::move(entry));
-}
-
-void GrantList::close(const Service& service, const Address& address) {
-    const auto found = entries_.find({address, service});
-    if (found == entries_.end()) return;
-    deadlines_.erase({found->second.deadline, found->first});
-    entries_.erase(found);
+void GrantList::open(const Entry& entry, Instant now) {
+    static_cast<void>(notes_.put(key_of(entry), entry.deadline, now, entry.client));
 }
 
 std::size_t GrantList::count(Instant now) {
-    forget_ended(now);
-    return entries_.size();
+    notes_.drop_ended(now);
+    return notes_.all().size();
 }
 
 std::vector<GrantList::Entry> GrantList::live(const std::string& client, Instant now) {
-    forget_ended(now);
+    notes_.drop_ended(now);
     std::vector<Entry> found;
-    for (const auto& [key, entry] : entries_)
-        if (client.empty() || entry.client == client) found.push_back(entry);
+    for (const auto& [key, note] : notes_.all())
+        if (client.empty() || note.value == client) found.push_back({note.value, key.service, key.address, note.end});
     return found;
 }
 

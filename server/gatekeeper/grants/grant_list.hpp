@@ -3,22 +3,16 @@
 #pragma once
 
 #include <cstddef>
-#include <map>
-#include <set>
 #include <string>
-#include <utility>
 #include <vector>
 
-#include "common/clock.hpp"
+#include "common/ending_map.hpp"
 #include "common/protocol/address.hpp"
 
 namespace oneknock {
 
 class GrantList {
 public:
-    // The size of the kernel's set: more cannot be live. As many are noted at most.
-    static constexpr std::size_t most = 65'536;
-
     struct Entry {
         std::string client;  // empty: of an earlier run, and the audit does not know whose
         Service service;
@@ -26,20 +20,26 @@ public:
         Instant deadline{};
     };
 
-    // Replaces the note of the same address and service. Where there is no room it is not taken: the kernel's set has
-    // none either.
-    void open(Entry entry, Instant now);
-    void close(const Service& service, const Address& address);
+    // Of the notes, none of which is of the same grant as another.
+    struct Key {
+        Address address;
+        Service service;
+        friend auto operator<=>(const Key&, const Key&) = default;
+    };
+    [[nodiscard]] static Key key_of(const Entry& entry) { return {entry.address, entry.service}; }
+
+    // The size of the kernel's set: more cannot be live. As many are noted at most.
+    static constexpr std::size_t most = 65'536;
+
+    // Replaces the note of the same grant. Where there is no room it is not taken: the kernel's set has none either.
+    void open(const Entry& entry, Instant now);
+    void close(const Key& key) { notes_.erase(key); }
     [[nodiscard]] std::size_t count(Instant now);
-    // Live ones, by address and service; of one client, or of all if it is empty.
+    // Live ones, in the order of their keys; of one client, or of all if it is empty.
     [[nodiscard]] std::vector<Entry> live(const std::string& client, Instant now);
 
 private:
-    using Key = std::pair<Address, Service>;
-    void forget_ended(Instant now);
-
-    std::map<Key, Entry> entries_;
-    std::set<std::pair<Instant, Key>> deadlines_;  // of the same notes, the first to end first
+    EndingMap<Key, most, std::string> notes_;  // whose
 };
 
 }  // namespace oneknock

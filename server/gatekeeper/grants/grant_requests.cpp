@@ -32,7 +32,7 @@ std::optional<GrantRequests::Knock> GrantRequests::answer_to_knock(const GrantRe
     const Knock knock = std::move(requests_.extract(found).mapped());
     if (reply.error != 0) return knock;
     const Decision& decision = knock.decision;
-    if (!decision.request.is_open()) list_.close(decision.request.service(), decision.address);
+    if (!decision.request.is_open()) list_.close({decision.address, decision.request.service()});
     else if (!knock.is_revoked) note(grant_of(decision, now), now);
     return knock;
 }
@@ -62,12 +62,12 @@ std::vector<GrantList::Entry> GrantRequests::to_revoke(const std::string& client
     for (const auto& [id, request] : requests_)
         if (request.decision.request.is_open() && (client.empty() || request.decision.client == client))
             grants.push_back(grant_of(request.decision, now));
-    const auto key = [](const GrantList::Entry& grant) { return std::pair(grant.address, grant.service); };
-    const auto same = [&](const auto& one, const auto& other) { return key(one) == key(other); };
-    std::ranges::sort(grants, {}, key);
-    grants.erase(std::unique(grants.begin(), grants.end(), same), grants.end());
+    std::ranges::sort(grants, {}, GrantList::key_of);
+    const auto doubles = std::ranges::unique(grants, {}, GrantList::key_of);
+    grants.erase(doubles.begin(), doubles.end());
     for (auto& [id, request] : requests_)
-        if (std::ranges::binary_search(grants, key(grant_of(request.decision, now)), {}, key))
+        if (std::ranges::binary_search(grants, GrantList::key_of(grant_of(request.decision, now)), {},
+                                       GrantList::key_of))
             request.is_revoked = true;
     return grants;
 }
@@ -98,7 +98,7 @@ RequestId GrantRequests::close(const GrantList::Entry& grant) {
     request.service = grant.service;
     request.address = grant.address;
     firewall_.send(request, 2 * GrantList::most);  // however many there are
-    list_.close(grant.service, grant.address);
+    list_.close(GrantList::key_of(grant));
     return request.id;
 }
 
