@@ -8,11 +8,10 @@
 #include <unistd.h>
 
 #include "common/fd.hpp"
+#include "keys/record_schema.hpp"
 
 namespace oneknock {
 namespace {
-
-constexpr const char* file_name = "/oneknock.db";
 
 constexpr const char* settings =
     "PRAGMA busy_timeout=2000; PRAGMA query_only=ON; PRAGMA temp_store=MEMORY; PRAGMA trusted_schema=OFF;"
@@ -55,14 +54,14 @@ Error AuditReader::unreadable() const {
 
 Result<AuditReader> AuditReader::open(const std::string& state_folder) {
     AuditReader reader;
-    reader.path_ = state_folder + file_name;
+    reader.path_ = state_folder + "/" + record_file_name;
     struct stat info {};
     if (lstat(reader.path_.c_str(), &info) != 0)
         return tl::unexpected(system_error("find the audit", reader.path_, ExitCode::no_input));
     std::string path = reader.path_;
     if (geteuid() == 0) {
         if (auto entered = become_owner_inside(state_folder); !entered) return tl::unexpected(entered.error());
-        path = file_name;
+        path = std::string("/") + record_file_name;
     }
     sqlite3* db = nullptr;
     const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW;
@@ -78,10 +77,7 @@ Result<AuditReader> AuditReader::open(const std::string& state_folder) {
 }
 
 Result<ClientUses> AuditReader::uses_of(const std::string& client, UnixTime since) {
-    const std::string door_generation = tells_door_generations_ ? "door_generation" : "0";
-    const std::string sql = "SELECT generation, " + door_generation + " AS door, min(time), max(time) FROM audit" +
-                            " WHERE client=? AND time>=? AND decision='accepted' GROUP BY 1, 2";
-    const auto find = prepare(db_.get(), sql.c_str());
+    const auto find = prepare(db_.get(), uses_query(tells_door_generations_).c_str());
     if (!find) return tl::unexpected(unreadable());
     sqlite3_bind_text(find.get(), 1, client.data(), static_cast<int>(client.size()), SQLITE_STATIC);
     sqlite3_bind_int64(find.get(), 2, since.time_since_epoch().count());

@@ -6,6 +6,7 @@
 #include "common/files.hpp"
 #include "common/log.hpp"
 #include "keys/keygen/output.hpp"
+#include "keys/record_schema.hpp"
 
 namespace oneknock::keygen {
 namespace {
@@ -22,7 +23,7 @@ Result<void> make_state_folder(const std::string& state) {
 }  // namespace
 
 void announce_new_door(const std::string& state, const DoorId& door) {
-    const std::string record = state + "/oneknock.db";
+    const std::string record = state + "/" + record_file_name;
     if (path_exists(record)) {
         log::warning(record + " is the replay record of an earlier door; if that door is still in use, give this one " +
                      "a state folder of its own (field \"state\" of oneknockd.json), else remove the record");
@@ -30,7 +31,7 @@ void announce_new_door(const std::string& state, const DoorId& door) {
     }
     const std::string text = to_hex(door.bytes) + "\n";
     auto done = make_state_folder(state);
-    if (done) done = replace_file(state + "/new-door", as_bytes(text), 0644);
+    if (done) done = replace_file(state + "/" + new_door_name, as_bytes(text), 0644);
     if (!done)
         log::warning(done.error().message + "; so the daemon's first start will refuse knocks for one minute, as if " +
                      "its replay record were lost");

@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <vector>
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -11,10 +12,13 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "keys/record_schema.hpp"
 #include "server/firewall/table_lock.hpp"
 
 namespace oneknock {
 namespace {
+
+constexpr const char* lock_name = "lock";
 
 // The folder and everything above it; only what is made here gets this mode.
 Result<void> make_folder(const std::string& path, mode_t mode) {
@@ -29,7 +33,7 @@ Result<Descriptor> prepare_state(const DaemonConfig& config, const Identity& ide
     if (const auto made = make_folder(config.state, 0700); !made) return tl::unexpected(made.error());
     const Descriptor folder(open(config.state.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
     if (!folder) return tl::unexpected(system_error("open the state folder", config.state));
-    Descriptor lock(openat(folder.get(), "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+    Descriptor lock(openat(folder.get(), lock_name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (!lock) return tl::unexpected(system_error("create the lock in", config.state, ExitCode::cannot_create));
     if (flock(lock.get(), LOCK_EX | LOCK_NB) != 0)
         return fail(ExitCode::unavailable, "another oneknockd uses the state folder " + config.state +
@@ -37,8 +41,11 @@ Result<Descriptor> prepare_state(const DaemonConfig& config, const Identity& ide
     if (!identity.can_change) return lock;
     if (fchown(folder.get(), identity.uid, identity.gid) != 0)
         return tl::unexpected(system_error("hand over", config.state));
-    for (const char* file : {"lock", "new-door", "oneknock.db", "oneknock.db-wal", "oneknock.db-shm"})
-        if (fchownat(folder.get(), file, identity.uid, identity.gid, AT_SYMLINK_NOFOLLOW) != 0 && errno != ENOENT)
+    std::vector<std::string> files{lock_name, new_door_name};
+    for (const char* suffix : record_suffixes) files.push_back(std::string(record_file_name) + suffix);
+    for (const std::string& file : files)
+        if (fchownat(folder.get(), file.c_str(), identity.uid, identity.gid, AT_SYMLINK_NOFOLLOW) != 0 &&
+            errno != ENOENT)
             return tl::unexpected(system_error("hand over", config.state + "/" + file));
     return lock;
 }

@@ -7,12 +7,11 @@
 #include <unistd.h>
 
 #include "common/files.hpp"
+#include "keys/record_schema.hpp"
 #include "server/gatekeeper/record/record.hpp"
 
 namespace oneknock {
 namespace {
-
-constexpr const char* marker_name = "new-door";
 
 // Each table's key is in the order in which rows come, so that a knock writes to the same few pages as the one before;
 // but for the clients' lines of the audit, which are asked for by client.
@@ -37,7 +36,7 @@ constexpr const char* schema =
 
 // True if the folder says that this door's record was never begun.
 bool is_new_door(const std::string& folder, const DoorId& door) {
-    const auto marker = read_file(folder + marker_name);
+    const auto marker = read_file(folder + new_door_name);
     if (!marker) return false;
     auto text = marker->text();
     while (!text.empty() && text.back() == '\n') text.remove_suffix(1);
@@ -47,7 +46,7 @@ bool is_new_door(const std::string& folder, const DoorId& door) {
 
 // True once the folder says so no more, durably: a record that is missing from then on was lost.
 bool remove_marker(const std::string& folder) {
-    if (unlink((folder + marker_name).c_str()) != 0) return errno == ENOENT;
+    if (unlink((folder + new_door_name).c_str()) != 0) return errno == ENOENT;
     const Descriptor opened(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     return opened && fsync(opened.get()) == 0;
 }
@@ -65,12 +64,10 @@ void preallocate_wal(const std::string& path, std::size_t room) {
     fsync(log.get());
 }
 
-constexpr const char* side_files[] = {"", "-wal", "-shm"};
-
 bool put_aside(const std::string& path, UnixTime now) {
     const std::string aside = path + ".damaged-" + std::to_string(now.time_since_epoch().count());
     if (std::rename(path.c_str(), aside.c_str()) != 0) return false;
-    for (const char* suffix : side_files) std::rename((path + suffix).c_str(), (aside + suffix).c_str());
+    for (const char* suffix : record_suffixes) std::rename((path + suffix).c_str(), (aside + suffix).c_str());
     return true;
 }
 
@@ -78,14 +75,14 @@ bool put_aside(const std::string& path, UnixTime now) {
 
 Result<Record> Record::open(const std::string& folder, const DoorId& door, UnixTime now, Seconds tolerance) {
     const bool in_memory = folder.empty();
-    const std::string path = in_memory ? ":memory:" : folder + std::string(file_name);
+    const std::string path = in_memory ? ":memory:" : folder + std::string(record_file_name);
     const bool existed = !in_memory && access(path.c_str(), F_OK) == 0;
     const bool had_marker = !in_memory && is_new_door(folder, door);
     const bool is_new = in_memory || (had_marker && !existed && remove_marker(folder));
     Record record;
     const auto give_up = [&](const std::string& problem) {
         return fail(ExitCode::cannot_create,
-                    "the replay record " + std::string(file_name) + " in the state folder: " + problem +
+                    "the replay record " + std::string(record_file_name) + " in the state folder: " + problem +
                         "; without it no knock can be accepted. Check the disk and the folder's owner");
     };
     const auto found = existed ? record.read_existing(path) : Database::Condition::damaged;
@@ -96,7 +93,7 @@ Result<Record> Record::open(const std::string& folder, const DoorId& door, UnixT
         if (!record.make_new(path, is_new ? UnixTime{} : now + tolerance)) {
             const std::string problem = record.db_.problem();
             record = Record();  // closed: what is half made is nobody's record
-            for (const char* suffix : side_files) unlink((path + suffix).c_str());
+            for (const char* suffix : record_suffixes) unlink((path + suffix).c_str());
             return give_up(problem);
         }
         record.lost_ = existed ? Loss::damaged : is_new ? Loss::none : Loss::missing;
@@ -134,6 +131,7 @@ Database::Condition Record::read_floor() {
 }
 
 bool Record::prepare_all() {
+    const std::string uses = uses_query();
     const std::pair<Prepared*, const char*> all[] = {
         {&find_tag_, "SELECT 1 FROM tag WHERE time=? AND tag=?"},
         {&find_client_floor_, "SELECT time FROM client_floor WHERE client=?"},
@@ -157,9 +155,7 @@ bool Record::prepare_all() {
         {&find_holders_,
          "SELECT client, protocol, port, address FROM audit WHERE time>=? AND decision='accepted'"
          " AND operation='open' AND time+duration>=? ORDER BY time, id"},
-        {&find_uses_,
-         "SELECT generation, door_generation, min(time), max(time) FROM audit WHERE client=? AND time>=?"
-         " AND decision='accepted' GROUP BY 1, 2"}};
+        {&find_uses_, uses.c_str()}};
     for (const auto& [prepared, sql] : all)
         if (*prepared = db_.prepare(sql); !*prepared) return false;
     return true;

@@ -41,7 +41,6 @@ struct AuditEntry {
 
 class Record {
 public:
-    static constexpr std::string_view file_name = "oneknock.db";
     // The largest number of tags of one client. With a fresh tag a millisecond it takes four seconds to reach.
     static constexpr std::int64_t most_tags_per_client = 4096;
     // The audit keeps lines this long, and so many (some 200 MB): of one client, so that none can push out the lines of

@@ -1,0 +1,24 @@
+// What the daemon's gatekeeper writes into the state folder and others look for by name: the gatekeeper opens and fills
+// the record, the parent hands its files over, keygen marks new doors and reads the audit.
+#pragma once
+
+#include <string>
+
+namespace oneknock {
+
+// The record, an SQLite database, and what SQLite keeps beside it.
+inline constexpr const char* record_file_name = "oneknock.db";
+inline constexpr const char* record_suffixes[] = {"", "-wal", "-shm"};
+
+// Holds the id (hexadecimal) of a door that never had a record: a missing one is no loss then.
+inline constexpr const char* new_door_name = "new-door";
+
+// Of the audit: of each generation of a client's key and of the door's secret, the first and the last accepted knock.
+// To bind: the client, and since when. Records from before the door's secret could be rotated have no
+// `door_generation`: 0 takes its place.
+[[nodiscard]] inline std::string uses_query(bool tells_door_generations = true) {
+    return std::string("SELECT generation, ") + (tells_door_generations ? "door_generation" : "0") +
+           " AS door, min(time), max(time) FROM audit WHERE client=? AND time>=? AND decision='accepted' GROUP BY 1, 2";
+}
+
+}  // namespace oneknock
