@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <charconv>
 #include <numeric>
-#include <optional>
 
 #include "common/protocol/constants.hpp"
+#include "common/text.hpp"
 
 namespace oneknock {
 namespace {
@@ -88,6 +88,20 @@ Result<PortSpan> PortSpan::parse(std::string_view text) {
         return fail(ExitCode::data,
                     "the span falls into more than " + std::to_string(most_ranges) + " pieces; exclude fewer ranges");
     return PortSpan{std::string(text), std::move(ranges)};
+}
+
+std::optional<PortSpan> PortSpan::from_ranges(std::vector<Range> ranges) {
+    std::uint32_t first_possible = 1;
+    for (const auto& [low, high] : ranges) {
+        if (low < first_possible || high < low) return std::nullopt;
+        first_possible = high + 2U;  // one apart, or it would be one range
+    }
+    if (count_of(ranges) < smallest_span || ranges.size() > most_ranges) return std::nullopt;
+    const auto text_of = [](const Range& range) {
+        return std::to_string(range.low) + "-" + std::to_string(range.high);
+    };
+    std::string text = join(ranges, text_of, ",");
+    return PortSpan(std::move(text), std::move(ranges));
 }
 
 std::vector<std::uint16_t> PortSpan::ports() const {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,16 +18,20 @@ public:
     // Errors (ExitCode::data) say what is wrong without naming a file.
     [[nodiscard]] static Result<PortSpan> parse(std::string_view text);
 
+    // Of the ranges() of another one. Nothing if they cannot be that: not ascending, not apart, too few ports or too
+    // many ranges.
+    struct Range {
+        std::uint16_t low;
+        std::uint16_t high;
+    };
+    [[nodiscard]] static std::optional<PortSpan> from_ranges(std::vector<Range> ranges);
+
     PortSpan();  // the widest usual one, "1024-65535"
 
     [[nodiscard]] const std::string& text() const { return text_; }
     [[nodiscard]] std::vector<std::uint16_t> ports() const;  // ascending, distinct
 
     // The same ports as ascending ranges that do not touch.
-    struct Range {
-        std::uint16_t low;
-        std::uint16_t high;
-    };
     static constexpr std::size_t most_ranges = 100;  // parse refuses spans in more pieces
     [[nodiscard]] const std::vector<Range>& ranges() const { return ranges_; }
 

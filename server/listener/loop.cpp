@@ -81,8 +81,7 @@ private:
             if (const auto verdict = datagram_.as<WordVerdict>())
                 assembler_.verdict(verdict->id, verdict->verified, now_.steady);
             else if (const auto request = datagram_.as<ReportRequest>()) report(request->id);
-            else if (const auto span = datagram_.as<DoorSpan>()) set_span(*span);
-            else if (!handle_seed()) {
+            else if (!handle_span() && !handle_seed()) {
                 log::error("listener: the gatekeeper sent something unexpected");
                 return ExitCode::software;
             }
@@ -100,11 +99,13 @@ private:
         return true;
     }
 
-    void set_span(const DoorSpan& span) {
-        std::string text;
-        for (std::uint32_t i = 0; i < std::min<std::uint32_t>(span.count, DoorSpan::most_ranges); ++i)
-            text += (i > 0 ? "," : "") + std::to_string(span.ranges[i].low) + "-" + std::to_string(span.ranges[i].high);
-        if (auto parsed = PortSpan::parse(text)) span_ = std::move(*parsed);
+    bool handle_span() {
+        const auto told = datagram_.as<DoorSpan>();
+        if (!told || told->count > std::size(told->ranges)) return false;
+        auto span = PortSpan::from_ranges({told->ranges, told->ranges + told->count});
+        if (!span) return false;
+        span_ = std::move(*span);
+        return true;
     }
 
     void add_book(const BookSeed& seed) {

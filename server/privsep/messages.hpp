@@ -18,6 +18,7 @@
 
 #include "common/protocol/address.hpp"
 #include "common/protocol/message.hpp"
+#include "common/protocol/port_span.hpp"
 #include "common/secret.hpp"
 #include "keys/keyring.hpp"
 #include "keys/names.hpp"
@@ -77,12 +78,9 @@ struct WordVerdict {
 // The ports of the door, as ascending ranges; before the first BookSeed. No reload changes them.
 struct DoorSpan {
     static constexpr Kind kind = Kind::door_span;
-    static constexpr std::size_t most_ranges = 100;
     Kind head = kind;
     std::uint32_t count = 0;
-    struct Range {
-        std::uint16_t low, high;
-    } ranges[most_ranges] = {};
+    PortSpan::Range ranges[PortSpan::most_ranges] = {};
 };
 
 // One hour's codebook for the listener; the door secret itself stays with the gatekeeper.

@@ -48,6 +48,27 @@ TEST_CASE("a span's ranges are ascending, apart, and hold its ports") {
     CHECK_FALSE(PortSpan::parse(pieces));
 }
 
+TEST_CASE("a span is made again of its ranges, and of nothing that cannot be one's") {
+    using Ranges = std::vector<PortSpan::Range>;
+    const auto span = PortSpan::parse("1024-65535,!2049,!8000-9500").value();
+    const auto again = PortSpan::from_ranges(span.ranges());
+    REQUIRE(again);
+    CHECK(again->ports() == span.ports());
+    CHECK(PortSpan::parse(again->text())->ports() == span.ports());
+    CHECK(PortSpan::from_ranges({{1, 1}, {3, 65535}}));
+    CHECK_FALSE(PortSpan::from_ranges({}));
+    for (const Ranges& ranges :
+         {Ranges{{0, 65535}}, Ranges{{65535, 1024}}, Ranges{{20000, 36382}}, Ranges{{1024, 30000}, {30001, 65535}},
+          Ranges{{1024, 30000}, {30000, 65535}}, Ranges{{30000, 65535}, {1024, 20000}}, Ranges{{1024, 65535}, {1, 2}}})
+        CHECK_FALSE(PortSpan::from_ranges(ranges));
+    Ranges pieces{{40000, 65535}};
+    for (std::uint16_t port = 39998; pieces.size() <= PortSpan::most_ranges; port -= 2)
+        pieces.insert(pieces.begin(), {port, port});
+    CHECK_FALSE(PortSpan::from_ranges(pieces));
+    pieces.erase(pieces.begin());
+    CHECK(PortSpan::from_ranges(pieces));
+}
+
 TEST_CASE("a span has the ports that a list of all ports gives") {
     for (int trial = 0; trial < 300; ++trial) {
         std::vector<bool> wanted(65536);

@@ -13,7 +13,7 @@ namespace oneknock {
 
 void BookSchedule::send_span(const Door& door) {
     DoorSpan span;
-    for (const auto& [low, high] : door.span.ranges()) span.ranges[span.count++] = {low, high};
+    for (const auto& range : door.span.ranges()) span.ranges[span.count++] = range;
     listener_.send(span);
 }
 
