@@ -57,7 +57,6 @@ public:
         std::uint64_t candidates = 0;  // words offered
     };
     [[nodiscard]] const Counters& counters() const { return counters_; }
-    [[nodiscard]] const WindowTable& windows() const { return table_; }
 
 private:
     struct Reference {  // to a window that may be gone

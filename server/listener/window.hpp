@@ -102,14 +102,6 @@ public:
     bool conflicted = false;     // at the last attempt
     bool had_burst = false;      // not tried again since
 
-    // All live pairs, oldest use first within a position; for promotion and for splitting a source by port.
-    template <class Function>
-    void for_each_pair(Function function) const {
-        for (std::size_t p = 0; p < codeword_length; ++p)
-            for (std::size_t i = cells_[p].count; i > 0; --i)
-                function(Symbol{static_cast<std::uint8_t>(p), cells_[p].bytes[i - 1]}, cells_[p].seen[i - 1]);
-    }
-
 private:
     // Newest first.
     struct Cell {

@@ -102,9 +102,6 @@ public:
     // Forgets all pairs, keeps the window.
     void empty(Index index);
 
-    [[nodiscard]] std::uint32_t small_count() const { return small_.count; }
-    [[nodiscard]] std::uint32_t full_count() const { return full_.count; }
-
 private:
     Index find_or_insert_source(const SourceKey& key);
     void link(Index index);
