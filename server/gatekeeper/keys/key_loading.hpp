@@ -3,7 +3,7 @@
 
 #include <functional>
 
-#include "server/gatekeeper/verify/key_change.hpp"
+#include "server/gatekeeper/verify/verifier.hpp"
 #include "server/privsep/channel.hpp"
 
 namespace oneknock {

@@ -6,6 +6,27 @@
 
 namespace oneknock {
 
+PreparedClient prepare_client(Client client, const std::vector<Epoch>& epochs) {
+    if (epochs.empty()) return {std::move(client), {}};
+    PreparedClient prepared;
+    for (const Generation& generation : client.generations) {
+        const Secret32 key = derive_hint_key(generation.secret);
+        for (const Epoch epoch : epochs) prepared.hints.emplace_back(epoch, hint_for(key, epoch));
+    }
+    prepared.client = std::move(client);
+    return prepared;
+}
+
+KeyChange change_to(Keyring keyring) {
+    KeyChange change;
+    change.door = std::move(keyring.door);
+    for (Client& client : keyring.clients) {
+        const std::string name = client.name;
+        change.clients.insert_or_assign(name, prepare_client(std::move(client), {}));
+    }
+    return change;
+}
+
 // All that there is by client and by key, in the making.
 struct Verifier::Keys {
     Keys(const std::list<HintTable>& before, std::size_t most_clients) : old_tables(before), hints(before.size()) {
