@@ -7,6 +7,7 @@
 #include <CLI/CLI.hpp>
 
 #include "common/log.hpp"
+#include "keys/config/daemon_config.hpp"
 #include "server/ctl/ask.hpp"
 #include "server/ctl/show.hpp"
 
@@ -15,7 +16,7 @@ namespace {
 using namespace oneknock;
 
 struct Options {
-    std::string socket = "/run/oneknock/control.sock";
+    std::string socket = default_socket;
     std::string format = "text";
     std::string client;
     bool json = false, watch = false, all = false;
