@@ -1,8 +1,8 @@
 // oneknock: the client. Reads the command line, runs one subcommand, and reports its failure once.
 #include <sys/prctl.h>
 
-#include "client/command_line.hpp"
 #include "client/commands/commands.hpp"
+#include "client/options/command_line.hpp"
 #include "common/fd.hpp"
 #include "common/log.hpp"
 #include "common/secret.hpp"

@@ -1,7 +1,7 @@
 // The subcommands, one file each. An error is printed by main, which exits with its code.
 #pragma once
 
-#include "client/options.hpp"
+#include "client/options/options.hpp"
 #include "common/result.hpp"
 
 namespace oneknock {

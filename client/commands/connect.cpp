@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "client/commands/commands.hpp"
-#include "client/commands/prepare.hpp"
+#include "client/commands/open_and_wait.hpp"
 #include "client/commands/relay.hpp"
 
 namespace oneknock {
@@ -25,7 +25,7 @@ Result<void> connect_command(const ConnectOptions& options) {
     const int yes = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
     std::signal(SIGPIPE, SIG_IGN);  // a reader that is gone is an end like any other
-    return shuttle(STDIN_FILENO, STDOUT_FILENO, fd);
+    return relay(STDIN_FILENO, STDOUT_FILENO, fd);
 }
 
 }  // namespace oneknock

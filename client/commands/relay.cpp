@@ -62,9 +62,9 @@ private:
 // A pipe or terminal that poll() calls writable takes this much without blocking.
 constexpr std::size_t safe_piece = PIPE_BUF;
 
-class Shuttle {
+class Relay {
 public:
-    Shuttle(int input, int output, int connection)
+    Relay(int input, int output, int connection)
         : output_(output),
           connection_(connection),
           out_(input, connection, SIZE_MAX),
@@ -101,7 +101,7 @@ private:
 
 }  // namespace
 
-Result<void> shuttle(int input, int output, int connection) { return Shuttle(input, output, connection).run(); }
+Result<void> relay(int input, int output, int connection) { return Relay(input, output, connection).run(); }
 
 Result<void> pass_descriptor(int descriptor, int to) {
     if (send_with_descriptor(to, Bytes<1>{}, descriptor) == 1) return {};

@@ -2,7 +2,7 @@
 
 #include <cstdio>
 
-#include "client/knock/source_address.hpp"
+#include "client/message/source_address.hpp"
 #include "common/json.hpp"
 #include "common/text.hpp"
 
@@ -104,6 +104,24 @@ Error timed_out(const Report& report, const KeyFile& key, const KnockOptions& op
                        wait_text(options.wait.value_or(default_wait));
     for (const std::string& hint : hints) text += "\n  - " + hint;
     return {ExitCode::try_later, text};
+}
+
+Report report_of(const TargetKnock& knock, const KnockOptions& options) {
+    Report report;
+    report.service = options.service;
+    report.request = knock.request();
+    report.destination = knock.target().destination->address;
+    report.source_port = knock.source_port();
+    report.via = options.via;
+    report.ports = knock.ports();
+    report.sent = true;
+    return report;
+}
+
+Result<void> print_report(const Report& report, const KnockOptions& options) {
+    if (options.json) return print_line(json_line(report));
+    if (options.dry_run) return print_line(dry_run_text(report));
+    return print_line(options.wait ? confirmed_line(report) : sent_line(report));
 }
 
 }  // namespace oneknock

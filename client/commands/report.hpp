@@ -1,11 +1,12 @@
-// What the user reads about a knock: lines, hints and JSON. Pure.
+// What the user reads about a knock: lines, hints and JSON.
 #pragma once
 
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "client/options.hpp"
+#include "client/knock/target_knock.hpp"
+#include "client/options/options.hpp"
 #include "common/protocol/message.hpp"
 #include "keys/key_file.hpp"
 
@@ -37,5 +38,14 @@ struct Report {
 [[nodiscard]] Error timed_out(const Report& report, const KeyFile& key, const KnockOptions& options, UnixTime now);
 
 [[nodiscard]] std::string milliseconds_text(Instant time);  // "3.1"
+
+// A knock that was sent, without what became of it.
+[[nodiscard]] Report report_of(const TargetKnock& knock, const KnockOptions& options);
+// To standard output, in the form that the options ask for.
+[[nodiscard]] Result<void> print_report(const Report& report, const KnockOptions& options);
+
+inline void keep_first_error(Result<void>& result, Result<void> next) {
+    if (result && !next) result = std::move(next);
+}
 
 }  // namespace oneknock

@@ -1,7 +1,7 @@
 #include <unistd.h>
 
 #include "client/commands/commands.hpp"
-#include "client/commands/prepare.hpp"
+#include "client/commands/open_and_wait.hpp"
 
 namespace oneknock {
 

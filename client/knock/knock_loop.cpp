@@ -7,34 +7,34 @@
 namespace oneknock {
 namespace {
 
-class Loop {
+class KnockLoop {
 public:
-    Loop(std::vector<TargetKnock>& knocks, Goal goal, Instant wait, Instant start)
+    KnockLoop(std::vector<TargetKnock>& knocks, Goal goal, Instant wait, Instant start)
         : knocks_(knocks), goal_(goal), start_(start), deadline_(goal == Goal::sent ? never : start + wait) {
-        result_.targets.resize(knocks.size());
+        outcome_.targets.resize(knocks.size());
     }
 
-    WaitResult run() {
+    KnockOutcome run() {
         for (;;) {
             const Now now = read_clocks();
             for (std::size_t i = 0; i < knocks_.size(); ++i)
                 if (is_active(i)) turn(i, now);
-            result_.elapsed = read_clocks().steady - start_;
-            result_.reached = is_reached();
-            if (result_.reached || nothing_left() || now.steady >= deadline_) return std::move(result_);
+            outcome_.elapsed = read_clocks().steady - start_;
+            outcome_.reached = is_reached();
+            if (outcome_.reached || nothing_left() || now.steady >= deadline_) return std::move(outcome_);
             sleep();
         }
     }
 
 private:
     [[nodiscard]] bool is_active(std::size_t i) const {
-        return !result_.targets[i].failed && !result_.targets[i].confirmed;
+        return !outcome_.targets[i].failed && !outcome_.targets[i].confirmed;
     }
 
     void turn(std::size_t i, const Now& now) {
         const auto ended_pass = knocks_[i].send_due(now);
         if (!ended_pass) {
-            result_.targets[i].failed = ended_pass.error();
+            outcome_.targets[i].failed = ended_pass.error();
             return;
         }
         if (goal_ == Goal::sent) return;
@@ -50,26 +50,26 @@ private:
         Descriptor connection = watch.take_connection();
         const auto wanted = goal_ == Goal::open ? PortWatch::Answer::accepted : PortWatch::Answer::refused;
         if (answer != wanted) return;
-        result_.targets[i].confirmed = now - start_;
-        if (!result_.connection) result_.connection = std::move(connection);
+        outcome_.targets[i].confirmed = now - start_;
+        if (!outcome_.connection) outcome_.connection = std::move(connection);
     }
 
     [[nodiscard]] bool is_reached() const {
         const auto confirmed = [](const auto& target) { return target.confirmed.has_value(); };
-        if (goal_ == Goal::open) return std::ranges::any_of(result_.targets, confirmed);
+        if (goal_ == Goal::open) return std::ranges::any_of(outcome_.targets, confirmed);
         if (goal_ == Goal::sent) return all_sent() && !nothing_left();
-        return std::ranges::all_of(result_.targets, [](const auto& t) { return t.confirmed || t.failed; }) &&
-               std::ranges::any_of(result_.targets, confirmed);
+        return std::ranges::all_of(outcome_.targets, [](const auto& t) { return t.confirmed || t.failed; }) &&
+               std::ranges::any_of(outcome_.targets, confirmed);
     }
 
     [[nodiscard]] bool all_sent() const {
         return std::ranges::all_of(knocks_, [&](const TargetKnock& knock) {
-            return knock.due() == never || result_.targets[static_cast<std::size_t>(&knock - knocks_.data())].failed;
+            return knock.due() == never || outcome_.targets[static_cast<std::size_t>(&knock - knocks_.data())].failed;
         });
     }
 
     [[nodiscard]] bool nothing_left() const {
-        return std::ranges::all_of(result_.targets, [](const auto& target) { return target.failed.has_value(); });
+        return std::ranges::all_of(outcome_.targets, [](const auto& target) { return target.failed.has_value(); });
     }
 
     // Until something falls due or an attempt ends.
@@ -88,16 +88,16 @@ private:
     Goal goal_;
     Instant start_;
     Instant deadline_;
-    WaitResult result_;
+    KnockOutcome outcome_;
 };
 
 }  // namespace
 
-Result<WaitResult> run_knocks(std::vector<TargetKnock>& knocks, Goal goal, Instant wait) {
-    WaitResult result = Loop(knocks, goal, wait, read_clocks().steady).run();
+Result<KnockOutcome> run_knock_loop(std::vector<TargetKnock>& knocks, Goal goal, Instant wait) {
+    KnockOutcome outcome = KnockLoop(knocks, goal, wait, read_clocks().steady).run();
     const auto failed = [](const auto& target) { return target.failed.has_value(); };
-    if (std::ranges::all_of(result.targets, failed)) return tl::unexpected(*result.targets.front().failed);
-    return result;
+    if (std::ranges::all_of(outcome.targets, failed)) return tl::unexpected(*outcome.targets.front().failed);
+    return outcome;
 }
 
 }  // namespace oneknock

@@ -1,4 +1,5 @@
-// The loop that sends the knocks of all targets and, if asked, watches their ports until the goal is reached.
+// The loop that knocks at all addresses of the door and, with --wait, watches their ports and knocks again until one
+// answers. When a pass or a new message is due: client/message/pass_schedule.
 #pragma once
 
 #include <optional>
@@ -14,18 +15,19 @@ enum class Goal : std::uint8_t {
     closed,  // no target's port accepts connections any more
 };
 
-struct WaitResult {
-    struct PerTarget {
-        std::optional<Error> failed;       // it could not be knocked at
-        std::optional<Instant> confirmed;  // since the start; for goals open and closed
-    };
-    std::vector<PerTarget> targets;  // in the order of the knocks
+struct TargetOutcome {
+    std::optional<Error> failed;       // it could not be knocked at
+    std::optional<Instant> confirmed;  // since the start; for goals open and closed
+};
+
+struct KnockOutcome {
+    std::vector<TargetOutcome> targets;  // in the order of the knocks
     Instant elapsed{};
     bool reached = false;   // the goal
     Descriptor connection;  // goal open: the one that was accepted
 };
 
 // `wait`: the longest time for goals open and closed. If every target fails, the error of the first.
-[[nodiscard]] Result<WaitResult> run_knocks(std::vector<TargetKnock>& knocks, Goal goal, Instant wait);
+[[nodiscard]] Result<KnockOutcome> run_knock_loop(std::vector<TargetKnock>& knocks, Goal goal, Instant wait);
 
 }  // namespace oneknock

@@ -6,7 +6,7 @@
 #include <poll.h>
 
 #include "client/knock/endpoint.hpp"
-#include "client/knock/pass_schedule.hpp"
+#include "client/message/pass_schedule.hpp"
 
 namespace oneknock {
 

@@ -9,7 +9,7 @@ Result<std::unique_ptr<Sender>> open_sender(Via via, const Endpoint& local, cons
     return via == Via::udp ? open_udp_sender(local, destination) : open_tcp_sender(local, destination);
 }
 
-Result<void> judge(const PassOutcome& outcome, std::size_t needed, const Endpoint& destination) {
+Result<void> check_pass(const PassOutcome& outcome, std::size_t needed, const Endpoint& destination) {
     if (outcome.sent >= needed) return {};
     const std::string place = destination.address.text();
     const std::string count = "only " + std::to_string(outcome.sent) + " packets to " + place + " could be sent, " +

@@ -6,7 +6,7 @@
 #include <span>
 
 #include "client/knock/endpoint.hpp"
-#include "client/options.hpp"
+#include "client/message/settings.hpp"
 #include "common/result.hpp"
 
 namespace oneknock {
@@ -34,6 +34,6 @@ public:
 [[nodiscard]] Result<std::unique_ptr<Sender>> open_tcp_sender(const Endpoint& local, const Endpoint& destination);
 
 // A pass that got fewer than `needed` packets out is an error, with the reason and what to do.
-[[nodiscard]] Result<void> judge(const PassOutcome& outcome, std::size_t needed, const Endpoint& destination);
+[[nodiscard]] Result<void> check_pass(const PassOutcome& outcome, std::size_t needed, const Endpoint& destination);
 
 }  // namespace oneknock

@@ -14,16 +14,15 @@ TargetKnock::TargetKnock(const Task& task, const Target& target, PcapWriter* rec
     : task_(task),
       target_(target),
       record_(record),
-      schedule_({task.options.packets, task.options.pace, task.options.wait.has_value()}, start),
+      schedule_({task.settings.packets, task.settings.pace, task.settings.wait.has_value()}, start),
       watch_(target.local.value(), target.destination.value(), task.service.port) {}
 
 // The old sender lives until the new one has its port, so that the two differ.
 Result<void> TargetKnock::renew(const Now& now) {
-    auto sender = open_sender(task_.options.via, *target_.local, *target_.destination);
+    auto sender = open_sender(task_.settings.via, *target_.local, *target_.destination);
     if (!sender) return tl::unexpected(sender.error());
     sender_ = *std::move(sender);
-    request_ = make_request(task_, target_.address, now.wall);
-    knock_ = make_knock(task_, request_);
+    message_ = make_message(task_, target_.address, now.wall);
     made_ = now.steady;
     return {};
 }
@@ -35,12 +34,12 @@ Result<bool> TargetKnock::send_due(const Now& now) {
         const auto renewed = renew(now);
         if (!renewed) return tl::unexpected(renewed.error());
     }
-    if (turn.first == 0) ports_ = ports_of_pass(knock_, task_.options.packets);
+    if (turn.first == 0) ports_ = ports_of_pass(message_, task_.settings.packets);
     const auto ports = std::span<const std::uint16_t>(ports_).subspan(turn.first, turn.count);
     sender_->send(ports);
     record(ports, now.steady);
     if (!turn.ends_pass) return false;
-    const auto passed = judge(sender_->end_pass(), message_length(target_.family), *target_.destination);
+    const auto passed = check_pass(sender_->end_pass(), message_length(target_.family), *target_.destination);
     if (!passed && !has_passed_) return tl::unexpected(passed.error());
     has_passed_ = true;
     return true;
@@ -49,9 +48,17 @@ Result<bool> TargetKnock::send_due(const Now& now) {
 void TargetKnock::record(std::span<const std::uint16_t> ports, Instant now) const {
     if (record_ == nullptr) return;
     using std::chrono::microseconds;
-    const UnixTime time = request_.made_at() - task_.options.time_offset;
-    record_->add(task_.options.via, {target_.local->address, target_.destination->address, source_port(), 0}, ports,
+    const UnixTime time = message_.request.made_at() - task_.settings.time_offset;
+    record_->add(task_.settings.via, {target_.local->address, target_.destination->address, source_port(), 0}, ports,
                  time + std::chrono::floor<microseconds>(now - made_));
+}
+
+std::vector<TargetKnock> make_knocks(const Task& task, const std::vector<Target>& targets, PcapWriter* record) {
+    std::vector<TargetKnock> knocks;
+    knocks.reserve(targets.size());
+    const Instant start = read_clocks().steady;
+    for (const Target& target : targets) knocks.emplace_back(task, target, record, start);
+    return knocks;
 }
 
 }  // namespace oneknock

@@ -4,11 +4,12 @@
 #include <memory>
 #include <optional>
 
-#include "client/knock/message_plan.hpp"
-#include "client/knock/pass_schedule.hpp"
+#include "client/knock/pcap_writer.hpp"
 #include "client/knock/port_watch.hpp"
 #include "client/knock/sender.hpp"
-#include "client/knock/write_pcap.hpp"
+#include "client/knock/targets.hpp"
+#include "client/message/make_message.hpp"
+#include "client/message/pass_schedule.hpp"
 
 namespace oneknock {
 
@@ -25,7 +26,7 @@ public:
 
     [[nodiscard]] PortWatch& watch() { return watch_; }
     [[nodiscard]] const Target& target() const { return target_; }
-    [[nodiscard]] const Request& request() const { return request_; }  // of the last message
+    [[nodiscard]] const Request& request() const { return message_.request; }  // of the last message
     [[nodiscard]] std::uint16_t source_port() const { return sender_ ? sender_->source_port() : std::uint16_t{0}; }
     [[nodiscard]] const std::vector<std::uint16_t>& ports() const { return ports_; }  // of the last pass, as sent
 
@@ -38,12 +39,15 @@ private:
     PcapWriter* record_;
     PassSchedule schedule_;
     PortWatch watch_;
-    Request request_;
-    Knock knock_;
+    KnockMessage message_;
     Instant made_{};
     std::unique_ptr<Sender> sender_;
     std::vector<std::uint16_t> ports_;
     bool has_passed_ = false;
 };
+
+// For targets that were not found by a dry run. `record` may be null.
+[[nodiscard]] std::vector<TargetKnock> make_knocks(const Task& task, const std::vector<Target>& targets,
+                                                   PcapWriter* record);
 
 }  // namespace oneknock

@@ -5,7 +5,7 @@
 
 #include <netdb.h>
 
-#include "client/knock/source_address.hpp"
+#include "client/message/source_address.hpp"
 
 namespace oneknock {
 namespace {
@@ -15,33 +15,33 @@ int address_family(std::optional<Family> family) {
     return *family == Family::ipv4 ? AF_INET : AF_INET6;
 }
 
-std::optional<Family> wanted_family(const KnockOptions& options) {
-    if (options.source.named) return options.source.named->family;
-    return options.family;
+std::optional<Family> wanted_family(const KnockSettings& settings) {
+    if (settings.source.named) return settings.source.named->family;
+    return settings.family;
 }
 
-Result<Target> plan(const Endpoint& destination, const KeyFile& key, const KnockOptions& options) {
+Result<Target> plan(const Endpoint& destination, const KeyFile& key, const KnockSettings& settings) {
     Target target{destination.address.family, destination, {}, {}};
     const auto local = route_source(destination);
-    const bool route_needed = !options.dry_run || options.source.automatic();
+    const bool route_needed = !settings.dry_run || settings.source.automatic();
     if (!local && route_needed) return tl::unexpected(local.error());
     if (local) target.local = *local;
     const Address from = local ? local->address : Address::any(target.family);
-    const auto address = message_address(options.source, key.client.source, from, destination.address);
+    const auto address = message_address(settings.source, key.client.source, from, destination.address);
     if (!address) return tl::unexpected(address.error());
     target.address = *address;
     return target;
 }
 
 // A dry run needs no destination if the words say what the message says.
-std::optional<Target> target_without_destination(const KnockOptions& options) {
-    const auto family = wanted_family(options);
-    if (!options.dry_run || !family || options.source.automatic()) return std::nullopt;
-    return Target{*family, {}, {}, options.source.named.value_or(Address::any(*family))};
+std::optional<Target> target_without_destination(const KnockSettings& settings) {
+    const auto family = wanted_family(settings);
+    if (!settings.dry_run || !family || settings.source.automatic()) return std::nullopt;
+    return Target{*family, {}, {}, settings.source.named.value_or(Address::any(*family))};
 }
 
-Error wrong_family(const KnockOptions& options, const std::string& name) {
-    return {ExitCode::usage, "--source " + options.source.named->text() + ": " + name +
+Error wrong_family(const KnockSettings& settings, const std::string& name) {
+    return {ExitCode::usage, "--source " + settings.source.named->text() + ": " + name +
                                  " has no address of that family; name a source address of the other one"};
 }
 
@@ -66,22 +66,22 @@ Result<std::vector<Endpoint>> resolve(const std::string& name, std::optional<Fam
     return endpoints;
 }
 
-Result<std::vector<Target>> find_targets(const KeyFile& key, const KnockOptions& options,
+Result<std::vector<Target>> find_targets(const KeyFile& key, const KnockSettings& settings,
                                          std::vector<std::string>& skipped) {
-    const auto endpoints = resolve(key.door.address, options.family);
+    const auto endpoints = resolve(key.door.address, settings.family);
     if (!endpoints) {
-        if (const auto target = target_without_destination(options)) return std::vector{*target};
+        if (const auto target = target_without_destination(settings)) return std::vector{*target};
         return tl::unexpected(endpoints.error());
     }
     std::vector<Target> targets;
     std::vector<Error> errors;
     for (const Endpoint& endpoint : *endpoints) {
-        if (options.source.named && options.source.named->family != endpoint.address.family) continue;
-        if (auto target = plan(endpoint, key, options)) targets.push_back(*target);
+        if (settings.source.named && settings.source.named->family != endpoint.address.family) continue;
+        if (auto target = plan(endpoint, key, settings)) targets.push_back(*target);
         else errors.push_back(target.error());
     }
     if (targets.empty())
-        return tl::unexpected(errors.empty() ? wrong_family(options, key.door.address) : errors.front());
+        return tl::unexpected(errors.empty() ? wrong_family(settings, key.door.address) : errors.front());
     // A machine without IPv6 is no news when the door answers on IPv4 as well.
     for (const Error& error : errors)
         if (error.code != ExitCode::unavailable) skipped.push_back(error.message);

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "client/knock/endpoint.hpp"
-#include "client/options.hpp"
+#include "client/message/settings.hpp"
 #include "keys/key_file.hpp"
 
 namespace oneknock {
@@ -25,7 +25,7 @@ inline constexpr std::size_t most_targets = 16;
 
 // What to knock at. An address that fails (no route, a translator in between) does not stop the others; the first
 // failure is the error if all fail. `skipped` receives the failures worth a warning.
-[[nodiscard]] Result<std::vector<Target>> find_targets(const KeyFile& key, const KnockOptions& options,
+[[nodiscard]] Result<std::vector<Target>> find_targets(const KeyFile& key, const KnockSettings& settings,
                                                        std::vector<std::string>& skipped);
 
 }  // namespace oneknock

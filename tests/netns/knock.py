@@ -84,7 +84,7 @@ class Knock(NetworkTest):
 
     def test_a_wish_for_longer_is_shortened_to_what_the_client_may(self):
         done = knock(self.client, self.key[4], "ssh", "--wait", "--for", "10m")
-        self.assertIn("this key is good for 60s at most", done.stderr)
+        self.assertIn("this key is limited to 60s", done.stderr)
         (_, _, _, remaining), = self.daemon.elements()
         self.assertTrue(55 <= remaining <= 60, remaining)
 

@@ -1,7 +1,7 @@
 // A client's key and what is asked with it, for the tests of the client.
 #pragma once
 
-#include "client/knock/message_plan.hpp"
+#include "client/options/options.hpp"
 #include "keys/key_file.hpp"
 
 namespace oneknock {

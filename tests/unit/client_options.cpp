@@ -1,4 +1,4 @@
-#include "client/options.hpp"
+#include "client/options/options.hpp"
 
 #include "tests/catch.hpp"
 

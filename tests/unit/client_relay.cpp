@@ -75,7 +75,7 @@ TEST_CASE("bytes go both ways unchanged, and each end is passed on by itself") {
     std::string result;
     std::thread reader([&] { result = read_to_end(output.near.get()); });
 
-    CHECK(shuttle(input.near.get(), output.far.release(), connection.near.get()));
+    CHECK(relay(input.near.get(), output.far.release(), connection.near.get()));
     user.join();
     server.join();
     reader.join();

@@ -90,12 +90,12 @@ TEST_CASE("the next message's sender has another source port") {
 
 TEST_CASE("a pass is judged by the packets that went out") {
     const Endpoint door = loopback(Family::ipv4);
-    CHECK(judge({36, EPERM}, 36, door));
-    const auto forbidden = judge({35, EPERM}, 36, door);
+    CHECK(check_pass({36, EPERM}, 36, door));
+    const auto forbidden = check_pass({35, EPERM}, 36, door);
     REQUIRE_FALSE(forbidden);
     CHECK(forbidden.error().code == ExitCode::permission);
     CHECK(forbidden.error().message.find("a local firewall forbids it") != std::string::npos);
-    const auto unreachable = judge({0, ENETUNREACH}, 36, door);
+    const auto unreachable = check_pass({0, ENETUNREACH}, 36, door);
     REQUIRE_FALSE(unreachable);
     CHECK(unreachable.error().code == ExitCode::unavailable);
 }

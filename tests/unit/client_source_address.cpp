@@ -1,4 +1,4 @@
-#include "client/knock/source_address.hpp"
+#include "client/message/source_address.hpp"
 
 #include "tests/catch.hpp"
 

@@ -1,4 +1,4 @@
-#include "client/options.hpp"
+#include "client/options/options.hpp"
 
 #include <charconv>
 
@@ -95,8 +95,6 @@ Result<std::optional<int>> read_key_fd(const std::optional<std::string>& word) {
                      "--key-fd 3 3<passphrase");
     return fd;
 }
-
-std::string via_name(Via via) { return via == Via::udp ? "udp" : "tcp"; }
 
 Result<KnockOptions> read_knock_options(Operation operation, const KnockWords& words) {
     KnockOptions options;

@@ -1,4 +1,4 @@
-#include "client/knock/packet.hpp"
+#include "client/message/packet_bytes.hpp"
 
 #include <algorithm>
 

@@ -5,7 +5,7 @@
 #include <variant>
 #include <vector>
 
-#include "client/options.hpp"
+#include "client/options/options.hpp"
 #include "common/result.hpp"
 
 namespace oneknock {

@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <vector>
 
-#include "client/options.hpp"
 #include "common/protocol/address.hpp"
 
 namespace oneknock {

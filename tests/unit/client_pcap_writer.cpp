@@ -1,4 +1,4 @@
-#include "client/knock/write_pcap.hpp"
+#include "client/knock/pcap_writer.hpp"
 
 #include <cstdlib>
 #include <cstring>

@@ -4,11 +4,13 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
-#include "client/knock/packet.hpp"
+#include "client/message/packet_bytes.hpp"
+#include "client/message/settings.hpp"
 #include "common/clock.hpp"
 #include "common/fd.hpp"
 #include "common/result.hpp"
@@ -19,6 +21,8 @@ class PcapWriter {
 public:
     // Creates the file, mode 0600; an existing one is refused with ExitCode::cannot_create.
     [[nodiscard]] static Result<PcapWriter> create(const std::string& path);
+    // None without a path.
+    [[nodiscard]] static Result<std::optional<PcapWriter>> create_if(const std::optional<std::string>& path);
 
     // One packet to each port, in this order, `ends.destination_port` aside. The first is stamped `time`, each next
     // one a microsecond later.

@@ -1,35 +1,28 @@
-#include "client/arguments.hpp"
+#include "client/options/command_line.hpp"
 
-#include "client/command_line.hpp"
 #include "tests/catch.hpp"
 
 using namespace oneknock;
 using Words = std::vector<std::string>;
 
-namespace {
-
-Words arranged(Words words) { return arrange(std::move(words), {"open", "close", "run", "list"}).words; }
-
-}  // namespace
-
-TEST_CASE("the subcommand moves to the front, wherever it stands") {
-    CHECK(arranged({"--json", "list"}) == Words{"list", "--json"});
-    CHECK(arranged({"-4", "open", "home", "ssh"}) == Words{"open", "-4", "home", "ssh"});
-    CHECK(arranged({"open", "list", "ssh"}) == Words{"open", "list", "ssh"});
-    CHECK(arranged({"--json", "--", "list"}) == Words{"--json", "--", "list"});
-    CHECK(arranged({}).empty());
+TEST_CASE("the subcommand may come after options, and names of subcommands are words like any other after it") {
+    CHECK(std::get<ListOptions>(*parse_command_line({"--json", "list"})).json);
+    CHECK(std::get<KnockOptions>(*parse_command_line({"-4", "open", "home", "ssh"})).family == Family::ipv4);
+    CHECK(std::get<KnockOptions>(*parse_command_line({"open", "list", "ssh"})).door == "list");
+    CHECK_FALSE(parse_command_line({"--json", "--", "list"}));
 }
 
 TEST_CASE("--wait never takes the next word as its value") {
-    CHECK(arranged({"open", "--wait", "home", "ssh"}) == Words{"open", "--wait=10s", "home", "ssh"});
-    CHECK(arranged({"open", "home", "ssh", "--wait"}) == Words{"open", "home", "ssh", "--wait=10s"});
-    CHECK(arranged({"open", "--wait=3s", "home", "ssh"}) == Words{"open", "--wait=3s", "home", "ssh"});
+    const auto wait = [](const Words& words) { return std::get<KnockOptions>(*parse_command_line(words)).wait; };
+    CHECK(wait({"open", "--wait", "home", "ssh"}) == Seconds{10});
+    CHECK(wait({"open", "home", "ssh", "--wait"}) == Seconds{10});
+    CHECK(wait({"open", "--wait=3s", "home", "ssh"}) == Seconds{3});
 }
 
 TEST_CASE("the command of run is left as it is") {
-    const auto arguments = arrange({"run", "--wait", "home", "ssh", "--", "list", "--wait", "--"}, {"run", "list"});
-    CHECK(arguments.words == Words{"run", "--wait=10s", "home", "ssh"});
-    CHECK(arguments.command == Words{"list", "--wait", "--"});
+    const auto run = parse_command_line({"run", "--wait", "home", "ssh", "--", "list", "--wait", "--"});
+    REQUIRE(run);
+    CHECK(std::get<RunOptions>(*run).command == Words{"list", "--wait", "--"});
 }
 
 TEST_CASE("every order of options and words gives the same knock") {

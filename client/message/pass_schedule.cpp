@@ -1,4 +1,4 @@
-#include "client/knock/pass_schedule.hpp"
+#include "client/message/pass_schedule.hpp"
 
 #include <algorithm>
 

@@ -1,30 +1,15 @@
-// What the user asked for, checked and in types. The words come from the command line (client/command_line), the
-// rules are users' rules: every refusal is ExitCode::usage and says what to write instead.
+// What the user asked for, checked and in types. The words come from command_line; every refusal is ExitCode::usage
+// and says what to write instead.
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "common/clock.hpp"
-#include "common/protocol/address.hpp"
-#include "common/protocol/constants.hpp"
+#include "client/message/settings.hpp"
 #include "common/result.hpp"
 
 namespace oneknock {
-
-// How the symbols travel.
-enum class Via : std::uint8_t { udp, tcp };
-[[nodiscard]] std::string via_name(Via via);
-
-// Which address the message names.
-struct SourceChoice {
-    bool observed = false;                                                // all zero: "the source address you see"
-    std::optional<Address> named;                                         // an address the user wrote
-    [[nodiscard]] bool automatic() const { return !observed && !named; }  // the one the kernel sends from
-};
 
 // A knock as it was typed; nothing is checked yet.
 struct KnockWords {
@@ -45,21 +30,11 @@ struct KnockWords {
     bool json = false;
 };
 
-struct KnockOptions {
-    Operation operation = Operation::open;
-    std::string door;     // a path or the name of an imported one
-    std::string service;  // a name from the key file, or "tcp/22"
-    Seconds duration{0};  // 0..65535; 0: the server's default
-    Via via = Via::udp;
-    std::size_t packets = codeword_length;  // per pass; that it suffices for the family is checked with the targets
-    std::chrono::milliseconds pace{0};      // between packets
-    SourceChoice source;
-    std::optional<Family> family;
-    std::optional<std::chrono::milliseconds> wait;
+struct KnockOptions : KnockSettings {
+    std::string door;                  // a path or the name of an imported one
+    std::string service;               // a name from the key file, or "tcp/22"
     std::optional<std::string> write;  // path of a pcap file
-    Seconds time_offset{0};
-    std::optional<int> key_fd;  // what the passphrase is read from, instead of the terminal
-    bool dry_run = false;
+    std::optional<int> key_fd;         // what the passphrase is read from, instead of the terminal
     bool json = false;
 };
 

@@ -1,4 +1,4 @@
-#include "client/knock/message_plan.hpp"
+#include "client/message/make_message.hpp"
 
 #include <algorithm>
 #include <array>
@@ -9,6 +9,7 @@
 #include "client/commands/report.hpp"
 #include "client_fixtures.hpp"
 #include "common/protocol/codebook.hpp"
+#include "common/protocol/codeword.hpp"
 #include "tests/catch.hpp"
 
 using namespace oneknock;
@@ -52,8 +53,9 @@ TEST_CASE("the ports that --json prints lead back to the request") {
         const Task task{key, options, {protocol_tcp, 22}};
         const auto address = *Address::parse(text);
         Report report;
-        report.request = make_request(task, address, sample_time);
-        report.ports = ports_of_pass(make_knock(task, report.request), 64);
+        const KnockMessage message = make_message(task, address, sample_time);
+        report.request = message.request;
+        report.ports = ports_of_pass(message, 64);
         const auto printed = nlohmann::json::parse(json_line(report));
         const auto read = read_ports(printed["ports"].get<std::vector<std::uint16_t>>(), address.family, key,
                                      UnixTime{Seconds{printed["time"].get<std::int64_t>()}});
@@ -69,10 +71,10 @@ TEST_CASE("the smallest number of packets still makes a knock") {
         const KnockOptions options = sample_options();
         const Task task{key, options, {protocol_udp, 51820}};
         const auto address = *Address::parse(text);
-        const Request request = make_request(task, address, sample_time);
-        const auto ports = ports_of_pass(make_knock(task, request), packets);
+        const KnockMessage message = make_message(task, address, sample_time);
+        const auto ports = ports_of_pass(message, packets);
         CHECK(ports.size() == packets);
-        CHECK(read_ports(ports, address.family, key, sample_time)->request == request);
+        CHECK(read_ports(ports, address.family, key, sample_time)->request == message.request);
     }
 }
 
@@ -82,13 +84,13 @@ TEST_CASE("a request carries what was asked, and a close no duration") {
     options.duration = Seconds{90};
     options.time_offset = Seconds{-5};
     const Task task{key, options, {protocol_tcp, 22}};
-    const Request open = make_request(task, *Address::parse("192.0.2.7"), sample_time);
+    const Request open = make_message(task, *Address::parse("192.0.2.7"), sample_time).request;
     CHECK(open.operation == 1);
     CHECK(open.service() == Service{protocol_tcp, 22});
     CHECK(open.duration_s == 90);
     CHECK(open.time == 1'799'999'995);
     options.operation = Operation::close;
-    const Request close = make_request(task, *Address::parse("192.0.2.7"), sample_time);
+    const Request close = make_message(task, *Address::parse("192.0.2.7"), sample_time).request;
     CHECK(close.operation == 2);
     CHECK(close.duration_s == 0);
     CHECK(close.nonce != open.nonce);
@@ -96,13 +98,13 @@ TEST_CASE("a request carries what was asked, and a close no duration") {
 
 TEST_CASE("a time that 32 bits cannot carry is refused") {
     KnockOptions options = sample_options();
-    CHECK(*knock_time(options, sample_time) == sample_time);
+    CHECK(*message_time(options, sample_time) == sample_time);
     options.time_offset = Seconds{4'294'967'295 - 1'800'000'000};
-    CHECK(knock_time(options, sample_time));
+    CHECK(message_time(options, sample_time));
     options.time_offset += Seconds{1};
-    CHECK_FALSE(knock_time(options, sample_time));
+    CHECK_FALSE(message_time(options, sample_time));
     options.time_offset = Seconds{-1'800'000'001};
-    CHECK_FALSE(knock_time(options, sample_time));
+    CHECK_FALSE(message_time(options, sample_time));
 }
 
 TEST_CASE("the sending order has each position at most once") {
@@ -133,12 +135,11 @@ TEST_CASE("every position is equally likely at every place of the sending order"
     CHECK(*std::ranges::max_element(chosen) < 37'000);
 }
 
-TEST_CASE("an IPv6 target needs more packets than an IPv4 one") {
-    Target ipv4, ipv6;
-    ipv6.family = Family::ipv6;
-    CHECK(check_packets(36, {ipv4}));
-    CHECK(check_packets(48, {ipv4, ipv6}));
-    const auto refused = check_packets(47, {ipv4, ipv6});
+TEST_CASE("an IPv6 message needs more packets than an IPv4 one") {
+    CHECK(check_packet_count(36, Family::ipv4));
+    CHECK(check_packet_count(48, Family::ipv6));
+    CHECK(check_packet_count(35, Family::ipv4).error().message.find("36 to 64") != std::string::npos);
+    const auto refused = check_packet_count(47, Family::ipv6);
     REQUIRE_FALSE(refused);
     CHECK(refused.error().code == ExitCode::usage);
     CHECK(refused.error().message.find("48 to 64") != std::string::npos);

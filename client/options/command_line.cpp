@@ -1,11 +1,9 @@
-#include "client/command_line.hpp"
+#include "client/options/command_line.hpp"
 
 #include <algorithm>
 #include <sstream>
 
 #include <CLI/CLI.hpp>
-
-#include "client/arguments.hpp"
 
 namespace oneknock {
 namespace {
@@ -106,6 +104,30 @@ constexpr Subcommand subcommands[] = {
     {"passphrase", "lock an imported key with a passphrase, or change or remove it", add_passphrase},
     {"list", "show the imported doors", add_list}};
 
+// The words in the order that CLI11 expects, so that they may be typed in any: `oneknock --json list`.
+struct Arguments {
+    std::vector<std::string> words;    // the subcommand first, if there is one
+    std::vector<std::string> command;  // of `run`: everything after "--"
+};
+
+// `--wait` alone becomes `--wait=10s`: it takes its value only with '=', never the next word.
+Arguments arrange(std::vector<std::string> words) {
+    Arguments result;
+    const auto end = std::ranges::find(words, "--");
+    const auto is_subcommand = [](const std::string& word) {
+        return std::ranges::any_of(subcommands, [&](const Subcommand& subcommand) { return word == subcommand.name; });
+    };
+    const auto name = std::find_if(words.begin(), end, is_subcommand);
+    if (name != end) std::rotate(words.begin(), name, name + 1);
+    std::replace(words.begin(), end, std::string("--wait"), "--wait=" + duration_text(default_wait));
+    if (end != words.end() && words.front() == "run") {
+        result.command.assign(end + 1, words.end());
+        words.erase(end, words.end());
+    }
+    result.words = std::move(words);
+    return result;
+}
+
 // Only the chosen subcommand's options: setting up those of all takes longer than the knock.
 void add_everything(CLI::App& app, const std::string& chosen, Words& words) {
     app.set_version_flag("--version", "oneknock " ONEKNOCK_VERSION);
@@ -156,9 +178,7 @@ Error usage_error(const CLI::App& app, const CLI::ParseError& error) {
 Result<Command> parse_command_line(std::vector<std::string> words) {
     CLI::App app("Opens and closes the services of a door by knocking once.", "oneknock");
     Words values;
-    std::vector<std::string_view> names;
-    for (const Subcommand& subcommand : subcommands) names.emplace_back(subcommand.name);
-    Arguments arguments = arrange(std::move(words), names);
+    Arguments arguments = arrange(std::move(words));
     add_everything(app, arguments.words.empty() ? "" : arguments.words.front(), values);
     std::ranges::reverse(arguments.words);  // the parser takes them from the back
     try {

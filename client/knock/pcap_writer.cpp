@@ -1,4 +1,4 @@
-#include "client/knock/write_pcap.hpp"
+#include "client/knock/pcap_writer.hpp"
 
 #include <array>
 #include <bit>
@@ -32,10 +32,14 @@ void PcapWriter::append(std::span<const std::uint32_t> words) {
 Result<PcapWriter> PcapWriter::create(const std::string& path) {
     Descriptor fd(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
     if (!fd && errno == EEXIST)
-        return fail(ExitCode::cannot_create,
-                    "--write " + path + ": exists already and is left as it is; name a new file");
+        return fail(ExitCode::cannot_create, "--write " + path + ": this file already exists; name a new one");
     if (!fd) return tl::unexpected(system_error("create", path, ExitCode::cannot_create));
     return PcapWriter(path, std::move(fd));
+}
+
+Result<std::optional<PcapWriter>> PcapWriter::create_if(const std::optional<std::string>& path) {
+    if (!path) return std::optional<PcapWriter>{};
+    return create(*path).map([](PcapWriter&& writer) { return std::optional(std::move(writer)); });
 }
 
 void PcapWriter::add(Via via, PacketEnds ends, std::span<const std::uint16_t> ports,

@@ -1,0 +1,52 @@
+#include "client/commands/prepare_knock.hpp"
+
+#include "client/message/make_message.hpp"
+#include "client/message/source_address.hpp"
+#include "common/log.hpp"
+
+namespace oneknock {
+namespace {
+
+Result<void> check_wait(const KnockOptions& options, const Service& service) {
+    if (!options.wait || service.protocol == protocol_tcp) return {};
+    return fail(ExitCode::usage, service.text() +
+                                     ": a UDP port gives no answer that could be waited for; knock without "
+                                     "waiting: oneknock " +
+                                     operation_name(options.operation) + " " + options.door + " " + options.service);
+}
+
+void warn(const KnockOptions& options, const OpenedDoor& door, const Service& service) {
+    const Seconds most = door.key.client.max_duration;
+    if (options.operation == Operation::close && options.duration != Seconds{0})
+        log::warning("--for is ignored by close");
+    else if (options.duration > most)
+        log::warning("--for " + duration_text(options.duration) + ": this key is limited to " + duration_text(most) +
+                     "; the server will shorten the time");
+    if (!is_listed(door.key, service))
+        log::warning(door.path + " does not list " + service.text() + "; the server may refuse it");
+}
+
+}  // namespace
+
+Result<PreparedKnock> prepare_knock(const KnockOptions& options, UnixTime now) {
+    const auto time = message_time(options, now);
+    if (!time) return tl::unexpected(time.error());
+    auto door = open_door(options.door, *time, options.key_fd);
+    if (!door) return tl::unexpected(door.error());
+    const auto service = find_service(*door, options.service);
+    if (!service) return tl::unexpected(service.error());
+    if (const auto fits = check_wait(options, *service); !fits) return tl::unexpected(fits.error());
+    if (const auto fits = check_choice(options.source, door->key.client.source); !fits)
+        return tl::unexpected(fits.error());
+    std::vector<std::string> skipped;
+    auto targets = find_targets(door->key, options, skipped);
+    if (!targets) return tl::unexpected(targets.error());
+    for (const Target& target : *targets)
+        if (const auto enough = check_packet_count(options.packets, target.family); !enough)
+            return tl::unexpected(enough.error());
+    warn(options, *door, *service);
+    for (const std::string& warning : skipped) log::warning(warning);
+    return PreparedKnock{*std::move(door), *service, *std::move(targets)};
+}
+
+}  // namespace oneknock
