@@ -4,7 +4,6 @@
 #include <cerrno>
 #include <cstring>
 
-#include <linux/filter.h>
 #include <linux/if_packet.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
@@ -58,23 +57,6 @@ Error capture_error(const std::string& interface, int status, pcap_t* handle) {
                                        (*detail != '\0' ? std::string(detail) : std::string(pcap_statustostr(status)))};
 }
 
-struct Program {
-    bpf_program code{};
-    Program() = default;
-    Program(const Program&) = delete;
-    Program& operator=(const Program&) = delete;
-    ~Program() { pcap_freecode(&code); }
-};
-
-bool knows_vlan(LinkLayer link) { return link == LinkLayer::ethernet; }
-
-Result<void> compile(pcap_t* handle, LinkLayer link, Program& program) {
-    const std::string expression = packet_filter(knows_vlan(link));
-    if (pcap_compile(handle, &program.code, expression.c_str(), 1, PCAP_NETMASK_UNKNOWN) != 0)
-        return fail(ExitCode::software, std::string("cannot compile the packet filter: ") + pcap_geterr(handle));
-    return {};
-}
-
 }  // namespace
 
 std::optional<LinkLayer> link_layer_of(int pcap_link_type) {
@@ -115,9 +97,7 @@ Result<Capture::Source> Capture::open_source(const std::string& interface) {
     const auto link = link_layer_of(type);
     if (!link) return tl::unexpected(link_type_error(interface, type));
     source.link = *link;
-    Program program;
-    if (const auto compiled = compile(handle, *link, program); !compiled) return tl::unexpected(compiled.error());
-    if (pcap_setfilter(handle, &program.code) != 0) return tl::unexpected(capture_error(interface, PCAP_ERROR, handle));
+    if (const auto set = set_packet_filter(handle, *link); !set) return tl::unexpected(set.error());
     ignore_outgoing(handle);
     if (pcap_setnonblock(handle, 1, error) != 0)
         return fail(ExitCode::unavailable, "cannot capture on " + interface + ": " + error);
@@ -131,8 +111,7 @@ Result<void> Capture::open_standby() {
     if (!changes) return tl::unexpected(changes.error());
     standby_ = std::move(*opened);
     changes_ = std::move(*changes);
-    filter_standby();
-    return {};
+    return filter_standby();
 }
 
 Result<void> Capture::open_named(const std::string& interface) {
@@ -220,33 +199,15 @@ void Capture::look_after_interfaces() {
         source.present = index != 0;
         source.standby_index = standby_index;
     }
-    if (changed) filter_standby();
+    if (!changed) return;
+    if (const auto set = filter_standby(); !set) log::warning(set.error().message);
 }
 
-// The standby's kernel filter: the packet filter for interfaces that are back, nothing at all without any. Jumps in
-// classic BPF are relative, so a test of the interface can simply stand before the compiled filter. The kernel runs it
-// on packets that begin with the IP header: the cooked one is made by libpcap, whose own pcap_setfilter() moves all
-// offsets.
-void Capture::filter_standby() {
-    std::vector<sock_filter> code;
+Result<void> Capture::filter_standby() {
     std::vector<unsigned> indexes;
     for (const Source& source : sources_)
         if (source.standby_index != 0) indexes.push_back(source.standby_index);
-    code.push_back(BPF_STMT(BPF_LD | BPF_W | BPF_ABS, static_cast<std::uint32_t>(SKF_AD_OFF + SKF_AD_IFINDEX)));
-    for (std::size_t i = 0; i < indexes.size(); ++i)  // to behind the refusal that ends the tests
-        code.push_back(
-            BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, indexes[i], static_cast<std::uint8_t>(indexes.size() - i), 0));
-    code.push_back(BPF_STMT(BPF_RET | BPF_K, 0));
-    Program program;
-    const std::unique_ptr<pcap, Handle> bare(pcap_open_dead(DLT_RAW, snapshot_length));
-    if (!indexes.empty() && compile(bare.get(), LinkLayer::raw, program))
-        for (unsigned i = 0; i < program.code.bf_len; ++i) {
-            const bpf_insn& insn = program.code.bf_insns[i];
-            code.push_back({insn.code, insn.jt, insn.jf, insn.k});
-        }
-    const sock_fprog filter{static_cast<unsigned short>(code.size()), code.data()};
-    if (setsockopt(pcap_fileno(standby_->handle.get()), SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter) != 0)
-        log::warning(std::string("cannot set the filter of interfaces that came back: ") + std::strerror(errno));
+    return set_packet_filter(pcap_fileno(standby_->handle.get()), indexes);
 }
 
 Capture::Counters Capture::counters() const {

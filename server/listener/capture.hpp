@@ -3,6 +3,10 @@
 // An interface given by name that is not there, is down, or vanishes, is waited for: a second capture over all
 // interfaces, which lets nothing through until then, takes it up when it returns (a new packet socket would need the
 // privilege that is gone by then). The kernel tells of interfaces that come and go (rtnetlink), so nothing is polled.
+//
+// That second capture does not make the others needless, with all names in its filter. It gets packets without their
+// link layer's header: those with two VLAN tags cannot be read in it (tried with Linux 6.18), and what a bridge's port
+// receives for another address than its own, such as the bridge's, counts as another host's.
 #pragma once
 
 #include <chrono>
@@ -71,7 +75,8 @@ private:
     [[nodiscard]] unsigned index_of(const std::string& interface) const;
     [[nodiscard]] bool interfaces_changed() const;
     void look_after_interfaces();
-    void filter_standby();
+    // For interfaces that are back; nothing passes without any.
+    [[nodiscard]] Result<void> filter_standby();
     void read_source(Source& source, const Received& received);
 
     std::vector<Source> sources_;
