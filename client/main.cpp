@@ -5,6 +5,7 @@
 #include "client/options/command_line.hpp"
 #include "common/fd.hpp"
 #include "common/log.hpp"
+#include "common/process.hpp"
 #include "common/secret.hpp"
 
 namespace oneknock {
@@ -45,4 +46,7 @@ int run(std::vector<std::string> words) {
 }  // namespace
 }  // namespace oneknock
 
-int main(int argc, char** argv) { return oneknock::run({argv + 1, argv + argc}); }
+int main(int argc, char** argv) {
+    oneknock::prepare_process();
+    return oneknock::run({argv + 1, argv + argc});
+}

@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -17,6 +18,11 @@ bool write_all(int fd, ByteSpan content) {
     while (!content.empty()) {
         const auto wrote = ::write(fd, content.data(), content.size());
         if (wrote < 0 && errno == EINTR) continue;
+        if (wrote < 0 && errno == EAGAIN) {
+            pollfd room{fd, POLLOUT, 0};
+            poll(&room, 1, -1);
+            continue;
+        }
         if (wrote < 0) return false;
         content = content.subspan(static_cast<std::size_t>(wrote));
     }

@@ -38,7 +38,8 @@ private:
     int fd_ = -1;
 };
 
-// Writes all of it to a blocking descriptor; else false, and errno says why.
+// Writes all of it, and waits for room where there is none, also on a descriptor that somebody made non-blocking; else
+// false, and errno says why.
 [[nodiscard]] bool write_all(int fd, ByteSpan content);
 
 // All of it to standard output: a full disk or a closed pipe must not pass for success.

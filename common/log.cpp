@@ -1,25 +1,114 @@
 #include "common/log.hpp"
 
+#include <climits>
 #include <cstdlib>
+#include <cstring>
 #include <string>
 
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#include "common/fd.hpp"
+#include "common/text.hpp"
 
 namespace oneknock::log {
 namespace {
 
-// One write, so that lines of several processes do not mix; a full or closed pipe loses the line, not the daemon.
-void print(char priority, std::string_view label, std::string_view line) {
-    std::string text;
-    if (std::getenv("JOURNAL_STREAM") != nullptr) text.append({'<', priority, '>'});
-    text.append(label).append(line).append("\n");
-    [[maybe_unused]] const auto written = ::write(STDERR_FILENO, text.data(), text.size());
+enum class Priority : char { error = '3', warning = '4', info = '6' };  // as syslog's
+
+// Longer texts could be torn apart: a pipe takes so much at once or nothing.
+constexpr std::size_t longest_text = PIPE_BUF;
+
+// sd-daemon(3): the variable is inherited by programs whose standard error is another one.
+bool is_journal() {
+    const char* const stream = std::getenv("JOURNAL_STREAM");
+    struct stat info {};
+    if (stream == nullptr || fstat(STDERR_FILENO, &info) != 0) return false;
+    return stream == std::to_string(info.st_dev) + ":" + std::to_string(info.st_ino);
+}
+
+// Where lines go, and what became of them.
+class Output {
+public:
+    void print(Priority priority, std::string_view label, std::string_view line) {
+        std::string text;
+        if (unsaid_ > 0)
+            append(text, Priority::warning,
+                   "warning: " + std::to_string(unsaid_) + " lines of this log were dropped because nothing read them");
+        append(text, priority, std::string(label).append(line));
+        if (!waits_) write_now(text);
+        else static_cast<void>(write_all(STDERR_FILENO, as_bytes(text)));
+    }
+
+    void never_wait() {
+        waits_ = false;
+        is_journal_ = log::is_journal();
+        struct stat info {};
+        if (fstat(STDERR_FILENO, &info) != 0) return;
+        is_socket_ = S_ISSOCK(info.st_mode);
+        // A file has always room, and a description of one's own would have a place of its own in it.
+        if (!S_ISFIFO(info.st_mode) && !S_ISCHR(info.st_mode)) return;
+        const Descriptor own(open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+        // Where it is not ours to open, write_now() looks for room first.
+        if (own) dup2(own.get(), STDERR_FILENO);
+    }
+
+    [[nodiscard]] std::uint64_t dropped() const { return dropped_; }
+
+private:
+    void append(std::string& text, Priority priority, std::string_view line) const {
+        for (;;) {  // line feeds are ours; whatever else steers a terminal is not
+            if (is_journal_) text.append({'<', static_cast<char>(priority), '>'});
+            const auto end = line.find('\n');
+            text += printable(line.substr(0, end)) + "\n";
+            if (end == std::string_view::npos) return;
+            line.remove_prefix(end + 1);
+        }
+    }
+
+    // All of it or nothing.
+    void write_now(std::string& text) {
+        if (text.size() > longest_text) text.replace(longest_text - 5, std::string::npos, " ...\n");
+        if (is_torn_) text.insert(0, "\n");
+        const ssize_t wrote = try_write(text);
+        if (wrote == static_cast<ssize_t>(text.size())) {
+            unsaid_ = 0;
+            is_torn_ = false;
+            return;
+        }
+        is_torn_ = is_torn_ || wrote > 0;  // a terminal may take a part
+        ++unsaid_;
+        ++dropped_;
+    }
+
+    [[nodiscard]] ssize_t try_write(const std::string& text) const {
+        if (is_socket_) return send(STDERR_FILENO, text.data(), text.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+        pollfd room{STDERR_FILENO, POLLOUT, 0};
+        if (poll(&room, 1, 0) <= 0) return -1;
+        return write(STDERR_FILENO, text.data(), text.size());
+    }
+
+    bool is_journal_ = log::is_journal();
+    bool waits_ = true, is_socket_ = false, is_torn_ = false;
+    std::uint64_t unsaid_ = 0, dropped_ = 0;
+};
+
+// Standard error is one for the whole process.
+Output& output() {
+    static Output output;
+    return output;
 }
 
 }  // namespace
 
-void error(std::string_view line) { print('3', "error: ", line); }
-void warning(std::string_view line) { print('4', "warning: ", line); }
-void info(std::string_view line) { print('6', "", line); }
+void error(std::string_view line) { output().print(Priority::error, "error: ", line); }
+void warning(std::string_view line) { output().print(Priority::warning, "warning: ", line); }
+void info(std::string_view line) { output().print(Priority::info, "", line); }
+
+void never_wait() { output().never_wait(); }
+std::uint64_t dropped() { return output().dropped(); }
 
 }  // namespace oneknock::log

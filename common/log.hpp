@@ -1,7 +1,11 @@
-// Lines on standard error: plain on a terminal, with the journal's priority prefix (sd-daemon(3)) under systemd.
-// Only numbers and names from our own configuration are ever passed in.
+// Lines on standard error: plain on a terminal, with the journal's priority prefix (sd-daemon(3)) where standard error
+// is the journal's own. Only numbers and names from our own configuration are ever passed in; what else is in a name is
+// made harmless.
+//
+// A tool waits until its line is read: an error message must not be lost. A daemon must not: see never_wait().
 #pragma once
 
+#include <cstdint>
 #include <string_view>
 
 namespace oneknock::log {
@@ -9,5 +13,14 @@ namespace oneknock::log {
 void error(std::string_view line);
 void warning(std::string_view line);
 void info(std::string_view line);
+
+// From here on a line for which there is no room now is dropped and counted, in this process and in those forked from
+// it: whoever does not read the log must not stop the daemon. Gives standard error an open file description of its own
+// (the inherited one is the shell's as well), so it comes before anything that forbids opening files. Afterwards a line
+// needs no system calls but write to descriptor 2, sendto and poll.
+void never_wait();
+
+// How many lines this process has dropped. The next one that gets through says it.
+[[nodiscard]] std::uint64_t dropped();
 
 }  // namespace oneknock::log

@@ -1,4 +1,4 @@
-// Lists and tables for people.
+// Text for people: lists, tables, and names that others chose.
 #pragma once
 
 #include <functional>
@@ -24,5 +24,12 @@ template <class Range, class Text = std::identity>
 // Rows of equally many cells, the first being the headings: each column as wide as its widest cell, two spaces between
 // columns, a line feed at the end of every row.
 [[nodiscard]] std::string table(const std::vector<std::vector<std::string>>& rows);
+
+// The length of the character in UTF-8 that the text begins with; 0 if it does not begin with a whole and valid one.
+[[nodiscard]] std::size_t utf8_length(std::string_view text);
+
+// The text as it may be shown on a terminal and in a log: what is a control character or not UTF-8 becomes \xHH, byte
+// by byte, so that no file's name can move the cursor or forge a line.
+[[nodiscard]] std::string printable(std::string_view text);
 
 }  // namespace oneknock

@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 
 #include "common/log.hpp"
+#include "common/process.hpp"
 #include "common/secret.hpp"
 #include "keys/config/daemon_config.hpp"
 #include "server/oneshot/check_config.hpp"
@@ -54,6 +55,7 @@ ExitCode run(const Options& options) {
     if (!options.capture.empty()) return report(read_capture(*config, options.capture, options.json));
     if (options.guard) return report(set_guard_up(*config));
     if (options.remove) return report(remove_guard(*config));
+    log::never_wait();
     return run_daemon(*config,
                       {options.dry_run, options.trial > 0 ? std::optional(Seconds{options.trial}) : std::nullopt});
 }
@@ -61,6 +63,7 @@ ExitCode run(const Options& options) {
 }  // namespace
 
 int main(int argc, char** argv) {
+    prepare_process();
     initialise_crypto();
     Options options;
     CLI::App app("oneknockd: opens a port for whoever knocks with a key");

@@ -1,5 +1,3 @@
-#include <csignal>
-
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -24,7 +22,6 @@ Result<void> connect_command(const ConnectOptions& options) {
     // What comes in is a program's own packets already: waiting to merge them would only delay keystrokes.
     const int yes = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
-    std::signal(SIGPIPE, SIG_IGN);  // a reader that is gone is an end like any other
     return relay(STDIN_FILENO, STDOUT_FILENO, fd);
 }
 

@@ -2,6 +2,7 @@
 
 #include "client/commands/commands.hpp"
 #include "client/commands/open_and_wait.hpp"
+#include "common/process.hpp"
 
 namespace oneknock {
 
@@ -14,6 +15,7 @@ Result<void> run_command(const RunOptions& options) {
     std::vector<char*> arguments;
     for (std::string& word : words) arguments.push_back(word.data());
     arguments.push_back(nullptr);
+    restore_signals();
     execvp(arguments.front(), arguments.data());
     return tl::unexpected(system_error("run", words.front(), ExitCode::unavailable));
 }

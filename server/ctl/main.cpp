@@ -7,6 +7,7 @@
 #include <CLI/CLI.hpp>
 
 #include "common/log.hpp"
+#include "common/process.hpp"
 #include "keys/config/daemon_config.hpp"
 #include "server/ctl/ask.hpp"
 #include "server/ctl/show.hpp"
@@ -91,6 +92,7 @@ ExitCode run(const Options& options) {
 }  // namespace
 
 int main(int argc, char** argv) {
+    prepare_process();
     Options options;
     CLI::App app("oneknockctl: asks the oneknock daemon");
     try {

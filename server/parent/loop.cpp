@@ -31,7 +31,7 @@ public:
     // The trial ends with the daemon, whatever ended it: whoever tries the guard out must not be locked out by a fault.
     ExitCode run() {
         const ExitCode exit = serve();
-        if (trial_ends_) remove_guard();
+        if (trial_ends_) end_trial();
         else if (exit != ExitCode::ok) log::error("stopping; the ports stay as they are");
         return exit;
     }
@@ -49,10 +49,7 @@ private:
             if (is_due(repair_at_)) repair();
             if (is_due(reload_at_) && parts_.passing.state() == KeyPassing::State::idle) begin_reload();
             step_reload();
-            if (is_due(trial_ends_)) {
-                log::warning("not confirmed within " + duration_text(*parts_.trial));
-                return ExitCode::try_later;
-            }
+            if (is_due(trial_ends_)) return ExitCode::try_later;
             parts_.gatekeeper.flush();
             parts_.keys.flush();
         }
@@ -146,10 +143,12 @@ private:
         parts_.gatekeeper.send(reply);
     }
 
-    void remove_guard() {
-        log::warning("the guard on trial is removed (oneknockctl confirm keeps it)");
-        if (parts_.firewall)
-            if (const auto removed = parts_.firewall->remove(); !removed) log::error(removed.error().message);
+    // Removed first, told of afterwards: nothing that may happen to the log keeps anybody locked out.
+    void end_trial() {
+        const auto removed = parts_.firewall ? parts_.firewall->remove() : Result<void>{};
+        if (is_due(trial_ends_)) log::warning("not confirmed within " + duration_text(*parts_.trial));
+        if (removed) log::warning("the guard on trial has been removed (oneknockctl confirm keeps it)");
+        else log::error(removed.error().message);
     }
 
     void repair() {

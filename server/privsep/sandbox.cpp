@@ -71,7 +71,6 @@ void harden_process(const char* name, bool is_child) {
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     // Ctrl-C and a service manager's stop reach the whole group; the parent decides, and the rooms end with it.
     for (const int number : {SIGINT, SIGHUP, SIGTERM}) signal(number, SIG_IGN);
-    signal(SIGPIPE, SIG_IGN);
 }
 
 void raise_locked_memory_limit() {

@@ -1,0 +1,124 @@
+"""The edge of every process: descriptors, pipes, signals, encodings, environment, full disks.
+
+      client 10.77.0.2  c0 ---- s0  10.77.0.1  server (oneknockd; service on tcp 22)
+"""
+
+import contextlib
+import fcntl
+import os
+import socket
+import subprocess
+
+from door import Daemon, PlainHouse, knock
+from harness import eventually, main, program, run
+
+CANNOT_CREATE, TRY_LATER = 73, 75
+
+
+class Pipe:
+    """A pipe of one page, its read end with the test."""
+
+    def __init__(self):
+        self.reads, self.writes = os.pipe()
+        fcntl.fcntl(self.writes, fcntl.F_SETPIPE_SZ, 4096)
+
+    def fill(self):
+        """Leaves no room, without a change to the description that others have as well."""
+        own = os.open(f"/proc/self/fd/{self.writes}", os.O_WRONLY | os.O_NONBLOCK)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                os.write(own, b"x" * 64)
+        os.close(own)
+
+    def read(self):
+        """What there is, without waiting."""
+        os.set_blocking(self.reads, False)
+        with contextlib.suppress(BlockingIOError):
+            return os.read(self.reads, 65536).decode()
+        return ""
+
+
+class Edges(PlainHouse):
+    def build(self):
+        super().build()
+        self.daemon.stop()
+
+    def launch(self, *options, **redirected):
+        """oneknockd with descriptors of the test's choice."""
+        with self.server:
+            process = subprocess.Popen([program("oneknockd"), "--config", self.door.config, *options], **redirected)
+        return self.net.keep(process, lambda process: (process.kill(), process.wait()))
+
+    def ctl(self, *words, **more):
+        return run(program("oneknockctl"), "--socket", self.door.socket, *words, **more)
+
+    def is_answered(self):
+        return self.ctl("status", check=False).returncode == 0
+
+    def has_table(self):
+        return "table inet oneknock" in self.server.run("nft", "list", "tables").stdout
+
+    # --- pipes and signals ---------------------------------------------------------------------------------------
+
+    def test_a_trial_ends_with_the_guard_removed_also_when_the_logs_reader_has_gone(self):
+        for stop in (False, True):
+            pipe = Pipe()
+            daemon = self.launch("--try", "60" if stop else "1", stderr=pipe.writes)
+            os.close(pipe.writes)
+            eventually(self.has_table)
+            os.close(pipe.reads)
+            if stop:
+                daemon.terminate()
+            self.assertEqual(daemon.wait(10), TRY_LATER)
+            self.assertFalse(self.has_table())
+
+    def test_a_daemon_whose_logs_reader_has_gone_goes_on(self):
+        pipe = Pipe()
+        daemon = self.launch(stderr=pipe.writes)
+        os.close(pipe.writes)
+        eventually(self.is_answered)
+        os.close(pipe.reads)
+        self.ctl("reload")
+        knock(self.client, self.key, "ssh", "--wait")
+        daemon.terminate()
+        self.assertEqual(daemon.wait(10), 0)
+
+    def test_a_log_that_nobody_reads_keeps_no_knock_waiting_and_says_how_much_was_lost(self):
+        pipe = Pipe()
+        self.launch(stderr=pipe.writes)
+        eventually(self.is_answered)
+        pipe.fill()
+        for _ in range(3):
+            self.ctl("revoke", "--all")
+            self.ctl("reload")
+        knock(self.client, self.key, "ssh", "--wait")
+        pipe.read()
+        self.ctl("revoke", "--all")
+        self.assertRegex(pipe.read(), r"^warning: [7-9] lines of this log were dropped .*\nrevoked 1 grants\n$")
+        self.assertFalse(fcntl.fcntl(pipe.writes, fcntl.F_GETFL) & os.O_NONBLOCK, "the description is the shell's as well")
+
+    def test_a_program_that_run_executes_finds_the_signals_as_they_were(self):
+        self.launch(stderr=subprocess.DEVNULL)
+        eventually(self.is_answered)
+        for ignored in (True, False):
+            with self.client:
+                told = subprocess.run([program("oneknock"), "run", self.key, "ssh", "--", "grep", "SigIgn", "/proc/self/status"],
+                                      restore_signals=not ignored, stdout=subprocess.PIPE, text=True, timeout=20).stdout
+            self.assertEqual(bool(int(told.split()[1], 16) & 1 << 12), ignored, told)
+
+    # --- descriptors ---------------------------------------------------------------------------------------------
+
+    def test_no_file_of_ours_becomes_a_closed_standard_descriptor(self):
+        for closed in ("0<&-", "1>&-", "2>&-", "0<&- 1>&- 2>&-"):
+            with self.server:
+                shell = subprocess.Popen(["sh", "-c", f"exec {program('oneknockd')} --config {self.door.config} {closed}"],
+                                         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            self.net.keep(shell, lambda process: (process.kill(), process.wait()))
+            eventually(self.is_answered)
+            self.assertEqual([os.readlink(f"/proc/{shell.pid}/fd/{fd}") for fd in range(3)], ["/dev/null"] * 3)
+            shell.terminate()
+            self.assertEqual(shell.wait(10), 0)
+
+
+if __name__ == "__main__":
+    main()
