@@ -7,6 +7,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/text.hpp"
+
 namespace oneknock {
 
 void Descriptor::reset(int fd) {
@@ -61,7 +63,7 @@ Error system_error(std::string_view verb, const std::string& name, ExitCode othe
     ExitCode exit = otherwise;
     if (error == ENOENT && otherwise != ExitCode::cannot_create) exit = ExitCode::no_input;
     if (error == EACCES || error == EPERM) exit = ExitCode::permission;
-    return {exit, "cannot " + std::string(verb) + " " + name + ": " + std::strerror(error)};
+    return {exit, "cannot " + std::string(verb) + " " + printable(name) + ": " + std::strerror(error)};
 }
 
 }  // namespace oneknock

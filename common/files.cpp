@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/text.hpp"
+
 namespace oneknock {
 namespace {
 
@@ -21,7 +23,8 @@ Result<SecretBytes> read_whole(int fd, std::size_t size_hint, const std::string&
         if (got < 0) return tl::unexpected(system_error("read", name, ExitCode::data));
         if (got == 0) break;
         length += static_cast<std::size_t>(got);
-        if (length > size_hint) return fail(ExitCode::data, name + ": the file changed while it was read; try again");
+        if (length > size_hint)
+            return fail(ExitCode::data, printable(name) + ": the file changed while it was read; try again");
     }
     content.shrink(length);
     return content;
@@ -30,10 +33,10 @@ Result<SecretBytes> read_whole(int fd, std::size_t size_hint, const std::string&
 Result<struct stat> examine(int fd, const std::string& name) {
     struct stat info {};
     if (fstat(fd, &info) != 0) return tl::unexpected(system_error("examine", name));
-    if (!S_ISREG(info.st_mode)) return fail(ExitCode::data, name + ": not a regular file");
+    if (!S_ISREG(info.st_mode)) return fail(ExitCode::data, printable(name) + ": not a regular file");
     if (static_cast<std::size_t>(info.st_size) > largest_file)
-        return fail(ExitCode::data, name + ": too large (" + std::to_string(info.st_size) + " bytes, at most " +
-                                        std::to_string(largest_file) + ")");
+        return fail(ExitCode::data, printable(name) + ": too large (" + std::to_string(info.st_size) +
+                                        " bytes, at most " + std::to_string(largest_file) + ")");
     return info;
 }
 
@@ -63,11 +66,12 @@ Result<SecretBytes> read_private(int fd, const std::string& name) {
     if ((info->st_mode & 077) != 0) {
         char mode[8];
         std::snprintf(mode, sizeof mode, "%04o", static_cast<unsigned>(info->st_mode & 07777));
-        return fail(ExitCode::permission, name + ": holds a secret but others may read or write it (mode " + mode +
-                                              "); run: chmod 600 " + name);
+        return fail(ExitCode::permission, printable(name) + ": holds a secret but others may read or write it (mode " +
+                                              mode + "); run: chmod 600 " + printable(name));
     }
     if (info->st_uid != 0 && info->st_uid != geteuid())
-        return fail(ExitCode::permission, name + ": belongs to another user (uid " + std::to_string(info->st_uid) +
+        return fail(ExitCode::permission, printable(name) + ": belongs to another user (uid " +
+                                              std::to_string(info->st_uid) +
                                               "); a secret must belong to you or to root");
     return read_whole(fd, static_cast<std::size_t>(info->st_size), name);
 }
@@ -91,7 +95,7 @@ Result<void> create_private_file(const std::string& path, ByteSpan content) {
     if (const auto written = write_hidden(path, content, temporary); !written) return tl::unexpected(written.error());
     Result<void> result;
     if (link(temporary.c_str(), path.c_str()) != 0)  // which unlike a rename never overwrites
-        result = errno == EEXIST ? fail(ExitCode::cannot_create, path +
+        result = errno == EEXIST ? fail(ExitCode::cannot_create, printable(path) +
                                                                      ": exists already and is left as it is; remove it "
                                                                      "or choose another name")
                                  : tl::unexpected(system_error("create", path, ExitCode::cannot_create));

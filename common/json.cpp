@@ -171,7 +171,8 @@ private:
     }
 
     bool stop(const std::string& what) {
-        if (!error) error = Error{ExitCode::data, file_ + ":" + std::to_string(source_.line()) + ": " + what};
+        if (!error)
+            error = Error{ExitCode::data, printable(file_) + ":" + std::to_string(source_.line()) + ": " + what};
         return false;
     }
 
@@ -189,7 +190,7 @@ Result<Value> parse(std::string_view text, const std::string& file) {
     const bool parsed =
         nlohmann::json::sax_parse(first, last, &builder, nlohmann::json::input_format_t::json, true, true);
     if (builder.error) return tl::unexpected(*builder.error);
-    if (!parsed) return fail(ExitCode::data, file + ": not valid JSON");
+    if (!parsed) return fail(ExitCode::data, printable(file) + ": not valid JSON");
     return std::move(builder.root);
 }
 

@@ -15,6 +15,7 @@
 
 #include "common/result.hpp"
 #include "common/secret.hpp"
+#include "common/text.hpp"
 
 namespace oneknock::json {
 
@@ -46,7 +47,7 @@ struct Member {
 // schema is read in straight lines and checked once, at the end.
 class Context {
 public:
-    explicit Context(std::string file) : file_(std::move(file)) {}
+    explicit Context(std::string_view file) : file_(printable(file)) {}
 
     // Records "FILE:LINE: field "FIELD": WHAT" as the first error, unless there is one.
     void complain(int line, std::string_view field, std::string_view what, ExitCode exit = ExitCode::data);

@@ -89,12 +89,12 @@ Result<Client> parse_client(std::string_view text, const std::string& name) {
 Result<void> check_client(const Client& client, const Door& door, const std::string& file) {
     // Else two files could hold clients of one name, and `revoke NAME` would not find the one it means.
     if (fs::path(file).filename() != client.name + ".json")
-        return fail(ExitCode::data, file + ": holds the client " + json::quote(client.name) + "; rename the file to " +
-                                        client.name + ".json or correct its field \"name\"");
+        return fail(ExitCode::data, printable(file) + ": holds the client " + json::quote(client.name) +
+                                        "; rename the file to " + client.name + ".json or correct its field \"name\"");
     for (const std::string& service : client.allow)
         if (!door.services.contains(service))
-            return fail(ExitCode::data, file + ": field \"allow\": the door has no service " + json::quote(service) +
-                                            "; it has " + service_names(door.services));
+            return fail(ExitCode::data, printable(file) + ": field \"allow\": the door has no service " +
+                                            json::quote(service) + "; it has " + service_names(door.services));
     return {};
 }
 

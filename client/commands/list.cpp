@@ -49,7 +49,7 @@ std::string doors_table(const std::vector<Listed>& doors) {
         {"DOOR", "ADDRESS", "SERVICES", "CLIENT", "GENERATION", "PASSPHRASE", "EXPIRES"}};
     for (const Listed& listed : doors) {
         const KeyFile& key = listed.key();
-        rows.push_back({listed.name, key.door.address, services(key), key.client.name,
+        rows.push_back({printable(listed.name), key.door.address, services(key), key.client.name,
                         std::to_string(key.client.generation), is_encrypted(listed.stored) ? "yes" : "no",
                         expiry(key)});
     }

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "common/text.hpp"
 #include "keys/keyring.hpp"
 
 namespace oneknock {
@@ -21,12 +22,14 @@ const std::string door_name;  // no file has an empty name
 
 std::int64_t nanoseconds(const timespec& time) { return time.tv_sec * second_ns + time.tv_nsec; }
 
-// The end of a long path is what tells files apart.
+// The end of a long path is what tells files apart. It begins with a whole character.
 PassedKeyFile announcement(const std::string& path, bool is_door) {
     PassedKeyFile message;
     message.is_door = is_door;
-    std::ranges::copy(std::string_view(path).substr(path.size() - std::min(path.size(), PassedKeyFile::longest_name)),
-                      message.name);
+    const std::string shown = printable(path);
+    std::string_view end = shown;
+    while (end.size() > PassedKeyFile::longest_name) end.remove_prefix(utf8_length(end));
+    std::ranges::copy(end, message.name);
     return message;
 }
 
@@ -118,7 +121,7 @@ Result<void> KeyPassing::open(int folder, const char* at, std::string name) {
     struct stat info {};
     if (!file || fstat(file.get(), &info) != 0) return tl::unexpected(system_error("open", path, ExitCode::no_input));
     // A folder's descriptor would be a way out of the gatekeeper's root folder.
-    if (!S_ISREG(info.st_mode)) return fail(ExitCode::data, path + ": not a regular file; take it away");
+    if (!S_ISREG(info.st_mode)) return fail(ExitCode::data, printable(path) + ": not a regular file; take it away");
     ready_ = Ready{announcement(path, name == door_name), std::move(file), {std::move(name), stamp_of(info)}};
     return {};
 }

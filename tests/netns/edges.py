@@ -119,6 +119,38 @@ class Edges(PlainHouse):
             shell.terminate()
             self.assertEqual(shell.wait(10), 0)
 
+    # --- encodings -----------------------------------------------------------------------------------------------
+
+    def test_no_name_of_a_file_stops_the_daemon_or_steers_the_terminal_of_who_reads_of_it(self):
+        names = [b"caf\xe9", b"\x1b[2J\x1b]0;x\x07", b"\xc2\x9b2J", b"two\nwarning: lines", b"\xff" * 250,
+                 "€".encode() * 83, b"not/a file"]
+        pipe = Pipe()
+        self.launch(stderr=pipe.writes)
+        eventually(self.is_answered)
+        pipe.read()
+        with open(self.key, "rb") as file:
+            key = file.read()
+        for name in names:
+            path = os.path.join(self.door.folder.encode(), b"clients.d", name.replace(b"/", b"") + b".json")
+            if b"/" in name:
+                os.mkdir(path)  # is told of by the parent, the others by the gatekeeper
+            else:
+                with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as file:
+                    file.write(key)
+            check = subprocess.run([program("oneknockd"), "--config", self.door.config, "--check-config"], timeout=20,
+                                   stderr=subprocess.PIPE).stderr.decode()
+            told = self.ctl("reload", check=False)
+            logged = pipe.read()
+            self.assertEqual((told.returncode, told.stderr.count("error: ")), (65, 1), name)
+            self.assertIn(".json", logged)
+            for text in (told.stderr, logged, check):
+                self.assertTrue(all(line.startswith("error: ") for line in text.splitlines()), text)
+                self.assertFalse([each for each in text if each != "\n" and (each < " " or "\x7f" <= each < "\xa0")], text)
+                self.assertNotIn("\ufffd", text)
+            self.assertEqual("\\x" in logged, name not in names[-2:], "no name is cut within a character")
+            os.rmdir(path) if b"/" in name else os.remove(path)
+        self.ctl("reload")
+
 
 if __name__ == "__main__":
     main()
