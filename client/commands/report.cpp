@@ -102,6 +102,7 @@ Error timed_out(const Report& report, const KeyFile& key, const KnockOptions& op
     else hints.push_back("another knock, a trusted network or another client behind the same address may keep it open");
     std::string text = service + " at " + where(report) + (opening ? " did not open" : " did not close") + " within " +
                        wait_text(options.wait.value_or(default_wait));
+    if (!report.failure.empty()) hints.insert(hints.begin(), "the last knock could not be sent: " + report.failure);
     for (const std::string& hint : hints) text += "\n  - " + hint;
     return {ExitCode::try_later, text};
 }
@@ -115,6 +116,7 @@ Report report_of(const TargetKnock& knock, const KnockOptions& options) {
     report.via = options.via;
     report.ports = knock.ports();
     report.sent = true;
+    if (knock.last_failure()) report.failure = knock.last_failure()->message;
     return report;
 }
 

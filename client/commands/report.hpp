@@ -23,6 +23,7 @@ struct Report {
     bool sent = false;
     std::optional<bool> confirmed;  // nothing without --wait
     std::optional<Instant> elapsed;
+    std::string failure;  // why the last pass could not be sent, if it could not
 };
 
 // "sent: open tcp/22 for 192.0.2.7 at 203.0.113.5 (64 packets); ..."

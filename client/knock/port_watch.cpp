@@ -42,6 +42,11 @@ bool is_connected(int fd) {
 
 void AttemptSchedule::tried(Instant now) { due_ = now + std::clamp((now - start_) / 2, shortest_step, longest_step); }
 
+void PortWatch::move_to(const Endpoint& local) {
+    local_ = local;
+    attempts_.clear();
+}
+
 void PortWatch::attempt(Instant now) {
     if (now < schedule_.due()) return;
     schedule_.tried(now);

@@ -45,6 +45,8 @@ public:
     PortWatch(const Endpoint& local, const Endpoint& destination, std::uint16_t service)
         : local_(local), destination_(destination), port_(service) {}
 
+    // From now on from this address; attempts under way from the old one are given up.
+    void move_to(const Endpoint& local);
     void restart(Instant now) { schedule_.restart(now); }
     [[nodiscard]] Instant due() const { return schedule_.due(); }
     // Begins an attempt if one is due.

@@ -17,8 +17,39 @@ TargetKnock::TargetKnock(const Task& task, const Target& target, PcapWriter* rec
       schedule_({task.settings.packets, task.settings.pace, task.settings.wait.has_value()}, start),
       watch_(target.local.value(), target.destination.value(), task.service.port) {}
 
+Result<bool> TargetKnock::send_due(const Now& now) {
+    if (now.steady < schedule_.due()) return false;
+    const Instant jitter = random_jitter();
+    const auto turn = schedule_.take(now.steady, jitter);
+    const auto sent = send(turn, now);
+    if (!sent) {
+        if (!has_passed_) return tl::unexpected(sent.error());
+        failure_ = sent.error();
+        schedule_.discard_message(now.steady, jitter);
+        return false;
+    }
+    if (!turn.ends_pass) return false;
+    has_passed_ = true;
+    failure_.reset();
+    return true;
+}
+
+Result<void> TargetKnock::send(const PassSchedule::Turn& turn, const Now& now) {
+    if (turn.new_message)
+        if (auto renewed = renew_message(now); !renewed) return renewed;
+    if (turn.first == 0) ports_ = ports_of_pass(message_, task_.settings.packets);
+    const auto ports = std::span<const std::uint16_t>(ports_).subspan(turn.first, turn.count);
+    sender_->send(ports);
+    record(ports, now.steady);
+    if (!turn.ends_pass) return {};
+    return check_pass(sender_->end_pass(), message_length(target_.family), *target_.destination);
+}
+
 // The old sender lives until the new one has its port, so that the two differ.
-Result<void> TargetKnock::renew(const Now& now) {
+Result<void> TargetKnock::renew_message(const Now& now) {
+    const bool is_first = sender_ == nullptr;  // the target has just been found
+    if (!is_first)
+        if (auto found = follow_route(); !found) return found;
     auto sender = open_sender(task_.settings.via, *target_.local, *target_.destination);
     if (!sender) return tl::unexpected(sender.error());
     sender_ = *std::move(sender);
@@ -27,22 +58,12 @@ Result<void> TargetKnock::renew(const Now& now) {
     return {};
 }
 
-Result<bool> TargetKnock::send_due(const Now& now) {
-    if (now.steady < schedule_.due()) return false;
-    const auto turn = schedule_.take(now.steady, random_jitter());
-    if (turn.new_message) {
-        const auto renewed = renew(now);
-        if (!renewed) return tl::unexpected(renewed.error());
-    }
-    if (turn.first == 0) ports_ = ports_of_pass(message_, task_.settings.packets);
-    const auto ports = std::span<const std::uint16_t>(ports_).subspan(turn.first, turn.count);
-    sender_->send(ports);
-    record(ports, now.steady);
-    if (!turn.ends_pass) return false;
-    const auto passed = check_pass(sender_->end_pass(), message_length(target_.family), *target_.destination);
-    if (!passed && !has_passed_) return tl::unexpected(passed.error());
-    has_passed_ = true;
-    return true;
+Result<void> TargetKnock::follow_route() {
+    const auto target = find_target(*target_.destination, task_.key, task_.settings);
+    if (!target) return tl::unexpected(target.error());
+    if (target->local != target_.local) watch_.move_to(*target->local);
+    target_ = *target;
+    return {};
 }
 
 void TargetKnock::record(std::span<const std::uint16_t> ports, Instant now) const {

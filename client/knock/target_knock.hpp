@@ -20,9 +20,12 @@ public:
 
     [[nodiscard]] Instant due() const { return schedule_.due(); }
 
-    // Sends what is due. True if a pass ended. A pass that fails is an error only while none has succeeded: a network
-    // that is gone for a moment is what the next pass is for.
+    // Sends what is due. True if a pass went out whole. One that fails is an error only while none has succeeded: a
+    // network that is gone for a moment is what the next pass is for. The next pass then has a new message; each new
+    // message takes the route and the address that this machine has by then.
     [[nodiscard]] Result<bool> send_due(const Now& now);
+
+    [[nodiscard]] const std::optional<Error>& last_failure() const { return failure_; }  // of the last pass
 
     [[nodiscard]] PortWatch& watch() { return watch_; }
     [[nodiscard]] const Target& target() const { return target_; }
@@ -31,7 +34,9 @@ public:
     [[nodiscard]] const std::vector<std::uint16_t>& ports() const { return ports_; }  // of the last pass, as sent
 
 private:
-    Result<void> renew(const Now& now);
+    Result<void> send(const PassSchedule::Turn& turn, const Now& now);
+    Result<void> renew_message(const Now& now);
+    Result<void> follow_route();
     void record(std::span<const std::uint16_t> ports, Instant now) const;
 
     const Task& task_;
@@ -44,6 +49,7 @@ private:
     std::unique_ptr<Sender> sender_;
     std::vector<std::uint16_t> ports_;
     bool has_passed_ = false;
+    std::optional<Error> failure_;
 };
 
 // For targets that were not found by a dry run. `record` may be null.

@@ -20,19 +20,6 @@ std::optional<Family> wanted_family(const KnockSettings& settings) {
     return settings.family;
 }
 
-Result<Target> plan(const Endpoint& destination, const KeyFile& key, const KnockSettings& settings) {
-    Target target{destination.address.family, destination, {}, {}};
-    const auto local = route_source(destination);
-    const bool route_needed = !settings.dry_run || settings.source.automatic();
-    if (!local && route_needed) return tl::unexpected(local.error());
-    if (local) target.local = *local;
-    const Address from = local ? local->address : Address::any(target.family);
-    const auto address = message_address(settings.source, key.client.source, from, destination.address);
-    if (!address) return tl::unexpected(address.error());
-    target.address = *address;
-    return target;
-}
-
 // A dry run needs no destination if the words say what the message says.
 std::optional<Target> target_without_destination(const KnockSettings& settings) {
     const auto family = wanted_family(settings);
@@ -66,6 +53,19 @@ Result<std::vector<Endpoint>> resolve(const std::string& name, std::optional<Fam
     return endpoints;
 }
 
+Result<Target> find_target(const Endpoint& destination, const KeyFile& key, const KnockSettings& settings) {
+    Target target{destination.address.family, destination, {}, {}};
+    const auto local = route_source(destination);
+    const bool route_needed = !settings.dry_run || settings.source.automatic();
+    if (!local && route_needed) return tl::unexpected(local.error());
+    if (local) target.local = *local;
+    const Address from = local ? local->address : Address::any(target.family);
+    const auto address = message_address(settings.source, key.client.source, from, destination.address);
+    if (!address) return tl::unexpected(address.error());
+    target.address = *address;
+    return target;
+}
+
 Result<std::vector<Target>> find_targets(const KeyFile& key, const KnockSettings& settings,
                                          std::vector<std::string>& skipped) {
     const auto endpoints = resolve(key.door.address, settings.family);
@@ -77,7 +77,7 @@ Result<std::vector<Target>> find_targets(const KeyFile& key, const KnockSettings
     std::vector<Error> errors;
     for (const Endpoint& endpoint : *endpoints) {
         if (settings.source.named && settings.source.named->family != endpoint.address.family) continue;
-        if (auto target = plan(endpoint, key, settings)) targets.push_back(*target);
+        if (auto target = find_target(endpoint, key, settings)) targets.push_back(*target);
         else errors.push_back(target.error());
     }
     if (targets.empty())

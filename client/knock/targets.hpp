@@ -23,7 +23,11 @@ inline constexpr std::size_t most_targets = 16;
 // The door's addresses, of one family if given, each once. ExitCode::unavailable, naming the door, if there are none.
 [[nodiscard]] Result<std::vector<Endpoint>> resolve(const std::string& name, std::optional<Family> family);
 
-// What to knock at. An address that fails (no route, a translator in between) does not stop the others; the first
+// The route to one address of the door as it is now, and the address that a message must name there.
+[[nodiscard]] Result<Target> find_target(const Endpoint& destination, const KeyFile& key,
+                                         const KnockSettings& settings);
+
+// What to knock at. An address that fails (no route, NAT in between) does not stop the others; the first
 // failure is the error if all fail. `skipped` receives the failures worth a warning.
 [[nodiscard]] Result<std::vector<Target>> find_targets(const KeyFile& key, const KnockSettings& settings,
                                                        std::vector<std::string>& skipped);

@@ -27,13 +27,19 @@ PassSchedule::Turn PassSchedule::take(Instant now, Instant jitter) {
     turn.count = std::max(packets_due(now), sent_ + 1) - sent_;
     sent_ += turn.count;
     turn.ends_pass = sent_ == plan_.packets;
-    if (!turn.ends_pass) {
-        due_ = pass_start_ + plan_.pace * static_cast<std::int64_t>(sent_);
-        return turn;
-    }
+    if (turn.ends_pass) end_pass(now, jitter);
+    else due_ = pass_start_ + plan_.pace * static_cast<std::int64_t>(sent_);
+    return turn;
+}
+
+void PassSchedule::end_pass(Instant now, Instant jitter) {
     sent_ = 0;
     due_ = plan_.repeat ? now + repeat_pause + jitter : never;
-    return turn;
+}
+
+void PassSchedule::discard_message(Instant now, Instant jitter) {
+    has_message_ = false;
+    end_pass(now, jitter);
 }
 
 }  // namespace oneknock

@@ -1,5 +1,5 @@
-// When packets leave (docs/protocol.md, "Sending"): the times of the passes and messages of one knock. Pure: the clock
-// and the jitter come in.
+// When packets leave (docs/protocol.md, "Sending"): here `--wait` decides when to knock again, and when with a new
+// message. Pure: the clock and the jitter come in.
 #pragma once
 
 #include <cstddef>
@@ -31,12 +31,16 @@ public:
     [[nodiscard]] Instant due() const { return due_; }
 
     // At `now` >= due(). Packets that are late by now are taken together. `jitter`, 0..repeat_jitter, is added to the
-    // pause behind a pass that ends here.
+    // pause after a pass that ends here.
     Turn take(Instant now, Instant jitter);
+
+    // The pass that was taken last failed: what is left of it is not sent, and the next one needs a new message.
+    void discard_message(Instant now, Instant jitter);
 
 private:
     [[nodiscard]] Instant pass_length() const;
     [[nodiscard]] std::size_t packets_due(Instant now) const;
+    void end_pass(Instant now, Instant jitter);
 
     Plan plan_;
     Instant due_;

@@ -7,7 +7,10 @@
 `other` reaches 10.77.0.1 and fd77::1 through the server's s1.
 """
 
+import subprocess
+
 from door import Daemon, Door, close, key_for, knock
+from frames import Capture
 from harness import NetworkTest, eventually, main, program, run
 from traffic import CLOSED, OPEN, Service, attempt, connect, is_alive
 
@@ -87,6 +90,33 @@ class Knock(NetworkTest):
         self.assertIn("this key is limited to 60s", done.stderr)
         (_, _, _, remaining), = self.daemon.elements()
         self.assertTrue(55 <= remaining <= 60, remaining)
+
+    def test_a_wait_goes_on_when_the_address_changes_and_opens_for_the_new_one(self):
+        new = "10.77.0.3"
+        self.daemon.kill()  # the guard stays, and nobody opens for the first address
+        passes = {address: Capture(self.net, self.server, "s0", "udp and src host " + address)
+                  for address in (CLIENT[4], new)}
+        process = self.net.start(self.client, program("oneknock"), "open", self.key[4], "ssh", "--wait=60s")
+        passes[CLIENT[4]].ip_packets(64)
+        self.client.ip(f"address delete {CLIENT[4]}/24 dev c0", f"address add {new}/24 dev c0")
+        passes[new].ip_packets(64, timeout=10)
+        self.daemon = Daemon(self.net, self.server, self.door)
+        self.assertEqual(process.wait(30), 0, process.log)
+        self.assertEqual([grant["address"] for grant in self.daemon.grants()], [new])
+        self.assertEqual(self.ssh(self.client), OPEN)
+
+    def test_a_wait_outlives_a_network_that_is_gone_for_a_while(self):
+        self.daemon.kill()
+        before = Capture(self.net, self.server, "s0", "udp and src host " + CLIENT[4])
+        process = self.net.start(self.client, program("oneknock"), "open", self.key[4], "ssh", "--wait=60s")
+        before.ip_packets(64)
+        before.stop()
+        self.client.ip("link set c0 down")
+        with self.assertRaises(subprocess.TimeoutExpired, msg=process.log):
+            process.wait(6)  # longer than the life of a message: a new one finds no route
+        self.client.ip("link set c0 up")
+        self.daemon = Daemon(self.net, self.server, self.door)
+        self.assertEqual(process.wait(30), 0, process.log)
 
     def test_without_wait_a_knock_is_sent_once_and_says_that_nothing_is_confirmed(self):
         done = knock(self.client, self.key[4])

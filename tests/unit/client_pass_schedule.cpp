@@ -79,3 +79,17 @@ TEST_CASE("a paced repeat must end within the life of its message") {
     CHECK(schedule.take(start + 2s, 0ms).ends_pass);
     CHECK(schedule.take(start + now, 0ms).new_message == new_message);
 }
+
+TEST_CASE("after a pass that failed the next one comes as usual, whole and with a new message") {
+    PassSchedule schedule({36, 10ms, true}, start);
+    (void)schedule.take(start, 0ms);
+    schedule.discard_message(start + 10ms, 100ms);
+    CHECK(schedule.due() == start + 360ms);
+    const auto turn = schedule.take(start + 360ms, 0ms);
+    CHECK(turn.new_message);
+    CHECK(turn.first == 0);
+    PassSchedule once({64, 0ms, false}, start);
+    (void)once.take(start, 0ms);
+    once.discard_message(start, 0ms);
+    CHECK(once.due() == never);
+}

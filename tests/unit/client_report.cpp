@@ -97,6 +97,9 @@ TEST_CASE("when the time is up the hints fit the case") {
     CHECK(contains(text(report, "same"), "try --via tcp"));
     CHECK(contains(text(report, "same"), "--source YOUR.PUBLIC.ADDRESS"));
     CHECK(contains(text(report, "observed"), "--source observed"));
+    CHECK_FALSE(contains(text(report, "same"), "could not be sent"));
+    report.failure = "no route to 203.0.113.5";
+    CHECK(contains(text(report, "same"), "the last knock could not be sent: no route to 203.0.113.5"));
     options.via = Via::tcp;
     options.wait = 1500ms;
     CHECK(contains(text(report, "same"), "try --via udp"));
