@@ -1,13 +1,18 @@
 #include "client/door/passphrase.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <csignal>
+#include <functional>
 
 #include <fcntl.h>
+#include <sys/signalfd.h>
 #include <termios.h>
 #include <unistd.h>
 
 #include "common/log.hpp"
+#include "common/poll.hpp"
 #include "keys/key_encryption.hpp"
 
 namespace oneknock {
@@ -16,12 +21,17 @@ namespace {
 constexpr int attempts = 3;
 constexpr std::uint8_t interrupt_key = 3;  // Ctrl-C
 
-// The terminal with its echo off, put back at the end. Ctrl-C ends the line instead of the program, which would leave
-// the echo off.
+// The terminal with its echo off, restored at the end. Signals that would end or stop this program are held back
+// meanwhile and take effect once the echo is on again; Ctrl-C ends the line instead of sending one.
 class SilentTerminal {
 public:
     explicit SilentTerminal(int fd) : fd_(fd) {
-        silent_ = tcgetattr(fd, &before_) == 0;
+        sigset_t held;
+        sigemptyset(&held);
+        for (const int signal : {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP}) sigaddset(&held, signal);
+        sigprocmask(SIG_BLOCK, &held, &before_signals_);
+        signals_ = Descriptor(signalfd(-1, &held, SFD_CLOEXEC));
+        silent_ = signals_ && tcgetattr(fd, &before_) == 0;
         if (!silent_) return;
         termios mode = before_;
         mode.c_lflag &= ~static_cast<tcflag_t>(ECHO | ISIG);
@@ -31,23 +41,35 @@ public:
     }
     ~SilentTerminal() {
         if (silent_) tcsetattr(fd_, TCSAFLUSH, &before_);
+        sigprocmask(SIG_SETMASK, &before_signals_, nullptr);
     }
     SilentTerminal(const SilentTerminal&) = delete;
     SilentTerminal& operator=(const SilentTerminal&) = delete;
 
     [[nodiscard]] bool is_silent() const { return silent_; }
 
+    // False if a signal came first.
+    [[nodiscard]] bool wait_for_input() const {
+        std::array<pollfd, 2> polls{pollfd{fd_, POLLIN, 0}, pollfd{signals_.get(), POLLIN, 0}};
+        poll_until(polls, {});
+        return polls[1].revents == 0;
+    }
+
 private:
     int fd_;
     termios before_{};
+    sigset_t before_signals_{};
+    Descriptor signals_;  // readable while one is held back; never read, so that it takes effect
     bool silent_ = false;
 };
 
-// Without its line feed; the rest of the descriptor is left for others.
-Result<SecretBytes> read_line(int fd, const std::string& name) {
+// Without its line feed; the rest of the descriptor is left for others. `wait` is called before each byte: false gives
+// up.
+Result<SecretBytes> read_line(int fd, const std::string& name, const std::function<bool()>& wait) {
     SecretBytes line(longest_passphrase + 1);
     std::size_t length = 0;
     while (length < line.bytes().size()) {
+        if (!wait()) return fail(ExitCode::no_input, "interrupted");
         const auto got = read(fd, &line.bytes()[length], 1);
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) return tl::unexpected(system_error("read the passphrase from", name, ExitCode::no_input));
@@ -65,24 +87,34 @@ bool say(int fd, std::string_view text) {
     return write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size());
 }
 
+// Nothing if a signal came.
+std::optional<Result<SecretBytes>> ask_once(int terminal, const std::string& question) {
+    const SilentTerminal silent(terminal);
+    if (!silent.is_silent() || !say(terminal, question + ": "))
+        return tl::unexpected(system_error("use", "/dev/tty", ExitCode::no_input));
+    bool interrupted = false;
+    auto line = read_line(terminal, "/dev/tty", [&] { return !(interrupted = !silent.wait_for_input()); });
+    static_cast<void>(say(terminal, "\n"));  // the one that was typed was not shown
+    if (interrupted) return std::nullopt;
+    return line;
+}
+
+// A signal that does not end the program, or a stop that has been continued: the question is asked again.
 Result<SecretBytes> ask_on_terminal(const std::string& question) {
     const Descriptor terminal(open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC));
     if (!terminal)
         return fail(ExitCode::no_input,
-                    "the key needs a passphrase, and there is no terminal to ask for it; in a script " +
-                        std::string("give it on a descriptor with --key-fd"));
-    const SilentTerminal silent(terminal.get());
-    if (!silent.is_silent() || !say(terminal.get(), question + ": "))
-        return tl::unexpected(system_error("use", "/dev/tty", ExitCode::no_input));
-    auto line = read_line(terminal.get(), "/dev/tty");
-    static_cast<void>(say(terminal.get(), "\n"));  // the one that was typed was not shown
-    return line;
+                    "the key needs a passphrase, and there is no terminal to ask for it; in a script, pass it on a "
+                    "descriptor with --key-fd");
+    for (;;)
+        if (auto line = ask_once(terminal.get(), question)) return *std::move(line);
 }
 
 }  // namespace
 
 Result<SecretBytes> Passphrases::ask(const std::string& question) {
-    return on_terminal() ? ask_on_terminal(question) : read_line(fd_.get(), "the descriptor of --key-fd");
+    return on_terminal() ? ask_on_terminal(question)
+                         : read_line(fd_.get(), "the descriptor of --key-fd", [] { return true; });
 }
 
 Result<SecretBytes> Passphrases::ask_new(const std::string& question) {
