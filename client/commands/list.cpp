@@ -84,12 +84,11 @@ Result<void> list_command(const ListOptions& options) {
     const auto folder = config_folder();
     if (!folder) return tl::unexpected(folder.error());
     std::vector<Listed> doors;
-    std::optional<Error> broken;  // the others are shown all the same
+    std::optional<Error> broken;  // the last one, for main to print; the other doors are shown all the same
     for (const std::string& name : names_in(*folder)) {
         auto key = read_stored_key(*folder + "/" + name + ".json");
         if (key) doors.push_back({name, *std::move(key)});
-        else if (!std::exchange(broken, key.error())) continue;
-        else log::warning(key.error().message);
+        else if (const auto earlier = std::exchange(broken, key.error())) log::warning(earlier->message);
     }
     if (options.json || !doors.empty())
         if (const auto printed =
@@ -97,7 +96,7 @@ Result<void> list_command(const ListOptions& options) {
             !printed)
             return printed;
     if (broken) return tl::unexpected(*broken);
-    if (doors.empty()) log::info("no doors in " + *folder + "; bring one in with: oneknock import FILE");
+    if (doors.empty()) log::info("no imported doors in " + *folder + "; import one with: oneknock import FILE");
     return {};
 }
 

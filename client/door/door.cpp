@@ -47,16 +47,16 @@ Result<std::string> config_folder() {
 }
 
 Result<std::string> find_door(const std::string& door) {
-    if (door.find('/') != std::string::npos || is_file(door)) return door;
+    if (door.find('/') != std::string::npos || door.ends_with(".json")) return door;
     if (!is_valid_name(door))
         return fail(ExitCode::usage,
-                    "DOOR is a key file's path or the name of an imported door; " + std::string(name_rule));
+                    "DOOR must be the path of a key file or the name of an imported door; " + std::string(name_rule));
     const auto folder = config_folder();
     if (!folder) return tl::unexpected(folder.error());
     const std::string path = *folder + "/" + door + ".json";
     if (is_file(path)) return path;
-    return fail(ExitCode::no_input, "no door " + door + ": neither a file of that name here nor " + path +
-                                        "; give a key file's path, or bring one in with: oneknock import FILE");
+    return fail(ExitCode::no_input, "no door " + door + ": there is no " + path + "; import a key with: " +
+                                        "oneknock import FILE, or give the path of a key file, such as ./" + door);
 }
 
 Result<OpenedDoor> open_door(const std::string& door, UnixTime now, std::optional<int> key_fd) {

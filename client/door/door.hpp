@@ -14,8 +14,8 @@ namespace oneknock {
 // Where imported keys lie: $XDG_CONFIG_HOME/oneknock, by default ~/.config/oneknock.
 [[nodiscard]] Result<std::string> config_folder();
 
-// The file DOOR means: itself if it contains '/' or a file of that name exists here, else the imported door of that
-// name. ExitCode::no_input if there is neither.
+// The file that DOOR means: itself if it contains '/' or ends in ".json", else the imported door of that name. A file
+// that happens to have the name of a door never takes its place. No such door: ExitCode::no_input.
 [[nodiscard]] Result<std::string> find_door(const std::string& door);
 
 struct OpenedDoor {

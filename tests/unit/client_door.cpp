@@ -1,6 +1,8 @@
 #include "client/door/door.hpp"
 
+#include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -26,6 +28,29 @@ struct Home {
         for (const char* file : {"/config/oneknock/home.json", "/key.json"}) unlink((path + file).c_str());
         for (const char* folder : {"/config/oneknock", "/config", ""}) rmdir((path + folder).c_str());
     }
+};
+
+// What is written to standard error while it lives.
+class StandardError {
+public:
+    StandardError() {
+        std::fflush(stderr);
+        dup2(fileno(file_), STDERR_FILENO);
+    }
+    ~StandardError() {
+        dup2(before_.get(), STDERR_FILENO);
+        std::fclose(file_);
+    }
+    [[nodiscard]] std::string text() const {
+        std::string text(4096, '\0');
+        const auto got = pread(fileno(file_), text.data(), text.size(), 0);
+        text.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
+        return text;
+    }
+
+private:
+    Descriptor before_{dup(STDERR_FILENO)};
+    std::FILE* file_ = std::tmpfile();
 };
 
 std::string write_key(const Home& home, const KeyFile& key) {
@@ -69,6 +94,36 @@ TEST_CASE("a door is a path, or the name of an imported key") {
     REQUIRE(stat(find_door("home")->c_str(), &info) == 0);
     CHECK((info.st_mode & 0777) == 0600);
     CHECK(read_file(*find_door("home"))->text() == read_file(path)->text());
+}
+
+TEST_CASE("a plain word is always an imported door, whatever lies in the current directory") {
+    const Home home;
+    const std::string before = std::filesystem::current_path();
+    std::filesystem::current_path(home.path);
+    const auto back = [&] { std::filesystem::current_path(before); };
+    REQUIRE(create_private_file("home", key_file_text(sample_key()).bytes()));
+    CHECK(find_door("home").error().code == ExitCode::no_input);
+    REQUIRE(import_key({"home"}));
+    CHECK(*find_door("home") == home.path + "/config/oneknock/home.json");
+    for (const char* file : {"./home", "home.json", "no-such.json"}) CHECK(*find_door(file) == file);
+    unlink("home");
+    back();
+}
+
+TEST_CASE("a list shows the sound doors, and each broken one with its own error") {
+    const Home home;
+    const std::string path = write_key(home, sample_key());
+    REQUIRE(import_key({path}));
+    const std::string folder = home.path + "/config/oneknock/";
+    for (const char* file : {"a.json", "b.json"}) REQUIRE(create_private_file(folder + file, as_bytes("{}")));
+    const StandardError errors;
+    const auto listed = list_command({});
+    const std::string printed = errors.text();
+    for (const char* file : {"a.json", "b.json"}) unlink((folder + file).c_str());
+    REQUIRE_FALSE(listed);
+    CHECK(printed.find(folder + "a.json") != std::string::npos);
+    CHECK(printed.find(folder + "b.json") == std::string::npos);
+    CHECK(listed.error().message.find(folder + "b.json") != std::string::npos);
 }
 
 TEST_CASE("an import never overwrites, and refuses what is no key or not private") {
