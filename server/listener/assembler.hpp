@@ -41,9 +41,8 @@ public:
 
     void add_book(Book book);
 
-    // One packet; `now` never goes back.
+    // The times given to these, in the order of the calls, never go back (see ArrivalClock).
     void packet(const Packet& packet, const Now& now);
-
     // The answer to a candidate. An unknown id is ignored: its window may be gone.
     void verdict(RequestId id, bool verified, Instant now);
 

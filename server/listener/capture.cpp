@@ -145,7 +145,7 @@ void Capture::add_to(std::vector<pollfd>& polled) const {
 }
 
 // Errors are not looked at: an interface that goes down works again when it is up, and one that is deleted is told of.
-void Capture::read_source(Source& source, const Received& received) {
+bool Capture::read_source(Source& source, const Received& received) {
     struct Context {
         const Received& received;
         LinkLayer link;
@@ -157,18 +157,22 @@ void Capture::read_source(Source& source, const Received& received) {
     };
     const int count = pcap_dispatch(source.handle.get(), burst, hand_over, reinterpret_cast<u_char*>(&context));
     if (count > 0) packets_ += static_cast<std::uint64_t>(count);
+    return count < burst;
 }
 
-void Capture::read(const Received& received) {
+bool Capture::read(const Received& received) {
+    bool all = true;
     for (Source& source : sources_)
-        if (source.has_own()) read_source(source, received);
-    if (!standby_) return;
-    read_source(*standby_, [&](LinkLayer link, ByteSpan bytes, Stamp arrival) {
+        if (source.has_own() && !read_source(source, received)) all = false;
+    if (!standby_) return all;
+    const auto from_named = [&](LinkLayer link, ByteSpan bytes, Stamp arrival) {
         const unsigned index = interface_of(link, bytes);
         const auto serves = [index](const Source& s) { return s.standby_index != 0 && s.standby_index == index; };
         if (std::ranges::any_of(sources_, serves)) received(link, bytes, arrival);
-    });
+    };
+    if (!read_source(*standby_, from_named)) all = false;
     if (interfaces_changed()) look_after_interfaces();
+    return all;
 }
 
 // What the messages say does not matter: they are the occasion to look.

@@ -41,10 +41,10 @@ public:
     void add_to(std::vector<pollfd>& polled) const;
 
     // Reads what is there, at most a burst of it. `received(link, bytes, arrival)` for each packet; the arrival is the
-    // kernel's stamp.
+    // kernel's stamp. False if there may be more.
     using Stamp = std::chrono::sys_time<std::chrono::microseconds>;
     using Received = std::function<void(LinkLayer, ByteSpan, Stamp)>;
-    void read(const Received& received);
+    bool read(const Received& received);
 
     struct Counters {
         std::uint64_t packets = 0;
@@ -77,7 +77,7 @@ private:
     void look_after_interfaces();
     // For interfaces that are back; nothing passes without any.
     [[nodiscard]] Result<void> filter_standby();
-    void read_source(Source& source, const Received& received);
+    bool read_source(Source& source, const Received& received);
 
     std::vector<Source> sources_;
     std::optional<Source> standby_;  // over all interfaces; only with interfaces given by name

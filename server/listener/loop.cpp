@@ -10,6 +10,7 @@
 
 #include "common/log.hpp"
 #include "common/poll.hpp"
+#include "server/listener/arrival_clock.hpp"
 #include "server/listener/assembler.hpp"
 #include "server/listener/capture.hpp"
 
@@ -19,8 +20,8 @@ namespace {
 using std::chrono::microseconds;
 
 constexpr std::size_t most_queued_candidates = 256;
+constexpr int most_messages_a_turn = 256;  // so that packets get their turn
 constexpr microseconds rest_time{50};
-constexpr microseconds longest_wait = std::chrono::seconds{1};  // of a packet in the capture's buffer
 
 class Listener final : public CandidateSink {
 public:
@@ -32,13 +33,8 @@ public:
             wait();
             now_ = read_clocks();
             if (const auto end = handle_gatekeeper()) return *end;
-            const auto turn = std::chrono::time_point_cast<microseconds>(std::chrono::system_clock::now());
-            capture_.read([&](LinkLayer link, ByteSpan bytes, Capture::Stamp arrival) {
-                const auto packet = parse_packet(link, bytes);
-                if (packet) assembler_.packet(*packet, {now_.wall, arrived(turn - arrival)});
-            });
-            now_.steady = std::max(now_.steady, last_arrival_);
-            assembler_.advance(now_.steady);
+            read_packets();
+            assembler_.advance(clock_.now());
             gatekeeper_.flush();
             rest();
         }
@@ -47,11 +43,13 @@ public:
     bool offer(const Candidate& candidate) override { return gatekeeper_.send(candidate, most_queued_candidates); }
 
 private:
-    // When a packet of this age came. Packets may have waited for us: what tells a knock from junk is when they came,
-    // not when they are read. A wall clock that is set meanwhile makes it wrong for one turn.
-    Instant arrived(microseconds age) {
-        last_arrival_ = std::max(last_arrival_, now_.steady - std::clamp(age, microseconds{0}, longest_wait));
-        return last_arrival_;
+    void read_packets() {
+        clock_.begin_turn(now_.steady, std::chrono::time_point_cast<microseconds>(std::chrono::system_clock::now()));
+        const bool all = capture_.read([this](LinkLayer link, ByteSpan bytes, Capture::Stamp stamp) {
+            const auto packet = parse_packet(link, bytes);
+            if (packet) assembler_.packet(*packet, {now_.wall, clock_.packet(stamp)});
+        });
+        if (all) clock_.all_read();
     }
 
     // Packets come in bursts: for a moment after some were read nobody need be woken for each of them. A knock takes
@@ -72,14 +70,14 @@ private:
 
     // The exit code, if the room is to be left.
     std::optional<ExitCode> handle_gatekeeper() {
-        for (;;) {
+        for (int i = 0; i < most_messages_a_turn; ++i) {
             switch (gatekeeper_.receive(datagram_)) {
                 case Channel::Received::nothing: return std::nullopt;
                 case Channel::Received::closed: return ExitCode::ok;
                 case Channel::Received::datagram: break;
             }
             if (const auto verdict = datagram_.as<WordVerdict>())
-                assembler_.verdict(verdict->id, verdict->verified, now_.steady);
+                assembler_.verdict(verdict->id, verdict->verified, clock_.now());
             else if (const auto request = datagram_.as<ReportRequest>()) report(request->id);
             else if (!handle_span() && !handle_seed()) {
                 log::error("listener: the gatekeeper sent something unexpected");
@@ -87,6 +85,7 @@ private:
             }
             wipe(datagram_.bytes.data(), datagram_.size);  // it may have been a seed
         }
+        return std::nullopt;
     }
 
     // Not with as<BookSeed>(), which leaves a copy behind.
@@ -132,7 +131,7 @@ private:
     PortSpan span_;
     Now now_ = read_clocks();
     std::uint64_t packets_seen_ = 0;
-    Instant last_arrival_{};  // they never go back
+    ArrivalClock clock_;
     Datagram datagram_;
     std::vector<pollfd> polled_;
 };
