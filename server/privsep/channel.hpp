@@ -25,12 +25,13 @@ struct Datagram {
 
     [[nodiscard]] std::optional<Kind> kind() const;
 
-    // The struct, if kind and size are exactly its own.
+    // The struct, if kind and size are exactly its own and every value is one that it may have.
     template <class T>
     [[nodiscard]] std::optional<T> as() const {
         if (size != sizeof(T) || kind() != T::kind) return std::nullopt;
         T message;
         std::memcpy(static_cast<void*>(&message), bytes.data(), sizeof message);
+        if (!is_well_formed(message)) return std::nullopt;
         return message;
     }
 };
@@ -52,7 +53,14 @@ public:
     // Sends, or queues behind what waits; false if the queue is full (nothing was taken) or the other end is gone.
     template <class T>
     bool send(const T& message, std::size_t longest_queue = 1024) {
+        static_assert(!std::is_same_v<T, BookSeed>, "no secret waits in a queue: send_now()");
         return send_bytes(datagram_of(message), longest_queue);
+    }
+
+    // Sends it now or not at all: false if there is no room, or something sent before is still waiting.
+    template <class T>
+    [[nodiscard]] bool send_now(const T& message) {
+        return send_bytes(datagram_of(message), 0);
     }
 
     // The same with a descriptor, which is sent at once or not at all: false if there is no room now, or something sent

@@ -1,6 +1,6 @@
 // What the daemon's rooms say to each other: one closed list of fixed-size structs of numbers, one per datagram of a
 // SOCK_SEQPACKET pair. Both ends are the same binary, so the structs travel as they lie in memory. A datagram of an
-// odd kind or size is a defect or an attack: the receiver stops.
+// odd kind, size or value is a defect or an attack: the receiver stops.
 //
 //   listener   -> gatekeeper   Candidate, CaptureReport
 //   gatekeeper -> listener     DoorSpan, BookSeed, WordVerdict, ReportRequest
@@ -49,30 +49,46 @@ enum class Kind : std::uint32_t {
 // Numbers that name things on both sides of a channel.
 using RequestId = std::uint64_t;
 
+// What is sent has no bytes that belong to no member: they would carry what lay on the sender's stack before. So
+// padding has a name and is zero (datagram_of checks that there is no other), and truth values and services have types
+// of their own, of which any byte may be received.
+struct Flag {
+    std::uint8_t value = 0;  // 0 or 1, else it is not well-formed
+
+    constexpr Flag(bool set = false) : value(set ? 1 : 0) {}
+    constexpr operator bool() const { return value != 0; }
+};
+
+struct SentService {
+    std::uint16_t port = 0;
+    std::uint8_t protocol = 0;
+    std::uint8_t padding = 0;
+
+    constexpr SentService() = default;
+    constexpr SentService(const Service& service) : port(service.port), protocol(service.protocol) {}
+    constexpr operator Service() const { return {protocol, port}; }
+};
+
 // A decoded word that may be a message: unverified, straight from hostile packets.
 struct Candidate {
     static constexpr Kind kind = Kind::candidate;
     Kind head = kind;
+    std::uint32_t door_generation = 0;  // of the book it was read with
+    std::uint64_t epoch = 0;            // likewise
     RequestId id = 0;
-    std::uint64_t epoch = 0;            // of the book it was read with
-    std::uint32_t door_generation = 0;  // likewise
+    std::int64_t first_packet_ns = 0;  // CLOCK_MONOTONIC when the first of its packets came, to 16 microseconds
     Address source;
     Message message;
-    std::int64_t first_packet_ns = 0;  // CLOCK_MONOTONIC when the first of its packets came, to 16 microseconds
+    Bytes<6> padding{};
 };
-
-// The values that the kinds and sizes of datagrams leave open: a family that is none, families that differ, an address
-// with something in the bytes that do not count.
-[[nodiscard]] inline bool is_well_formed(const Candidate& candidate) {
-    return candidate.source.is_canonical() && candidate.message.family == candidate.source.family;
-}
 
 // The gatekeeper's answer, so that the listener can forget the word's packets.
 struct WordVerdict {
     static constexpr Kind kind = Kind::verdict;
     Kind head = kind;
+    Flag verified;  // a key was found, whatever became of the request
+    Bytes<3> padding{};
     RequestId id = 0;
-    bool verified = false;  // a key was found, whatever became of the request
 };
 
 // The ports of the door, as ascending ranges; before the first BookSeed. No reload changes them.
@@ -83,12 +99,13 @@ struct DoorSpan {
     PortSpan::Range ranges[PortSpan::most_ranges] = {};
 };
 
-// One hour's codebook for the listener; the door secret itself stays with the gatekeeper.
+// One hour's codebook for the listener; the door secret itself stays with the gatekeeper. Never queued: a queue is
+// memory that is not locked.
 struct BookSeed {
     static constexpr Kind kind = Kind::book_seed;
     Kind head = kind;
-    std::uint64_t epoch = 0;
     std::uint32_t door_generation = 0;
+    std::uint64_t epoch = 0;
     std::int64_t live_from = 0;   // unix seconds: packets are looked up in this book from here
     std::int64_t live_until = 0;  // to here, inclusive
     Bytes<Secret32::size> seed{};
@@ -97,12 +114,14 @@ struct BookSeed {
 struct ReportRequest {
     static constexpr Kind kind = Kind::report_request;
     Kind head = kind;
+    Bytes<4> padding{};
     RequestId id = 0;
 };
 
 struct CaptureReport {
     static constexpr Kind kind = Kind::capture_report;
     Kind head = kind;
+    Bytes<4> padding{};
     RequestId id = 0;
     std::uint64_t packets = 0;  // that passed the kernel's filter
     std::uint64_t symbols = 0;  // of these, on a port of a live book
@@ -114,18 +133,19 @@ struct CaptureReport {
 struct GrantRequest {
     static constexpr Kind kind = Kind::grant_request;
     Kind head = kind;
-    RequestId id = 0;
-    Operation operation = Operation::open;
-    Service service;
-    Address address;
     std::uint32_t duration_s = 0;  // for open: 1..the configuration's maximum
+    RequestId id = 0;
+    SentService service;
+    Operation operation = Operation::open;
+    Address address;
+    Bytes<2> padding{};
 };
 
 struct GrantReply {
     static constexpr Kind kind = Kind::grant_reply;
     Kind head = kind;
+    std::int32_t error = 0;  // errno of the kernel's refusal, 0 for done
     RequestId id = 0;
-    std::int32_t error = 0;    // errno of the kernel's refusal, 0 for done
     std::int64_t done_ns = 0;  // CLOCK_MONOTONIC when the kernel had answered
 };
 
@@ -133,9 +153,10 @@ struct GrantReply {
 struct AdoptedGrant {
     static constexpr Kind kind = Kind::adopted_grant;
     Kind head = kind;
-    Service service;
-    Address address;
     std::uint32_t remaining_s = 0;
+    SentService service;
+    Address address;
+    Bytes<3> padding{};
 };
 
 // Announces a file of keys; its descriptor travels with the same datagram.
@@ -143,8 +164,9 @@ struct PassedKeyFile {
     static constexpr Kind kind = Kind::key_file;
     static constexpr std::size_t longest_name = 127;
     Kind head = kind;
-    bool is_door = false;
+    Flag is_door;
     char name[longest_name + 1] = {};  // for messages only, never opened
+    Bytes<3> padding{};
 };
 
 // A client's file that was passed in an earlier load is not there any more.
@@ -152,6 +174,7 @@ struct MissingKeyFile {
     static constexpr Kind kind = Kind::missing_key_file;
     Kind head = kind;
     char client[longest_name + 1] = {};  // its name, which is the file's without ".json"
+    Bytes<3> padding{};
 };
 
 // Everything that has changed since the last load that was taken has been passed; the gatekeeper takes all or nothing,
@@ -159,34 +182,39 @@ struct MissingKeyFile {
 struct KeyFilesEnd {
     static constexpr Kind kind = Kind::key_files_end;
     Kind head = kind;
-    bool is_whole = false;       // else one could not be opened, and nothing is to be taken
     std::uint32_t count = 0;     // of PassedKeyFile and MissingKeyFile datagrams before it
     RequestId last_request = 0;  // the last ReloadRequest that came before this load began; 0: none yet
+    Flag is_whole;               // else one could not be opened, and nothing is to be taken
+    Bytes<7> padding{};
 };
 
 struct KeysAnswer {
     static constexpr Kind kind = Kind::keys_answer;
     Kind head = kind;
-    bool taken = false;  // else the keys in force are those of before this load
+    Flag taken;  // else the keys in force are those of before this load
+    Bytes<3> padding{};
 };
 
 // `oneknockctl confirm`: the guard of --try stays.
 struct TrialConfirmed {
     static constexpr Kind kind = Kind::trial_confirmed;
     Kind head = kind;
+    Bytes<4> padding{};
     RequestId id = 0;
 };
 
 struct TrialReply {
     static constexpr Kind kind = Kind::trial_reply;
     Kind head = kind;
+    Flag was_on_trial;  // else there was nothing to confirm
+    Bytes<3> padding{};
     RequestId id = 0;
-    bool was_on_trial = false;  // else there was nothing to confirm
 };
 
 struct ReloadRequest {
     static constexpr Kind kind = Kind::reload_request;
     Kind head = kind;
+    Bytes<4> padding{};
     RequestId id = 0;  // 1, 2, ...
 };
 
@@ -195,7 +223,7 @@ struct DoorServices {
     static constexpr Kind kind = Kind::door_services;
     Kind head = kind;
     std::uint32_t count = 0;
-    Service services[most_services];
+    SentService services[most_services];
 };
 
 // The gatekeeper has loaded its keys and knows its clients.
@@ -204,11 +232,48 @@ struct Ready {
     Kind head = kind;
 };
 
+// The values that the kinds and sizes of datagrams leave open. Of each struct, so that none is forgotten;
+// Datagram::as() asks.
+[[nodiscard]] constexpr bool is_well_formed(const Flag& flag) { return flag.value <= 1; }
+template <std::size_t size>
+[[nodiscard]] constexpr bool is_well_formed(const char (&text)[size]) {  // its end is in it
+    return text[size - 1] == '\0';
+}
+// No family that is none, no families that differ, no address with something in the bytes that do not count.
+[[nodiscard]] inline bool is_well_formed(const Candidate& candidate) {
+    return candidate.source.is_canonical() && candidate.message.family == candidate.source.family &&
+           candidate.first_packet_ns >= 0;
+}
+[[nodiscard]] inline bool is_well_formed(const GrantRequest& request) {
+    return request.address.is_canonical() &&
+           (request.operation == Operation::open || request.operation == Operation::close);
+}
+[[nodiscard]] inline bool is_well_formed(const AdoptedGrant& grant) { return grant.address.is_canonical(); }
+[[nodiscard]] constexpr bool is_well_formed(const GrantReply& reply) { return reply.error >= 0 && reply.done_ns >= 0; }
+[[nodiscard]] constexpr bool is_well_formed(const WordVerdict& verdict) { return is_well_formed(verdict.verified); }
+[[nodiscard]] constexpr bool is_well_formed(const DoorSpan& span) { return span.count <= PortSpan::most_ranges; }
+[[nodiscard]] constexpr bool is_well_formed(const DoorServices& door) { return door.count <= most_services; }
+[[nodiscard]] constexpr bool is_well_formed(const PassedKeyFile& file) {
+    return is_well_formed(file.is_door) && is_well_formed(file.name);
+}
+[[nodiscard]] constexpr bool is_well_formed(const MissingKeyFile& file) { return is_well_formed(file.client); }
+[[nodiscard]] constexpr bool is_well_formed(const KeyFilesEnd& end) { return is_well_formed(end.is_whole); }
+[[nodiscard]] constexpr bool is_well_formed(const KeysAnswer& answer) { return is_well_formed(answer.taken); }
+[[nodiscard]] constexpr bool is_well_formed(const TrialReply& reply) { return is_well_formed(reply.was_on_trial); }
+// Numbers, any of which may be.
+[[nodiscard]] constexpr bool is_well_formed(const BookSeed&) { return true; }
+[[nodiscard]] constexpr bool is_well_formed(const CaptureReport&) { return true; }
+[[nodiscard]] constexpr bool is_well_formed(const ReportRequest&) { return true; }
+[[nodiscard]] constexpr bool is_well_formed(const ReloadRequest&) { return true; }
+[[nodiscard]] constexpr bool is_well_formed(const TrialConfirmed&) { return true; }
+[[nodiscard]] constexpr bool is_well_formed(const Ready&) { return true; }
+
 inline constexpr std::size_t largest_datagram = 512;
 
 template <class T>
 [[nodiscard]] ByteSpan datagram_of(const T& message) {
     static_assert(std::is_trivially_copyable_v<T> && sizeof(T) <= largest_datagram);
+    static_assert(std::has_unique_object_representations_v<T>, "name the padding");
     return {reinterpret_cast<const std::uint8_t*>(&message), sizeof message};
 }
 

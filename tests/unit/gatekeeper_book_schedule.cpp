@@ -63,6 +63,28 @@ TEST_CASE("the books of a secret that the door has no more are ended") {
     CHECK(told.channel.second.receive(datagram) == Channel::Received::nothing);
 }
 
+TEST_CASE("books for which the channel has no room are told when it has, and so are their ends") {
+    Told told;
+    told.hours.prepare(told.verifier, noon - hour);
+    CHECK_FALSE(told.hours.waits_for_room());
+    while (told.channel.first.send(ReportRequest{}, 0)) {}
+    told.hours.resend(Door{});
+    told.hours.prepare(told.verifier, noon);
+    CHECK(told.hours.waits_for_room());
+    CHECK_FALSE(told.channel.first.wants_write());  // nothing of them is in a queue
+    Datagram datagram;
+    while (told.channel.second.receive(datagram) == Channel::Received::datagram) {}
+    told.hours.prepare(told.verifier, noon);
+    CHECK_FALSE(told.hours.waits_for_room());
+    Books ended, live;
+    while (told.channel.second.receive(datagram) == Channel::Received::datagram) {
+        const auto seed = datagram.as<BookSeed>().value();
+        (seed.live_until == 0 ? ended : live).push_back(static_cast<std::int64_t>(seed.epoch - epoch_of(noon).value));
+    }
+    CHECK(ended == Books{-1});
+    CHECK(live == Books{0});
+}
+
 TEST_CASE("a clock that was elsewhere for a while, ahead or behind, has its present books told again") {
     for (const Seconds jump : {50'000 * hour, -50'000 * hour}) {
         Told told;

@@ -94,18 +94,3 @@ TEST_CASE("every reason has its own name") {
         for (std::size_t j = 0; j < i; ++j) CHECK(reason_names[i] != reason_names[j]);
     }
 }
-
-TEST_CASE("a candidate with values that cannot be is none") {
-    Candidate good;
-    good.source = *Address::parse("192.0.2.7");
-    CHECK(is_well_formed(good));
-    Candidate stuffed = good;
-    stuffed.source.bytes[4] = 1;
-    CHECK_FALSE(is_well_formed(stuffed));
-    Candidate mixed = good;
-    mixed.message.family = Family::ipv6;
-    CHECK_FALSE(is_well_formed(mixed));
-    Candidate foreign = good;
-    foreign.source.family = foreign.message.family = static_cast<Family>(5);
-    CHECK_FALSE(is_well_formed(foreign));
-}

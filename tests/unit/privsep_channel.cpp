@@ -37,6 +37,17 @@ void send_with_many(int to, ByteSpan bytes, const std::vector<int>& descriptors)
     REQUIRE(sendmsg(to, &message, 0) == static_cast<ssize_t>(bytes.size()));
 }
 
+// Whether it is taken for the struct with this byte somewhere in it, as only a process that was taken over sends it.
+template <class T>
+bool is_taken(const T& message, const void* where, std::uint8_t byte) {
+    const auto offset = static_cast<const std::uint8_t*>(where) - reinterpret_cast<const std::uint8_t*>(&message);
+    Datagram datagram;
+    datagram.size = sizeof message;
+    std::memcpy(datagram.bytes.data(), &message, sizeof message);
+    datagram.bytes[static_cast<std::size_t>(offset)] = byte;
+    return datagram.as<T>().has_value();
+}
+
 }  // namespace
 
 TEST_CASE("a datagram arrives as the struct that was sent, and as no other") {
@@ -99,4 +110,65 @@ TEST_CASE("a hostile sender's surplus descriptors are not taken in") {
         datagram.descriptor.reset();
         CHECK(open_descriptors() == before);
     }
+}
+
+TEST_CASE("a truth value, a name, a count or an operation that cannot be is taken from nobody") {
+    const WordVerdict verdict;
+    const KeysAnswer answer;
+    const KeyFilesEnd end;
+    const TrialReply trial;
+    const PassedKeyFile file;
+    for (const auto byte : std::vector<std::uint8_t>{0, 1, 2, 255}) {
+        CAPTURE(byte);
+        CHECK(is_taken(verdict, &verdict.verified, byte) == (byte < 2));
+        CHECK(is_taken(answer, &answer.taken, byte) == (byte < 2));
+        CHECK(is_taken(end, &end.is_whole, byte) == (byte < 2));
+        CHECK(is_taken(trial, &trial.was_on_trial, byte) == (byte < 2));
+        CHECK(is_taken(file, &file.is_door, byte) == (byte < 2));
+    }
+    CHECK(is_taken(file, &file.name[PassedKeyFile::longest_name - 1], 'x'));
+    CHECK_FALSE(is_taken(file, &file.name[PassedKeyFile::longest_name], 'x'));  // without an end
+    const MissingKeyFile missing;
+    CHECK_FALSE(is_taken(missing, &missing.client[longest_name], 'x'));
+    const DoorSpan span;
+    CHECK(is_taken(span, &span.count, PortSpan::most_ranges));
+    CHECK_FALSE(is_taken(span, &span.count, PortSpan::most_ranges + 1));
+    const DoorServices door;
+    CHECK(is_taken(door, &door.count, most_services));
+    CHECK_FALSE(is_taken(door, &door.count, most_services + 1));
+    const GrantReply reply;
+    CHECK_FALSE(is_taken(reply, reinterpret_cast<const char*>(&reply.error) + 3, 0x80));  // negative
+}
+
+TEST_CASE("an address or a family that cannot be is taken from nobody") {
+    GrantRequest grant;
+    grant.address = *Address::parse("192.0.2.7");
+    for (const int operation : {0, 1, 2, 3})
+        CHECK(is_taken(grant, &grant.operation, static_cast<std::uint8_t>(operation)) ==
+              (operation == 1 || operation == 2));
+    CHECK_FALSE(is_taken(grant, &grant.address.family, 5));
+    CHECK_FALSE(is_taken(grant, &grant.address.bytes[4], 1));
+    Candidate candidate;
+    candidate.source = *Address::parse("192.0.2.7");
+    CHECK(is_taken(candidate, &candidate.source.family, 4));
+    CHECK_FALSE(is_taken(candidate, &candidate.source.family, 6));  // another than the message's
+    CHECK_FALSE(is_taken(candidate, &candidate.source.bytes[4], 1));
+    candidate.source.family = candidate.message.family = static_cast<Family>(5);
+    CHECK_FALSE(is_taken(candidate, &candidate.source.family, 5));
+    candidate = {};
+    CHECK_FALSE(is_taken(candidate, reinterpret_cast<const char*>(&candidate.first_packet_ns) + 7, 0x80));
+    const AdoptedGrant adopted;
+    CHECK_FALSE(is_taken(adopted, &adopted.address.family, 5));
+}
+
+TEST_CASE("a secret is sent now or not at all, and waits in no queue") {
+    auto [near, far] = *Channel::make_pair();
+    int sent = 0;
+    while (near.send_now(BookSeed{})) ++sent;
+    CHECK(sent > 0);
+    CHECK_FALSE(near.wants_write());
+    Datagram datagram;
+    while (far.receive(datagram) == Channel::Received::datagram) --sent;
+    CHECK(sent == 0);
+    CHECK(near.send_now(BookSeed{}));
 }

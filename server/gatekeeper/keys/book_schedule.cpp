@@ -22,6 +22,8 @@ void BookSchedule::prepare(Verifier& verifier, UnixTime now) {
     verifier.set_epochs(epochs);
     // The listener may have dropped books of other hours, also those ahead of a clock that was set back.
     std::erase_if(sent_, [&](const auto& told) { return std::ranges::find(epochs, told.first) == epochs.end(); });
+    send_ends();
+    lacks_books_ = false;
     for (const Epoch epoch : epochs) send_books(verifier.keyring().door, epoch, now);
     itimerspec when{};
     when.it_value.tv_sec = next_change(now, tolerance_).time_since_epoch().count();
@@ -31,10 +33,18 @@ void BookSchedule::prepare(Verifier& verifier, UnixTime now) {
 void BookSchedule::resend(const Door& door) {
     for (const auto& [epoch, number] : std::exchange(sent_, {})) {
         if (std::ranges::find(door.generations, number, &Generation::number) != door.generations.end()) continue;
+        to_end_.insert({epoch, number});
+    }
+    send_ends();
+}
+
+void BookSchedule::send_ends() {
+    while (!to_end_.empty()) {
         BookSeed ended;  // live until 1970
-        ended.epoch = epoch.value;
-        ended.door_generation = number;
-        listener_.send(ended);
+        ended.epoch = to_end_.begin()->first.value;
+        ended.door_generation = to_end_.begin()->second;
+        if (!listener_.send_now(ended)) return;
+        to_end_.erase(to_end_.begin());
     }
 }
 
@@ -46,7 +56,7 @@ bool BookSchedule::has_changed() {
 void BookSchedule::send_books(const Door& door, Epoch epoch, UnixTime now) {
     for (const Generation& generation : door.generations) {
         if (generation.not_after && now > *generation.not_after + tolerance_) continue;
-        if (!sent_.insert({epoch, generation.number}).second) continue;
+        if (sent_.contains({epoch, generation.number})) continue;
         const Secret32 secret = codebook_seed(generation.secret, door.id, epoch);
         BookSeed seed;
         seed.epoch = epoch.value;
@@ -55,7 +65,8 @@ void BookSchedule::send_books(const Door& door, Epoch epoch, UnixTime now) {
         seed.live_from = from.time_since_epoch().count();
         seed.live_until = until.time_since_epoch().count();
         std::ranges::copy(secret.bytes(), seed.seed.begin());
-        listener_.send(seed);
+        if (listener_.send_now(seed)) sent_.insert({epoch, generation.number});
+        else lacks_books_ = true;
         wipe(&seed, sizeof seed);
     }
 }
