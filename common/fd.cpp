@@ -33,7 +33,7 @@ bool write_all(int fd, ByteSpan content) {
 
 Result<void> write_standard_output(ByteSpan content) {
     if (!write_all(STDOUT_FILENO, content))
-        return tl::unexpected(system_error("write", "standard output", ExitCode::cannot_create));
+        return tl::unexpected(system_error("write to", "standard output", ExitCode::cannot_create));
     return {};
 }
 

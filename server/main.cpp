@@ -1,5 +1,4 @@
 // oneknockd: the daemon, always in the foreground.
-#include <cstdio>
 #include <string>
 
 #include <CLI/CLI.hpp>
@@ -7,6 +6,7 @@
 #include "common/log.hpp"
 #include "common/process.hpp"
 #include "common/secret.hpp"
+#include "common/show_help.hpp"
 #include "keys/config/daemon_config.hpp"
 #include "server/oneshot/check_config.hpp"
 #include "server/oneshot/read_capture.hpp"
@@ -71,7 +71,7 @@ int main(int argc, char** argv) {
     try {
         app.parse(argc, argv);
     } catch (const CLI::Success& told) {
-        return app.exit(told);
+        return static_cast<int>(report(show_help(app, told)));
     } catch (const CLI::ParseError& error) {
         log::error(std::string(error.what()) + "; see oneknockd --help");
         return static_cast<int>(ExitCode::usage);

@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 
 #include "common/log.hpp"
+#include "common/show_help.hpp"
 #include "keys/keygen/arguments.hpp"
 
 namespace oneknock::keygen {
@@ -123,9 +124,14 @@ CommandLine parse_command_line(int argc, char** argv) {
     try {
         app.parse(argc, argv);
         if (!result.command) throw CLI::RequiredError("a command");
+    } catch (const CLI::Success& asked) {
+        result.command.reset();
+        const auto shown = show_help(app, asked);
+        if (!shown) log::error(shown.error().message);
+        result.exit = shown ? ExitCode::ok : shown.error().code;
     } catch (const CLI::ParseError& error) {
         result.command.reset();
-        result.exit = error.get_exit_code() == 0 ? static_cast<ExitCode>(app.exit(error)) : refuse(app, error);
+        result.exit = refuse(app, error);
     }
     return result;
 }

@@ -1,5 +1,4 @@
 // oneknockctl: asks the running daemon.
-#include <cstdio>
 #include <exception>
 #include <string>
 
@@ -8,6 +7,7 @@
 
 #include "common/log.hpp"
 #include "common/process.hpp"
+#include "common/show_help.hpp"
 #include "keys/config/daemon_config.hpp"
 #include "server/ctl/ask.hpp"
 #include "server/ctl/show.hpp"
@@ -74,19 +74,21 @@ Result<std::string> ask_and_show(const Options& options) {
     }
 }
 
-ExitCode run(const Options& options) {
-    do {
+Result<void> run(const Options& options) {
+    const std::string clear = options.watch && isatty(STDOUT_FILENO) != 0 ? "\033[H\033[2J" : "";
+    for (;;) {
         const auto text = ask_and_show(options);
-        if (!text) {
-            log::error(text.error().message);
-            return text.error().code;
-        }
-        if (options.watch && isatty(STDOUT_FILENO) != 0) std::fputs("\033[H\033[2J", stdout);
-        std::fputs(text->c_str(), stdout);
-        std::fflush(stdout);
-        if (options.watch) sleep(1);
-    } while (options.watch);
-    return ExitCode::ok;
+        if (!text) return tl::unexpected(text.error());
+        if (const auto written = write_standard_output(as_bytes(clear + *text)); !written || !options.watch)
+            return written;
+        sleep(1);
+    }
+}
+
+int report(const Result<void>& result) {
+    if (result) return static_cast<int>(ExitCode::ok);
+    log::error(result.error().message);
+    return static_cast<int>(result.error().code);
 }
 
 }  // namespace
@@ -99,10 +101,10 @@ int main(int argc, char** argv) {
         describe(app, options);
         app.parse(argc, argv);
     } catch (const CLI::Success& told) {
-        return app.exit(told);
+        return report(show_help(app, told));
     } catch (const CLI::ParseError& error) {
         log::error(std::string(error.what()) + "; see oneknockctl --help");
         return static_cast<int>(ExitCode::usage);
     }
-    return static_cast<int>(run(options));
+    return report(run(options));
 }

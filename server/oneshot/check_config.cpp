@@ -1,9 +1,8 @@
 #include "server/oneshot/check_config.hpp"
 
-#include <cstdio>
-
 #include <net/if.h>
 
+#include "common/fd.hpp"
 #include "common/log.hpp"
 #include "common/text.hpp"
 #include "keys/keyring.hpp"
@@ -18,11 +17,10 @@ Result<void> check_config(const DaemonConfig& config) {
             log::warning(config.path + ": interface " + interface + " is not there now; the daemon would wait for it");
     const std::string services =
         join(keyring->door.services, [](const auto& named) { return named.first + " (" + named.second.text() + ")"; });
-    std::printf("%s is right: door %s with %s; %zu clients; tolerance %s; grants of %s, at most %s\n",
-                config.path.c_str(), keyring->door.name.c_str(), services.c_str(), keyring->clients.size(),
-                duration_text(config.tolerance).c_str(), duration_text(config.grant_default).c_str(),
-                duration_text(config.grant_maximum).c_str());
-    return {};
+    return print_line(config.path + " is right: door " + keyring->door.name + " with " + services + "; " +
+                      std::to_string(keyring->clients.size()) + " clients; tolerance " +
+                      duration_text(config.tolerance) + "; grants of " + duration_text(config.grant_default) +
+                      ", at most " + duration_text(config.grant_maximum));
 }
 
 }  // namespace oneknock

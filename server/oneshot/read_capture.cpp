@@ -1,6 +1,5 @@
 #include "server/oneshot/read_capture.hpp"
 
-#include <cstdio>
 #include <deque>
 #include <memory>
 #include <set>
@@ -27,15 +26,15 @@ struct CloseCapture {
 };
 using CaptureFile = std::unique_ptr<pcap_t, CloseCapture>;
 
-void print_text(const Decision& decision, UnixTime when) {
+std::string text_of(const Decision& decision, UnixTime when) {
     std::string line = time_text(when) + " ";
     if (!decision.refused) line += "accepted: " + describe(decision);
     else if (decision.verified) line += "refused: " + describe_refusal(decision, *decision.refused);
     else line += "refused: unknown-key, from " + decision.source.text();
-    std::puts(line.c_str());
+    return line;
 }
 
-void print_json(const Decision& decision, UnixTime when) {
+std::string json_of(const Decision& decision, UnixTime when) {
     using nlohmann::ordered_json;
     const bool known = decision.verified;
     ordered_json line{{"time", time_text(when)},
@@ -52,7 +51,7 @@ void print_json(const Decision& decision, UnixTime when) {
         line["skew_s"] = decision.skew.count();
         if (!decision.refused) line["duration_s"] = decision.duration.count();
     }
-    std::puts(line.dump().c_str());
+    return line.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
 }
 
 // The listener and the gatekeeper in one: candidates are decided on where they are found.
@@ -80,6 +79,7 @@ public:
     }
 
     [[nodiscard]] Now now() const { return now_; }
+    [[nodiscard]] const Result<void>& printed() const { return printed_; }
 
     bool offer(const Candidate& candidate) override {
         candidates_.push_back(candidate);
@@ -92,7 +92,8 @@ private:
             const Candidate candidate = candidates_.front();
             candidates_.pop_front();
             for (const Decision& decision : decider_.decide_and_record({candidate}, now_)) {
-                as_json_ ? print_json(decision, now_.wall) : print_text(decision, now_.wall);
+                if (printed_)
+                    printed_ = print_line(as_json_ ? json_of(decision, now_.wall) : text_of(decision, now_.wall));
                 assembler_.verdict(candidate.id, decision.verified, now_.steady);
             }
         }
@@ -116,6 +117,7 @@ private:
     Decider decider_;
     Seconds tolerance_;
     bool as_json_;
+    Result<void> printed_;
     Assembler assembler_;
     Now now_{};
     UnixTime books_from_{}, books_until_{};
@@ -159,12 +161,12 @@ Result<void> read_capture(const DaemonConfig& config, const std::string& file, b
     pcap_pkthdr* header = nullptr;
     const u_char* bytes = nullptr;
     int status = 0;
-    while ((status = pcap_next_ex(capture->get(), &header, &bytes)) == 1)
+    while (explainer.printed() && (status = pcap_next_ex(capture->get(), &header, &bytes)) == 1)
         if (const auto packet = parse_packet(*link, {bytes, header->caplen}))
             explainer.packet(*packet, time_of(*header, explainer.now().steady));
     explainer.catch_up(explainer.now().steady + Seconds{1});
     if (status == PCAP_ERROR) return fail(ExitCode::data, file + ": damaged: " + pcap_geterr(capture->get()));
-    return {};
+    return explainer.printed();
 }
 
 }  // namespace oneknock

@@ -119,6 +119,30 @@ class Edges(PlainHouse):
             shell.terminate()
             self.assertEqual(shell.wait(10), 0)
 
+    def test_output_that_is_lost_is_an_error(self):
+        self.launch(stderr=subprocess.DEVNULL)
+        eventually(self.is_answered)
+        daemon, client, ctl, keygen = map(program, ("oneknockd", "oneknock", "oneknockctl", "oneknock-keygen"))
+        capture = self.net.path("knock.pcap")
+        knock(self.client, self.key, "ssh", "--dry-run", "--source", "10.77.0.2", "--write", capture)
+        ctl, daemon = (ctl, "--socket", self.door.socket), (daemon, "--config", self.door.config)
+        rows = [(*ctl, "status"), (*ctl, "status", "--json"), (*ctl, "status", "--format", "prometheus"),
+                (*ctl, "status", "--watch"), (*ctl, "grants"), (*ctl, "grants", "--json"), (*ctl, "revoke", "--all"), (*ctl, "reload"),
+                (*daemon, "--check-config"), (*daemon, "--read", capture), (*daemon, "--read", capture, "--json"),
+                (keygen, "list", "--dir", self.door.folder), (client, "list", "--json"),
+                (client, "open", self.key, "ssh", "--dry-run", "--source", "10.77.0.2")]
+        rows += [(each[0], option) for each in (ctl, daemon, (client,), (keygen,)) for option in ("--help", "--version")]
+        reads, pipe = os.pipe()
+        os.close(reads)
+        full = os.open("/dev/full", os.O_WRONLY)
+        for row in rows:
+            for what, where in (("full disk", {"stdout": full}), ("no reader", {"stdout": pipe}),
+                                ("closed", {"preexec_fn": lambda: os.close(1)})):
+                with self.subTest(program=os.path.basename(row[0]), words=row[1:], what=what):
+                    done = subprocess.run(row, stderr=subprocess.PIPE, text=True, timeout=20, **where)
+                    self.assertEqual(done.returncode, CANNOT_CREATE, done.stderr)
+                    self.assertRegex(done.stderr, "^error: cannot write to standard output: .*\n$")
+
     # --- encodings -----------------------------------------------------------------------------------------------
 
     def test_no_name_of_a_file_stops_the_daemon_or_steers_the_terminal_of_who_reads_of_it(self):
