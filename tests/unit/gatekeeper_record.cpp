@@ -196,6 +196,22 @@ TEST_CASE("a sound record that cannot be read for now is left as it is, and noth
     CHECK(record.holds(Tag{{1}}, now + Seconds{90}));
 }
 
+TEST_CASE("what is in the record's place but cannot be opened is not taken for missing, and left there") {
+    const Folder folder;
+    const std::string file = folder.path + "oneknock.db";
+    for (const char* target : {"elsewhere.db", "oneknock.db"}) {  // to nowhere, and to itself
+        fs::create_symlink(target, file);
+        REQUIRE_FALSE(Record::open(folder.path, door, now, tolerance));
+        CHECK(fs::is_symlink(file));
+        CHECK_FALSE(fs::exists(folder.path + "elsewhere.db"));
+        fs::remove(file);
+    }
+    CHECK_FALSE(Record::open(file + "/", door, now, tolerance));  // no folder at all
+    std::ofstream(file) << "";
+    CHECK_FALSE(Record::open(file + "/", door, now, tolerance));
+    CHECK(fs::exists(file));
+}
+
 TEST_CASE("a marker of a new door that lies beside a record is taken away") {
     const Folder folder;
     remember(*std::make_unique<Record>(folder.open()), 1);

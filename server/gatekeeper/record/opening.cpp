@@ -1,6 +1,7 @@
 // Opening the record: found sound, made new, or put aside as damaged and made new.
 #include <cerrno>
 #include <cstdio>
+#include <cstring>
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -12,6 +13,8 @@
 
 namespace oneknock {
 namespace {
+
+constexpr const char* memory_only = ":memory:";
 
 // Each table's key is in the order in which rows come, so that a knock writes to the same few pages as the one before;
 // but for the clients' lines of the audit, which are asked for by client.
@@ -71,12 +74,27 @@ bool put_aside(const std::string& path, UnixTime now) {
     return true;
 }
 
+// Only a file of which the system says that there is none is missing: what cannot be looked at may be a good record.
+Result<bool> is_there(const std::string& path) {
+    struct stat info {};
+    if (lstat(path.c_str(), &info) == 0) return true;
+    if (errno == ENOENT) return false;
+    return tl::unexpected(system_error("examine", path, ExitCode::cannot_create));
+}
+
+// An empty one, which is ours to remove again. Whatever has come to be there meanwhile is not.
+bool create_empty(const std::string& path) {
+    return static_cast<bool>(Descriptor(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)));
+}
+
 }  // namespace
 
 Result<Record> Record::open(const std::string& folder, const DoorId& door, UnixTime now, Seconds tolerance) {
     const bool in_memory = folder.empty();
-    const std::string path = in_memory ? ":memory:" : folder + std::string(record_file_name);
-    const bool existed = !in_memory && access(path.c_str(), F_OK) == 0;
+    const std::string path = in_memory ? memory_only : folder + std::string(record_file_name);
+    const auto found_file = in_memory ? Result<bool>(false) : is_there(path);
+    if (!found_file) return tl::unexpected(found_file.error());
+    const bool existed = *found_file;
     const bool had_marker = !in_memory && is_new_door(folder, door);
     const bool is_new = in_memory || (had_marker && !existed && remove_marker(folder));
     Record record;
@@ -90,12 +108,8 @@ Result<Record> Record::open(const std::string& folder, const DoorId& door, UnixT
     if (found == Database::Condition::damaged) {
         record = Record();
         if (existed && !put_aside(path, now)) return give_up("it is damaged, and cannot be put aside");
-        if (!record.make_new(path, is_new ? UnixTime{} : now + tolerance)) {
-            const std::string problem = record.db_.problem();
-            record = Record();  // closed: what is half made is nobody's record
-            for (const char* suffix : record_suffixes) unlink((path + suffix).c_str());
-            return give_up(problem);
-        }
+        if (const auto problem = record.begin_anew(path, is_new ? UnixTime{} : now + tolerance))
+            return give_up(*problem);
         record.lost_ = existed ? Loss::damaged : is_new ? Loss::none : Loss::missing;
     }
     if (!in_memory) preallocate_wal(path, wal_preallocation);
@@ -113,6 +127,17 @@ Database::Condition Record::read_existing(const std::string& path) {
         return db_.after_failure();
     if (!prepare_all() || !count_all()) return db_.after_failure();
     return Database::Condition::sound;
+}
+
+std::optional<std::string> Record::begin_anew(const std::string& path, UnixTime floor) {
+    const bool in_memory = path == memory_only;
+    if (!in_memory && !create_empty(path)) return std::strerror(errno);
+    if (make_new(path, floor)) return std::nullopt;
+    const std::string problem = db_.problem();
+    *this = Record();  // closed: what is half made is nobody's record
+    for (const char* suffix : record_suffixes)
+        if (!in_memory) unlink((path + suffix).c_str());
+    return problem;
 }
 
 bool Record::make_new(const std::string& path, UnixTime floor) {

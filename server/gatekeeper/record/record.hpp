@@ -110,6 +110,8 @@ public:
 private:
     Record() = default;
     [[nodiscard]] Database::Condition read_existing(const std::string& path);
+    // What is in the way, if it cannot be made; then nothing of it stays behind.
+    [[nodiscard]] std::optional<std::string> begin_anew(const std::string& path, UnixTime floor);
     [[nodiscard]] bool make_new(const std::string& path, UnixTime floor);
     [[nodiscard]] Database::Condition read_floor();
     [[nodiscard]] bool prepare_all();
