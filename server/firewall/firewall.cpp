@@ -160,6 +160,8 @@ int Firewall::open_grant(const Service& service, const Address& address, Seconds
     if (error == 0) return 0;
     // A refusal means that somebody changed our table and repair() has not been called yet; it includes this grant.
     if (error != EPERM && error != ETIMEDOUT && repair(now)) return 0;
+    // The kernel may have opened it all the same. It stays noted, so that it can be closed.
+    if (error == ETIMEDOUT) return error;
     grants_.erase(grant);
     if (before && *before > now) (void)grants_.put(grant, *before, now);
     return error;

@@ -28,6 +28,13 @@ constexpr std::size_t most_key_files_a_turn = 16;  // half a millisecond
 constexpr std::size_t hints_a_slice = 250;         // about half a millisecond
 constexpr std::size_t discarded_a_slice = 500;     // likewise
 
+std::string problem_of(const GrantReply& reply, const Decision& decision) {
+    const std::string grant = decision.request.service().text() + " for " + decision.address.text();
+    if (reply.error != ETIMEDOUT) return "the firewall refused to change " + grant + ": " + std::strerror(reply.error);
+    return "the kernel did not say in time whether it has changed " + grant + "; if it is listed by oneknockctl " +
+           "grants it may be open, and can be closed with: oneknockctl revoke " + decision.client;
+}
+
 class Gatekeeper {
 public:
     Gatekeeper(const DaemonConfig& config, Channel listener, Channel firewall, Channel keys, Descriptor control_socket,
@@ -185,14 +192,13 @@ private:
     void take_reply(const GrantReply& reply) {
         auto knock = grants_.answer_to_knock(reply, now_.steady);
         if (!knock) {
-            if (const auto revocation = grants_.answer_to_close(reply)) control_.handle(*revocation);
+            if (const auto revocation = grants_.answer_to_close(reply, now_.steady)) control_.handle(*revocation);
             return;
         }
         const Decision& decision = knock->decision;
         if (reply.error != 0) {
             decisions_.refused(decision, Reason::firewall_failed, now_.steady);
-            log::error("the firewall refused to change " + decision.request.service().text() + " for " +
-                       decision.address.text() + ": " + std::strerror(reply.error));
+            log::error(problem_of(reply, decision));
             return;
         }
         decisions_.accepted(decision);

@@ -1,6 +1,7 @@
 // The control socket, with peers of every manner.
 #include "server/gatekeeper/control/control_socket.hpp"
 
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -36,11 +37,14 @@ public:
         std::vector<pollfd> polled;
         socket_->add_to(polled);
         if (poll(polled.data(), polled.size(), 0) == 0) return false;
-        socket_->serve(now, [this](auto connection, std::string_view line) { asked.emplace_back(connection, line); });
+        serve();
         return true;
     }
+    void serve() {
+        socket_->serve(now, [this](auto connection, std::string_view line) { asked.emplace_back(connection, line); });
+    }
     void answer(const std::string& text) { socket_->answer(asked.at(0).first, text); }
-    [[nodiscard]] bool has_peers() const { return socket_->next_due().has_value(); }
+    [[nodiscard]] bool has_timer() const { return socket_->next_due().has_value(); }
 
     Instant now = Seconds{1000};
     std::vector<std::pair<ControlSocket::Connection, std::string>> asked;
@@ -70,7 +74,7 @@ TEST_CASE("one that has asked and shut its writing side gets its answer, and wak
     peers.answer("done\n");
     REQUIRE(peers.turn());
     CHECK(heard(fd) == "done\n");
-    CHECK_FALSE(peers.has_peers());
+    CHECK_FALSE(peers.has_timer());
 }
 
 TEST_CASE("one that has asked and gone away is forgotten at once") {
@@ -79,7 +83,7 @@ TEST_CASE("one that has asked and gone away is forgotten at once") {
     REQUIRE(peers.turn());
     fd.reset();
     REQUIRE(peers.turn());
-    CHECK_FALSE(peers.has_peers());
+    CHECK_FALSE(peers.has_timer());
     CHECK_FALSE(peers.turn());
     peers.answer("done\n");
 }
@@ -100,12 +104,30 @@ TEST_CASE("one that asks nothing, or too much, is sent away") {
     Descriptor brief = peers.peer("");
     brief.reset();
     REQUIRE(peers.turn());
-    CHECK(peers.has_peers());
+    CHECK(peers.has_timer());
     peers.now += Seconds{5};
     const Descriptor next = peers.peer("grants\n");
     REQUIRE(peers.turn());
     CHECK(peers.asked.size() == 1);
     peers.answer("none\n");
     REQUIRE(peers.turn());
-    CHECK_FALSE(peers.has_peers());
+    CHECK_FALSE(peers.has_timer());
+}
+
+TEST_CASE("who cannot be accepted for lack of descriptors waits, and wakes nobody meanwhile") {
+    Peers peers;
+    const Descriptor peer = peers.peer("status\n");
+    rlimit limit{};
+    REQUIRE(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+    const rlimit none{3, limit.rlim_max};  // as many as poll() is asked about, and all in use
+    REQUIRE(setrlimit(RLIMIT_NOFILE, &none) == 0);
+    const bool woken_once = peers.turn(), woken_again = peers.turn();
+    REQUIRE(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+    CHECK(woken_once);
+    CHECK_FALSE(woken_again);
+    CHECK(peers.has_timer());
+    peers.now += Seconds{1};
+    peers.serve();
+    CHECK(peers.asked.size() == 1);
+    CHECK(peers.asked.front().second == "status");
 }

@@ -61,7 +61,7 @@ struct Desk {
         GrantReply reply;
         reply.id = id;
         reply.error = error;
-        return desk.answer_to_close(reply);
+        return desk.answer_to_close(reply, now);
     }
 };
 
@@ -86,6 +86,31 @@ TEST_CASE("a grant that the firewall refused is not noted") {
     Desk d;
     REQUIRE(d.desk.request(accepted("alice", home), {}));
     CHECK(d.knock_done(d.asked().at(0).id, ENFILE));
+    CHECK(d.desk.count(now) == 0);
+}
+
+TEST_CASE("a grant that may be open, since the kernel did not answer in time, can be revoked") {
+    Desk d;
+    REQUIRE(d.desk.request(accepted("alice", home), {}));
+    CHECK(d.knock_done(d.asked().at(0).id, ETIMEDOUT));
+    CHECK(d.desk.live(now).at(0).client == "alice");
+    CHECK(d.desk.revoke("alice", 7, now) == 1);
+    CHECK(d.asked().at(0).operation == Operation::close);
+}
+
+TEST_CASE("a grant that could not be closed is listed again, and can be closed once more") {
+    Desk d;
+    d.adopt("alice", {protocol_tcp, 22}, home);
+    CHECK(d.desk.revoke("alice", 7, now) == 1);
+    CHECK(d.desk.count(now) == 0);
+    CHECK(d.close_done(d.asked().at(0).id, ETIMEDOUT)->failed);
+    CHECK(d.desk.live(now).at(0).deadline == now + Seconds{9});
+    d.allowed = false;
+    CHECK(d.desk.close_what_is_no_longer_allowed(now) == 1);
+    CHECK_FALSE(d.close_done(d.asked().at(0).id, EIO));
+    CHECK(d.desk.count(now) == 1);
+    CHECK(d.desk.revoke("", 8, now) == 1);
+    CHECK_FALSE(d.close_done(d.asked().at(0).id)->failed);
     CHECK(d.desk.count(now) == 0);
 }
 

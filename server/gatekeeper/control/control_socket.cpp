@@ -2,13 +2,17 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 
 #include <sys/socket.h>
+
+#include "common/log.hpp"
+#include "common/poll.hpp"
 
 namespace oneknock {
 
 void ControlSocket::add_to(std::vector<pollfd>& polled) const {
-    if (peers_.size() < most_connections) polled.push_back({listening_.get(), POLLIN, 0});
+    if (peers_.size() < most_connections && !accepts_again_) polled.push_back({listening_.get(), POLLIN, 0});
     for (const Peer& peer : peers_) {
         // Of one that waits for its answer only the end is awaited, which needs no flag: that it has shut its writing
         // side would be told again and again.
@@ -18,8 +22,8 @@ void ControlSocket::add_to(std::vector<pollfd>& polled) const {
 }
 
 std::optional<Instant> ControlSocket::next_due() const {
-    if (peers_.empty()) return std::nullopt;
-    return std::ranges::min_element(peers_, {}, &Peer::deadline)->deadline;
+    if (peers_.empty()) return accepts_again_;
+    return earliest(accepts_again_, std::ranges::min_element(peers_, {}, &Peer::deadline)->deadline);
 }
 
 void ControlSocket::serve(Instant now, const Asked& asked) {
@@ -33,9 +37,16 @@ void ControlSocket::serve(Instant now, const Asked& asked) {
 }
 
 void ControlSocket::accept_all(Instant now) {
+    if (accepts_again_ && now < *accepts_again_) return;
+    accepts_again_.reset();
     while (peers_.size() < most_connections) {
         Descriptor fd(accept4(listening_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
-        if (!fd) return;
+        if (!fd && (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)) return;
+        if (!fd) {  // no descriptors, no memory: who waits would wake us again and again
+            log::warning(std::string("cannot answer on the control socket for now: ") + std::strerror(errno));
+            accepts_again_ = now + pause;
+            return;
+        }
         peers_.push_back({next_++, std::move(fd), now + patience, {}, {}, false, false});
     }
 }

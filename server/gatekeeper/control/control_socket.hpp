@@ -39,6 +39,7 @@ private:
     static constexpr std::size_t most_connections = 16;
     static constexpr std::size_t longest_line = 200;
     static constexpr Instant patience = Seconds{5};
+    static constexpr Instant pause = Seconds{1};  // where the system has no room for another connection
 
     struct Peer {
         Connection number;
@@ -57,6 +58,7 @@ private:
     Descriptor listening_;
     std::vector<Peer> peers_;
     Connection next_ = 1;
+    std::optional<Instant> accepts_again_;  // not before
 };
 
 }  // namespace oneknock

@@ -1,6 +1,7 @@
 #include "server/gatekeeper/grants/grant_requests.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 
 #include "common/log.hpp"
@@ -30,8 +31,9 @@ std::optional<GrantRequests::Knock> GrantRequests::answer_to_knock(const GrantRe
     const auto found = requests_.find(reply.id);
     if (found == requests_.end()) return std::nullopt;
     const Knock knock = std::move(requests_.extract(found).mapped());
-    if (reply.error != 0) return knock;
     const Decision& decision = knock.decision;
+    // The kernel that did not answer in time may have opened it: it is listed, so that it can be revoked.
+    if (reply.error != 0 && !(reply.error == ETIMEDOUT && decision.request.is_open())) return knock;
     if (!decision.request.is_open()) list_.close({decision.address, decision.request.service()});
     else if (!knock.is_revoked) note(grant_of(decision, now), now);
     return knock;
@@ -75,23 +77,25 @@ std::vector<GrantList::Entry> GrantRequests::to_revoke(const std::string& client
 std::size_t GrantRequests::revoke(const std::string& client, RequestId waiter, Instant now) {
     const auto grants = to_revoke(client, now);
     if (!grants.empty()) revocations_[waiter] = {waiter, grants.size(), grants.size()};
-    for (const auto& grant : grants) closes_.emplace(close(grant), waiter);
+    for (const auto& grant : grants) close(grant, waiter);
     return grants.size();
 }
 
-std::optional<GrantRequests::Revocation> GrantRequests::answer_to_close(const GrantReply& reply) {
+std::optional<GrantRequests::Revocation> GrantRequests::answer_to_close(const GrantReply& reply, Instant now) {
     if (reply.error != 0)
         log::error(std::string("the firewall refused to close a grant: ") + std::strerror(reply.error));
     const auto found = closes_.find(reply.id);
-    if (found == closes_.end()) return std::nullopt;  // nobody waits for it
-    const auto revocation = revocations_.find(found->second);
-    closes_.erase(found);
+    if (found == closes_.end()) return std::nullopt;
+    const Close close = std::move(closes_.extract(found).mapped());
+    if (reply.error != 0 && close.grant.deadline > now) list_.open(close.grant, now);  // it may be open still
+    const auto revocation = close.waiter ? revocations_.find(*close.waiter) : revocations_.end();
+    if (revocation == revocations_.end()) return std::nullopt;  // nobody waits for it
     revocation->second.failed = revocation->second.failed || reply.error != 0;
     if (--revocation->second.awaited > 0) return std::nullopt;
     return std::move(revocations_.extract(revocation).mapped());
 }
 
-RequestId GrantRequests::close(const GrantList::Entry& grant) {
+void GrantRequests::close(const GrantList::Entry& grant, std::optional<RequestId> waiter) {
     GrantRequest request;
     request.id = next_id_++;
     request.operation = Operation::close;
@@ -99,7 +103,7 @@ RequestId GrantRequests::close(const GrantList::Entry& grant) {
     request.address = grant.address;
     firewall_.send(request, 2 * GrantList::most);  // however many there are
     list_.close(GrantList::key_of(grant));
-    return request.id;
+    closes_.emplace(request.id, Close{grant, waiter});
 }
 
 std::size_t GrantRequests::close_what_is_no_longer_allowed(Instant now) {

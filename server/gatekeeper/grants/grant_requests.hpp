@@ -35,7 +35,7 @@ public:
     };
     // Asks for what an accepted knock wants. False: too much is asked of the firewall already.
     [[nodiscard]] bool request(const Decision& decision, const KnockMoments& moments);
-    // The knock this is the answer to, if it is to one.
+    // The knock this is the answer to, if it is to one. After ETIMEDOUT a grant may be open; it is listed then.
     [[nodiscard]] std::optional<Knock> answer_to_knock(const GrantReply& reply, Instant now);
     [[nodiscard]] bool awaits_answers() const { return !requests_.empty(); }  // to knocks
 
@@ -56,8 +56,8 @@ public:
         std::size_t closed = 0;
         bool failed = false;  // not all could be closed
     };
-    // The revocation that is complete with this answer.
-    [[nodiscard]] std::optional<Revocation> answer_to_close(const GrantReply& reply);
+    // The revocation that is complete with this answer. A grant that could not be closed is listed again.
+    [[nodiscard]] std::optional<Revocation> answer_to_close(const GrantReply& reply, Instant now);
 
     // Whoever was revoked or taken out, or may no longer open a service, loses what it opened; how many grants. Where
     // the audit does not know who that was, the grant stays until its end.
@@ -66,13 +66,18 @@ public:
 private:
     [[nodiscard]] std::vector<GrantList::Entry> to_revoke(const std::string& client, Instant now);
     void note(const GrantList::Entry& grant, Instant now);
-    RequestId close(const GrantList::Entry& grant);
+    void close(const GrantList::Entry& grant, std::optional<RequestId> waiter = std::nullopt);
+
+    struct Close {
+        GrantList::Entry grant;
+        std::optional<RequestId> waiter;  // of the revocation it belongs to
+    };
 
     Channel& firewall_;
     Allowed allowed_;
     GrantList list_;
     std::unordered_map<RequestId, Knock> requests_;          // not answered yet
-    std::unordered_map<RequestId, RequestId> closes_;        // not answered yet that a revocation waits for: the waiter
+    std::unordered_map<RequestId, Close> closes_;            // likewise
     std::unordered_map<RequestId, Revocation> revocations_;  // by waiter
     RequestId next_id_ = 1;
 
