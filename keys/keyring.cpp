@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <filesystem>
-#include <ranges>
 #include <system_error>
 #include <utility>
 
@@ -117,7 +116,9 @@ Client* find_client(Keyring& keyring, std::string_view name) {
     return const_cast<Client*>(find_client(std::as_const(keyring), name));
 }
 
-std::string service_names(const std::map<std::string, Service>& services) { return join(services | std::views::keys); }
+std::string service_names(const std::map<std::string, Service>& services) {
+    return join(services, [](const auto& entry) -> const std::string& { return entry.first; });
+}
 
 SecretBytes door_text(const Door& door) {
     JsonWriter writer;

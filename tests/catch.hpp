@@ -5,3 +5,9 @@
 #else
 #include <catch2/catch.hpp>
 #endif
+
+namespace oneknock::test {
+
+int run_tests(int argc, char* argv[]);  // gives main's exit code
+
+}  // namespace oneknock::test

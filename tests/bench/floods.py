@@ -18,7 +18,6 @@ import itertools
 import json
 import os
 import random
-import signal
 import socket
 import statistics
 import struct
@@ -255,7 +254,7 @@ def knock_once(stage, contestant):
     """Seconds from the start of the client to an accepted connection; None without one in time."""
     start = time.monotonic()
     contestant.knock(check=False)
-    while (now := time.monotonic()) - start < PATIENCE:
+    while time.monotonic() - start < PATIENCE:
         if stage.accepts():
             return time.monotonic() - start
         time.sleep(0.0005)

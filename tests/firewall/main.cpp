@@ -1,10 +1,9 @@
-#define CATCH_CONFIG_RUNNER
-#include "tests/catch.hpp"
-
 #include <cstdio>
 
 #include <sched.h>
 #include <unistd.h>
+
+#include "tests/catch.hpp"
 
 int main(int argc, char* argv[]) {
     constexpr int skipped = 77;
@@ -12,5 +11,5 @@ int main(int argc, char* argv[]) {
         std::puts("skipped: needs root, for network namespaces");
         return skipped;
     }
-    return Catch::Session().run(argc, argv);
+    return oneknock::test::run_tests(argc, argv);
 }

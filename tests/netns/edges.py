@@ -6,10 +6,9 @@
 import contextlib
 import fcntl
 import os
-import socket
 import subprocess
 
-from door import Daemon, PlainHouse, knock
+from door import PlainHouse, knock
 from harness import eventually, main, program, run
 
 CANNOT_CREATE, TRY_LATER = 73, 75

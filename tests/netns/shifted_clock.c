@@ -32,7 +32,8 @@ static struct timespec shifted(struct timespec time, int64_t by) {
 
 int clock_gettime(clockid_t clock, struct timespec* now) {
     const long result = syscall(SYS_clock_gettime, clock, now);
-    if (result == 0 && offset != NULL && (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE)) *now = shifted(*now, *offset);
+    if (result == 0 && offset != NULL && (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE))
+        *now = shifted(*now, *offset);
     return (int)result;
 }
 

@@ -1,9 +1,7 @@
-#define CATCH_CONFIG_RUNNER
-#include "tests/catch.hpp"
-
 #include "common/secret.hpp"
+#include "tests/catch.hpp"
 
 int main(int argc, char* argv[]) {
     oneknock::initialise_crypto();
-    return Catch::Session().run(argc, argv);
+    return oneknock::test::run_tests(argc, argv);
 }

@@ -65,8 +65,8 @@ std::vector<GrantList::Entry> GrantRequests::to_revoke(const std::string& client
         if (request.decision.request.is_open() && (client.empty() || request.decision.client == client))
             grants.push_back(grant_of(request.decision, now));
     std::ranges::sort(grants, {}, GrantList::key_of);
-    const auto doubles = std::ranges::unique(grants, {}, GrantList::key_of);
-    grants.erase(doubles.begin(), doubles.end());
+    const auto is_same = [](const auto& a, const auto& b) { return GrantList::key_of(a) == GrantList::key_of(b); };
+    grants.erase(std::unique(grants.begin(), grants.end(), is_same), grants.end());
     for (auto& [id, request] : requests_)
         if (std::ranges::binary_search(grants, GrantList::key_of(grant_of(request.decision, now)), {},
                                        GrantList::key_of))
