@@ -25,9 +25,6 @@ struct Generation {
     std::optional<UnixTime> not_after;
 };
 
-// Of one door; a door with more is refused.
-inline constexpr std::size_t most_services = 64;
-
 struct Door {
     std::string name;
     std::string address;

@@ -1,6 +1,8 @@
 // oneknockd: the daemon, always in the foreground.
 #include <string>
 
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 
 #include "common/log.hpp"
@@ -9,7 +11,8 @@
 #include "common/show_help.hpp"
 #include "keys/config/daemon_config.hpp"
 #include "server/oneshot/check_config.hpp"
-#include "server/oneshot/read_capture.hpp"
+#include "server/oneshot/guard.hpp"
+#include "server/parent/rooms.hpp"
 #include "server/parent/supervisor.hpp"
 
 namespace {
@@ -48,11 +51,20 @@ ExitCode report(const Result<void>& result) {
     return result.error().code;
 }
 
+// A program of its own: it parses packets and keeps a record, and needs no privilege.
+Result<void> run_reader(const Options& options) {
+    const auto program = companion_program("oneknockd-read");
+    if (!program) return tl::unexpected(program.error());
+    execl(program->c_str(), "oneknockd-read", options.config.c_str(), options.capture.c_str(),
+          options.json ? "json" : "text", nullptr);
+    return tl::unexpected(system_error("start", *program));
+}
+
 ExitCode run(const Options& options) {
     const auto config = read_daemon_config(options.config);
     if (!config) return report(tl::unexpected(config.error()));
     if (options.check) return report(check_config(*config));
-    if (!options.capture.empty()) return report(read_capture(*config, options.capture, options.json));
+    if (!options.capture.empty()) return report(run_reader(options));
     if (options.guard) return report(set_guard_up(*config));
     if (options.remove) return report(remove_guard(*config));
     log::never_wait();

@@ -63,6 +63,9 @@ struct Service {
     friend auto operator<=>(const Service&, const Service&) = default;
 };
 
+// Of one door; a door with more is refused.
+inline constexpr std::size_t most_services = 64;
+
 // "tcp", "udp", else the number.
 [[nodiscard]] std::string protocol_name(std::uint8_t protocol);
 

@@ -23,7 +23,7 @@ namespace {
 
 // Of each room: nothing that one sends keeps the others waiting.
 constexpr std::size_t most_candidates_a_turn = 256;
-constexpr std::size_t most_from_firewall_a_turn = 64;
+constexpr std::size_t most_from_parent_a_turn = 64;
 constexpr std::size_t most_key_files_a_turn = 16;  // half a millisecond
 constexpr std::size_t hints_a_slice = 250;         // about half a millisecond
 constexpr std::size_t discarded_a_slice = 500;     // likewise
@@ -37,17 +37,16 @@ std::string problem_of(const GrantReply& reply, const Decision& decision) {
 
 class Gatekeeper {
 public:
-    Gatekeeper(const DaemonConfig& config, Channel listener, Channel firewall, Channel keys, Descriptor control_socket,
-               Descriptor wall_timer, Decider decider)
-        : listener_(std::move(listener)),
-          firewall_(std::move(firewall)),
-          keys_(std::move(keys)),
+    Gatekeeper(GatekeeperParts parts, Descriptor wall_timer, Decider decider)
+        : listener_(std::move(parts.listener)),
+          parent_(std::move(parts.parent)),
+          keys_(std::move(parts.keys)),
           decider_(std::move(decider)),
-          grants_(firewall_,
+          grants_(parent_,
                   [this](const auto& client, const auto& service) { return decider_.may_open(client, service); }),
-          control_(std::move(control_socket), {listener_, firewall_, decider_, grants_, decisions_, times_}),
-          schedule_(listener_, std::move(wall_timer), config.tolerance),
-          maintenance_(config.tolerance) {}
+          control_(std::move(parts.control_socket), {listener_, parent_, decider_, grants_, decisions_, times_}),
+          schedule_(listener_, std::move(wall_timer), decider_.limits().tolerance),
+          maintenance_(decider_.limits().tolerance) {}
     Gatekeeper(const Gatekeeper&) = delete;
     Gatekeeper& operator=(const Gatekeeper&) = delete;
 
@@ -58,7 +57,7 @@ public:
             wait();
             now_ = read_clocks();
             if (const auto end = handle_listener()) return *end;
-            if (const auto end = handle_firewall()) return *end;
+            if (const auto end = handle_parent()) return *end;
             if (const auto end = handle_keys()) return *end;
             control_.serve(now_.steady);
             if (schedule_.has_changed() || schedule_.waits_for_room()) prepare_books();
@@ -66,7 +65,7 @@ public:
             discard_some();
             maintain_record();
             listener_.flush();
-            firewall_.flush();
+            parent_.flush();
             keys_.flush();
         }
     }
@@ -80,8 +79,8 @@ private:
         DoorServices services;
         for (const auto& [name, service] : door().services) services.services[services.count++] = service;
         answer_load(true);
-        firewall_.send(services);
-        firewall_.send(Ready{});
+        parent_.send(services);
+        parent_.send(Ready{});
         maintenance_.plan(now_.steady);
     }
 
@@ -90,7 +89,7 @@ private:
     void wait() {
         polled_.clear();
         polled_.push_back(listener_.polled(schedule_.waits_for_room()));
-        for (const Channel* channel : {&firewall_, &keys_}) polled_.push_back(channel->polled());
+        for (const Channel* channel : {&parent_, &keys_}) polled_.push_back(channel->polled());
         polled_.push_back({schedule_.descriptor(), POLLIN, 0});
         control_.socket().add_to(polled_);
         auto due = earliest(control_.socket().next_due(),
@@ -168,11 +167,11 @@ private:
         }
     }
 
-    // --- the firewall -------------------------------------------------------------------------------------------
+    // --- the parent ---------------------------------------------------------------------------------------------
 
-    std::optional<ExitCode> handle_firewall() {
-        for (std::size_t i = 0; i < most_from_firewall_a_turn; ++i) {
-            switch (firewall_.receive(datagram_)) {
+    std::optional<ExitCode> handle_parent() {
+        for (std::size_t i = 0; i < most_from_parent_a_turn; ++i) {
+            switch (parent_.receive(datagram_)) {
                 case Channel::Received::nothing: return std::nullopt;
                 case Channel::Received::closed: return ExitCode::ok;
                 case Channel::Received::datagram: break;
@@ -182,7 +181,7 @@ private:
                 grants_.adopt(*adopted, decider_.record(), now_);
             else if (const auto trial = datagram_.as<TrialReply>()) control_.handle(*trial);
             else {
-                log::error("gatekeeper: the firewall sent something unexpected");
+                log::error("gatekeeper: the parent sent something unexpected");
                 return ExitCode::software;
             }
         }
@@ -273,7 +272,7 @@ private:
 
     [[nodiscard]] const Door& door() { return decider_.verifier().keyring().door; }
 
-    Channel listener_, firewall_, keys_;
+    Channel listener_, parent_, keys_;
     Decider decider_;
     DecisionLog decisions_;
     KnockTimes times_;
@@ -292,25 +291,28 @@ private:
     std::vector<pollfd> polled_;
 };
 
+Result<ExitCode> start_and_run(GatekeeperParts parts, const Identity& identity) {
+    Descriptor wall_timer(timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK | TFD_CLOEXEC));
+    if (!wall_timer) return tl::unexpected(system_error("make", "a timer of the wall clock"));
+    const auto folder = enter_sandbox(parts.state, identity);
+    if (!folder) return tl::unexpected(folder.error());
+    const auto limits = receive_settings(parts.parent);
+    if (!limits) return tl::unexpected(limits.error());
+    auto decider = make_decider(*limits, *folder, parts.keys);
+    if (!decider) return tl::unexpected(decider.error());
+    return Gatekeeper(std::move(parts), std::move(wall_timer), std::move(*decider)).run();
+}
+
 }  // namespace
 
-ExitCode run_gatekeeper(const DaemonConfig& config, const Identity& identity, Channel listener, Channel firewall,
-                        Channel keys, Descriptor control_socket) {
+ExitCode run_gatekeeper(GatekeeperParts parts, const Identity& identity) {
     harden_process("okd-gatekeeper", true);
     umask(077);
     raise_locked_memory_limit();
-    const auto give_up = [](const Error& error) {
-        if (!error.message.empty()) log::error(error.message);
-        return error.code;
-    };
-    Descriptor wall_timer(timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK | TFD_CLOEXEC));
-    const auto folder = enter_sandbox(config.state, identity);
-    if (!folder) return give_up(folder.error());
-    auto decider = make_decider(config, *folder, keys);
-    if (!decider) return give_up(decider.error());
-    Gatekeeper gatekeeper(config, std::move(listener), std::move(firewall), std::move(keys), std::move(control_socket),
-                          std::move(wall_timer), std::move(*decider));
-    return gatekeeper.run();
+    const auto exit = start_and_run(std::move(parts), identity);
+    if (exit) return *exit;
+    if (!exit.error().message.empty()) log::error(exit.error().message);
+    return exit.error().code;
 }
 
 }  // namespace oneknock

@@ -49,7 +49,7 @@ void say_if_deaf(const Door& door, UnixTime now, Seconds tolerance) {
 
 }  // namespace
 
-Result<std::string> enter_sandbox(const std::string& state, const Identity& identity) {
+Result<std::string> enter_sandbox(const Descriptor& state, const Identity& identity) {
     auto folder = confine_to_folder(state, identity);
     if (!folder) return folder;
     if (const auto dropped = drop_everything(identity); !dropped) return tl::unexpected(dropped.error());
@@ -57,16 +57,29 @@ Result<std::string> enter_sandbox(const std::string& state, const Identity& iden
     return folder;
 }
 
-Result<Decider> make_decider(const DaemonConfig& config, const std::string& folder, Channel& channel) {
+Result<Limits> receive_settings(Channel& parent) {
+    Datagram datagram;
+    pollfd wait{parent.descriptor(), POLLIN, 0};
+    poll(&wait, 1, -1);
+    if (parent.receive(datagram) == Channel::Received::closed)
+        return fail(ExitCode::ok, "");  // the parent has said why
+    const auto settings = datagram.as<GatekeeperSettings>();
+    if (!settings) return fail(ExitCode::software, "something unexpected came instead of the settings");
+    Limits limits{
+        Seconds{settings->tolerance_s}, Seconds{settings->grant_default_s}, Seconds{settings->grant_maximum_s}, {}};
+    if (settings->rotation_grace_s >= 0) limits.rotation_grace = Seconds{settings->rotation_grace_s};
+    return limits;
+}
+
+Result<Decider> make_decider(const Limits& limits, const std::string& folder, Channel& channel) {
     auto keys = receive_keys(channel);
     if (!keys) return tl::unexpected(keys.error());
     const UnixTime now = read_clocks().wall;
-    auto record = Record::open(folder, keys->door->id, now, config.tolerance);
+    auto record = Record::open(folder, keys->door->id, now, limits.tolerance);
     if (!record) return tl::unexpected(record.error());
     say_what_was_lost(*record, now);
-    say_if_deaf(*keys->door, now, config.tolerance);
-    Decider decider(Verifier(std::move(*keys)), std::move(*record),
-                    {config.tolerance, config.grant_default, config.grant_maximum, config.rotation_grace});
+    say_if_deaf(*keys->door, now, limits.tolerance);
+    Decider decider(Verifier(std::move(*keys)), std::move(*record), limits);
     decider.learn_uses(now);
     return decider;
 }

@@ -3,7 +3,6 @@
 
 #include <string>
 
-#include "keys/config/daemon_config.hpp"
 #include "server/gatekeeper/decide/decider.hpp"
 #include "server/privsep/channel.hpp"
 #include "server/privsep/sandbox.hpp"
@@ -12,10 +11,13 @@ namespace oneknock {
 
 // Confines the process to the state folder and gives everything else up; the folder's path as seen from inside, ending
 // in '/'.
-[[nodiscard]] Result<std::string> enter_sandbox(const std::string& state, const Identity& identity);
+[[nodiscard]] Result<std::string> enter_sandbox(const Descriptor& state, const Identity& identity);
+
+// Blocks until the parent has sent them.
+[[nodiscard]] Result<Limits> receive_settings(Channel& parent);
 
 // Blocks until every key file has come by the channel. `folder` is what enter_sandbox() gave. An error with
 // an empty message has been told by the parent already.
-[[nodiscard]] Result<Decider> make_decider(const DaemonConfig& config, const std::string& folder, Channel& channel);
+[[nodiscard]] Result<Decider> make_decider(const Limits& limits, const std::string& folder, Channel& channel);
 
 }  // namespace oneknock

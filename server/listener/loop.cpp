@@ -138,11 +138,12 @@ private:
 
 }  // namespace
 
-ExitCode run_listener(const DaemonConfig& config, const Identity& identity, Channel gatekeeper, Descriptor ready) {
+ExitCode run_listener(const std::vector<std::string>& interfaces, const Identity& identity, Channel gatekeeper,
+                      Descriptor ready) {
     harden_process("okd-listener", true);
     prctl(PR_SET_TIMERSLACK, 1UL);  // nanosecond: its rests are short
     raise_locked_memory_limit();
-    auto capture = Capture::open(config.interfaces);
+    auto capture = Capture::open(interfaces);
     if (!capture) {
         log::error(capture.error().message);
         return capture.error().code;

@@ -6,10 +6,14 @@
 #include "common/log.hpp"
 #include "common/text.hpp"
 #include "keys/keyring.hpp"
+#include "server/parent/runtime_files.hpp"
+#include "server/privsep/identity.hpp"
 
 namespace oneknock {
 
 Result<void> check_config(const DaemonConfig& config) {
+    if (const auto identity = find_identity(config.user); !identity) return tl::unexpected(identity.error());
+    if (const auto apart = check_state_folder(config); !apart) return apart;
     const auto keyring = load_keyring(config.door, config.clients);
     if (!keyring) return tl::unexpected(keyring.error());
     for (const std::string& interface : config.interfaces)

@@ -88,7 +88,7 @@ private:
                 last_reload_request_ = asked->id;
                 reload_at_ = now_;
             } else {
-                log::error("firewall: the gatekeeper sent something unexpected");
+                log::error("parent: the gatekeeper sent something unexpected");
                 return ExitCode::software;
             }
         }
@@ -104,7 +104,7 @@ private:
         }
         const auto answer = datagram.as<KeysAnswer>();
         if (!answer || parts_.passing.state() != KeyPassing::State::awaiting_answer) {
-            log::error("firewall: the gatekeeper sent something unexpected about key files");
+            log::error("parent: the gatekeeper sent something unexpected about key files");
             return ExitCode::software;
         }
         parts_.passing.on_answer(answer->taken);
@@ -191,17 +191,16 @@ private:
     }
 
     // Nothing if none did: a room that was stopped or goes on (Ctrl-Z and fg reach all of us) also makes SIGCHLD.
-    static std::optional<ExitCode> handle_ended_room() {
+    std::optional<ExitCode> handle_ended_room() const {
         int status = 0;
-        if (waitpid(-1, &status, WNOHANG) <= 0) return std::nullopt;
-        if (WIFSIGNALED(status))
-            log::error("a room was ended by signal " + std::to_string(WTERMSIG(status)) + " (" +
-                       strsignal(WTERMSIG(status)) + ")");
-        else log::error("a room has ended");
+        const pid_t pid = waitpid(-1, &status, WNOHANG);
+        if (pid <= 0) return std::nullopt;
+        const std::string name = pid == parts_.rooms.listener ? "listener" : "gatekeeper";
+        log::error("the " + name + " process " + how_it_ended(status));
         return ExitCode::software;
     }
 
-    static ExitCode handle_closed_channel() {
+    ExitCode handle_closed_channel() const {
         poll(nullptr, 0, 50);  // the end of its channel is seen before the end of the process
         if (const auto end = handle_ended_room()) return *end;
         log::error("the gatekeeper does not listen any more");

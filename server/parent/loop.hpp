@@ -9,12 +9,14 @@
 #include "server/firewall/firewall.hpp"
 #include "server/parent/key_passing.hpp"
 #include "server/parent/key_watch.hpp"
+#include "server/parent/rooms.hpp"
 #include "server/privsep/channel.hpp"
 
 namespace oneknock {
 
 struct ParentParts {
     const DaemonConfig& config;
+    const RoomProcesses& rooms;
     Channel& gatekeeper;
     Channel& keys;                      // to the gatekeeper as well
     std::optional<Firewall>& firewall;  // nothing: --dry-run, requests are only logged

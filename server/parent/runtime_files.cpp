@@ -20,8 +20,9 @@ namespace {
 
 constexpr const char* lock_name = "lock";
 
-// The folder and everything above it; only what is made here gets this mode.
+// The folder and everything above it; only what is made here gets this mode. Empty: the working directory.
 Result<void> make_folder(const std::string& path, mode_t mode) {
+    if (path.empty()) return {};
     std::error_code error;
     const std::filesystem::path folder(path);
     if (folder.has_parent_path()) std::filesystem::create_directories(folder.parent_path(), error);
@@ -29,28 +30,66 @@ Result<void> make_folder(const std::string& path, mode_t mode) {
     return tl::unexpected(system_error("create the folder", path, ExitCode::cannot_create));
 }
 
-Result<Descriptor> prepare_state(const DaemonConfig& config, const Identity& identity) {
+Result<Descriptor> open_state(const DaemonConfig& config) {
     if (const auto made = make_folder(config.state, 0700); !made) return tl::unexpected(made.error());
-    const Descriptor folder(open(config.state.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
+    if (const auto apart = check_state_folder(config); !apart) return tl::unexpected(apart.error());
+    Descriptor folder(open(config.state.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
     if (!folder) return tl::unexpected(system_error("open the state folder", config.state));
-    Descriptor lock(openat(folder.get(), lock_name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-    if (!lock) return tl::unexpected(system_error("create the lock in", config.state, ExitCode::cannot_create));
-    if (flock(lock.get(), LOCK_EX | LOCK_NB) != 0)
-        return fail(ExitCode::unavailable, "another oneknockd uses the state folder " + config.state +
-                                               "; stop it, or give this one a folder of its own (field \"state\")");
-    if (!identity.can_change) return lock;
-    if (fchown(folder.get(), identity.uid, identity.gid) != 0)
-        return tl::unexpected(system_error("hand over", config.state));
-    std::vector<std::string> files{lock_name, new_door_name};
-    for (const char* suffix : record_suffixes) files.push_back(std::string(record_file_name) + suffix);
-    for (const std::string& file : files)
-        if (fchownat(folder.get(), file.c_str(), identity.uid, identity.gid, AT_SYMLINK_NOFOLLOW) != 0 &&
-            errno != ENOENT)
-            return tl::unexpected(system_error("hand over", config.state + "/" + file));
-    return lock;
+    return folder;
 }
 
-Result<Descriptor> make_socket(const DaemonConfig& config, const Identity& identity) {
+Result<Descriptor> lock_state(const DaemonConfig& config, const Descriptor& folder) {
+    Descriptor lock(openat(folder.get(), lock_name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (!lock) return tl::unexpected(system_error("create the lock in", config.state, ExitCode::cannot_create));
+    if (flock(lock.get(), LOCK_EX | LOCK_NB) == 0) return lock;
+    return fail(ExitCode::unavailable, "another oneknockd uses the state folder " + config.state +
+                                           "; stop it, or give this one a folder of its own (field \"state\")");
+}
+
+// A file that has another name elsewhere is not ours to give away: whoever owns the folder may have linked it there.
+Result<void> hand_over(const Descriptor& folder, const std::string& name, const std::string& path, const Identity& identity) {
+    const Descriptor file(openat(folder.get(), name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+    struct stat info {};
+    if (!file && errno == ENOENT) return {};
+    if (!file || fstat(file.get(), &info) != 0) return tl::unexpected(system_error("hand over", path));
+    if (!S_ISREG(info.st_mode) || info.st_nlink != 1)
+        return fail(ExitCode::data, path + ": not a regular file with one name; remove it");
+    if (fchownat(file.get(), "", identity.uid, identity.gid, AT_EMPTY_PATH) == 0) return {};
+    return tl::unexpected(system_error("hand over", path));
+}
+
+Result<void> hand_over_state(const DaemonConfig& config, const Descriptor& folder, const Identity& identity) {
+    if (!identity.can_change) return {};
+    if (fchownat(folder.get(), "", identity.uid, identity.gid, AT_EMPTY_PATH) != 0)
+        return tl::unexpected(system_error("hand over", config.state));
+    std::vector<std::string> names{lock_name, new_door_name};
+    for (const char* suffix : record_suffixes) names.push_back(std::string(record_file_name) + suffix);
+    for (const std::string& name : names)
+        if (const auto given = hand_over(folder, name, config.state + "/" + name, identity); !given) return given;
+    return {};
+}
+
+Descriptor make_stream_socket() { return Descriptor(socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)); }
+
+// Removes the socket of a daemon that is gone. One whose queue is full is not gone.
+Result<void> remove_stale_socket(const std::string& path, const sockaddr_un& address) {
+    const Descriptor fd = make_stream_socket();
+    if (!fd) return tl::unexpected(system_error("make", "the control socket"));
+    const bool connected = connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+    if (connected || errno == EAGAIN)
+        return fail(ExitCode::unavailable, "another oneknockd answers on " + path +
+                                               "; stop it, or give this one another socket (field \"socket\")");
+    if (errno == ENOENT) return {};
+    struct stat info {};
+    if (lstat(path.c_str(), &info) == 0 && !S_ISSOCK(info.st_mode))
+        return fail(ExitCode::cannot_create, path +
+                                                 " is in the way of the control socket; remove it, or choose another "
+                                                 "path (field \"socket\")");
+    if (unlink(path.c_str()) == 0) return {};
+    return tl::unexpected(system_error("replace", path, ExitCode::cannot_create));
+}
+
+Result<Descriptor> make_control_socket(const DaemonConfig& config, const Identity& identity) {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     if (config.socket.size() >= sizeof address.sun_path)
@@ -59,14 +98,8 @@ Result<Descriptor> make_socket(const DaemonConfig& config, const Identity& ident
     std::memcpy(address.sun_path, config.socket.c_str(), config.socket.size());
     const auto folder = std::filesystem::path(config.socket).parent_path().string();
     if (const auto made = make_folder(folder, 0755); !made) return tl::unexpected(made.error());
-    Descriptor fd(socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-    if (!fd) return tl::unexpected(system_error("make", "the control socket"));
-    if (connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0)
-        return fail(ExitCode::unavailable, "another oneknockd answers on " + config.socket +
-                                               "; stop it, or give this one another socket (field \"socket\")");
-    fd.reset(socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-    struct stat info {};
-    if (lstat(config.socket.c_str(), &info) == 0 && S_ISSOCK(info.st_mode)) unlink(config.socket.c_str());
+    if (const auto free = remove_stale_socket(config.socket, address); !free) return tl::unexpected(free.error());
+    Descriptor fd = make_stream_socket();
     const mode_t before = umask(0117);  // 0660 from the first moment
     const int bound = bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address);
     umask(before);
@@ -77,7 +110,26 @@ Result<Descriptor> make_socket(const DaemonConfig& config, const Identity& ident
     return fd;
 }
 
+bool is_same_folder(const struct stat& one, const std::string& path) {
+    struct stat other {};
+    return stat(path.empty() ? "." : path.c_str(), &other) == 0 && one.st_dev == other.st_dev &&
+           one.st_ino == other.st_ino;
+}
+
 }  // namespace
+
+Result<void> check_state_folder(const DaemonConfig& config) {
+    struct stat state {};
+    if (stat(config.state.c_str(), &state) != 0) return {};  // it is made for this alone
+    const auto folder_of = [](const std::string& path) { return std::filesystem::path(path).parent_path().string(); };
+    for (const std::string& other : {folder_of(config.path), folder_of(config.door), config.clients})
+        if (is_same_folder(state, other))
+            return fail(ExitCode::config, config.path + ": field \"state\": " + config.state +
+                                              " holds the configuration or keys, and would be given to the user that " +
+                                              "the daemon runs as; give it a folder of its own, such as " +
+                                              default_state);
+    return {};
+}
 
 Result<RuntimeFiles> RuntimeFiles::prepare(const DaemonConfig& config, const Identity& identity, bool without_table) {
     RuntimeFiles files;
@@ -86,19 +138,17 @@ Result<RuntimeFiles> RuntimeFiles::prepare(const DaemonConfig& config, const Ide
         if (!table) return tl::unexpected(table.error());
         files.table_lock = std::move(*table);
     }
-    auto state = prepare_state(config, identity);
+    auto state = open_state(config);
     if (!state) return tl::unexpected(state.error());
-    files.state_lock = std::move(*state);
-    auto control = make_socket(config, identity);
+    files.state = std::move(*state);
+    auto lock = lock_state(config, files.state);
+    if (!lock) return tl::unexpected(lock.error());
+    files.state_lock = std::move(*lock);
+    if (const auto given = hand_over_state(config, files.state, identity); !given) return tl::unexpected(given.error());
+    auto control = make_control_socket(config, identity);
     if (!control) return tl::unexpected(control.error());
     files.control_socket = std::move(*control);
     return files;
-}
-
-void RuntimeFiles::close() {
-    table_lock.reset();
-    state_lock.reset();
-    control_socket.reset();
 }
 
 }  // namespace oneknock

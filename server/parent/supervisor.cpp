@@ -6,46 +6,36 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/file.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/log.hpp"
-#include "keys/keyring.hpp"
 #include "server/firewall/firewall.hpp"
-#include "server/firewall/table_lock.hpp"
-#include "server/gatekeeper/loop.hpp"
-#include "server/listener/loop.hpp"
 #include "server/parent/key_passing.hpp"
 #include "server/parent/key_watch.hpp"
 #include "server/parent/lockout_warning.hpp"
 #include "server/parent/loop.hpp"
 #include "server/parent/notify.hpp"
+#include "server/parent/rooms.hpp"
 #include "server/parent/runtime_files.hpp"
 #include "server/privsep/channel.hpp"
+#include "server/privsep/identity.hpp"
 #include "server/privsep/sandbox.hpp"
 
 namespace oneknock {
 namespace {
 
-std::vector<Service> services_of(const Door& door) {
-    std::vector<Service> services;
-    for (const auto& [name, service] : door.services) services.push_back(service);
-    return services;
-}
-
 // The rooms' processes and the parent's ends.
 struct Rooms {
-    pid_t listener = -1;
-    pid_t gatekeeper = -1;
+    RoomProcesses processes;
     Channel to_gatekeeper, keys;
     Descriptor listener_ready;
 
     ~Rooms() {
         keys.close();
         to_gatekeeper.close();  // the gatekeeper ends, and with it the listener
-        for (const pid_t pid : {listener, gatekeeper}) {
+        for (const pid_t pid : {processes.listener, processes.gatekeeper}) {
             if (pid <= 0) continue;
             // One that does not end by itself is killed by the kernel when this process ends (PR_SET_PDEATHSIG): as
             // another user's process it is out of reach for a parent without CAP_KILL.
@@ -57,59 +47,78 @@ struct Rooms {
     Rooms& operator=(const Rooms&) = delete;
 };
 
-Error fork_error() {
-    return {ExitCode::software, std::string("cannot start another process: ") + std::strerror(errno)};
+// The ends of the channels and the pipe between the three.
+struct Ends {
+    std::pair<Channel, Channel> listener_gatekeeper, parent_gatekeeper, keys;
+    std::pair<Descriptor, Descriptor> ready;  // to read, to write
+};
+
+Result<Ends> make_ends() {
+    Ends ends;
+    for (auto* pair : {&ends.listener_gatekeeper, &ends.parent_gatekeeper, &ends.keys}) {
+        auto made = Channel::make_pair();
+        if (!made) return tl::unexpected(made.error());
+        *pair = std::move(*made);
+    }
+    int ready[2];
+    if (pipe2(ready, O_CLOEXEC) != 0) return tl::unexpected(system_error("make", "a pipe"));
+    ends.ready = {Descriptor(ready[0]), Descriptor(ready[1])};
+    return ends;
 }
 
-// Both rooms, before any key file is opened. Every process closes what is not its own at once.
-Result<void> fork_rooms(const DaemonConfig& config, const Identity& identity, RuntimeFiles& files, Rooms& rooms) {
-    auto candidates = Channel::make_pair();
-    auto grants = Channel::make_pair();
-    auto keys = Channel::make_pair();
-    int ready[2];
-    if (!candidates) return tl::unexpected(candidates.error());
-    if (!grants) return tl::unexpected(grants.error());
-    if (!keys) return tl::unexpected(keys.error());
-    if (pipe2(ready, O_CLOEXEC) != 0) return tl::unexpected(fork_error());
-    Descriptor ready_read(ready[0]), ready_write(ready[1]);
+template <class... Descriptors>
+std::vector<Descriptor> list(Descriptors... descriptors) {
+    std::vector<Descriptor> result;
+    (result.push_back(std::move(descriptors)), ...);
+    return result;
+}
 
-    rooms.listener = fork();
-    if (rooms.listener < 0) return tl::unexpected(fork_error());
-    if (rooms.listener == 0) {
-        candidates->second.close();
-        for (Channel* const other : {&grants->first, &grants->second, &keys->first, &keys->second}) other->close();
-        ready_read.reset();
-        files.close();
-        _exit(static_cast<int>(run_listener(config, identity, std::move(candidates->first), std::move(ready_write))));
-    }
-    ready_write.reset();
-    candidates->first.close();
-    rooms.gatekeeper = fork();
-    if (rooms.gatekeeper < 0) return tl::unexpected(fork_error());
-    if (rooms.gatekeeper == 0) {
-        grants->second.close();
-        keys->second.close();
-        ready_read.reset();
-        Descriptor control = std::move(files.control_socket);
-        files.close();
-        _exit(static_cast<int>(run_gatekeeper(config, identity, std::move(candidates->second), std::move(grants->first),
-                                              std::move(keys->first), std::move(control))));
-    }
-    files.control_socket.reset();
-    rooms.to_gatekeeper = std::move(grants->second);
-    rooms.keys = std::move(keys->second);
-    rooms.listener_ready = std::move(ready_read);
+RoomPlan listener_plan(const DaemonConfig& config, const Identity& identity, Ends& ends) {
+    std::vector<std::string> arguments{identity.text()};
+    arguments.insert(arguments.end(), config.interfaces.begin(), config.interfaces.end());
+    return {"oneknockd-listener", std::move(arguments),
+            list(ends.listener_gatekeeper.first.release(), std::move(ends.ready.second))};
+}
+
+RoomPlan gatekeeper_plan(const Identity& identity, Ends& ends, RuntimeFiles& files) {
+    return {"oneknockd-gatekeeper",
+            {identity.text()},
+            list(ends.listener_gatekeeper.second.release(), ends.parent_gatekeeper.first.release(),
+                 ends.keys.first.release(), std::move(files.control_socket), std::move(files.state))};
+}
+
+GatekeeperSettings settings_of(const DaemonConfig& config) {
+    GatekeeperSettings settings;
+    settings.tolerance_s = static_cast<std::uint32_t>(config.tolerance.count());
+    settings.grant_default_s = static_cast<std::uint32_t>(config.grant_default.count());
+    settings.grant_maximum_s = static_cast<std::uint32_t>(config.grant_maximum.count());
+    if (config.rotation_grace) settings.rotation_grace_s = config.rotation_grace->count();
+    return settings;
+}
+
+// Both, before any key file is opened.
+Result<void> start_rooms(const DaemonConfig& config, const Identity& identity, RuntimeFiles& files, Rooms& rooms) {
+    auto ends = make_ends();
+    if (!ends) return tl::unexpected(ends.error());
+    const auto listener = start_room(listener_plan(config, identity, *ends));
+    if (!listener) return tl::unexpected(listener.error());
+    rooms.processes.listener = *listener;
+    const auto gatekeeper = start_room(gatekeeper_plan(identity, *ends, files));
+    if (!gatekeeper) return tl::unexpected(gatekeeper.error());
+    rooms.processes.gatekeeper = *gatekeeper;
+    rooms.to_gatekeeper = std::move(ends->parent_gatekeeper.second);
+    rooms.keys = std::move(ends->keys.second);
+    rooms.listener_ready = std::move(ends->ready.first);
+    rooms.to_gatekeeper.send(settings_of(config));
     return {};
 }
 
 // The exit code of a room that ended during the start; it has said why itself.
-Error ended_early(pid_t pid, const char* room) {
+Error ended_early(pid_t& pid, const std::string& room) {
     int status = 0;
-    waitpid(pid, &status, 0);
+    waitpid(std::exchange(pid, -1), &status, 0);
     if (WIFEXITED(status) && WEXITSTATUS(status) != 0) return {static_cast<ExitCode>(WEXITSTATUS(status)), ""};
-    return {ExitCode::software,
-            std::string("the ") + room + " ended during the start" +
-                (WIFSIGNALED(status) ? std::string(" by signal ") + strsignal(WTERMSIG(status)) : "")};
+    return {ExitCode::software, "the " + room + " process " + how_it_ended(status) + " during the start"};
 }
 
 Result<void> await_listener(Rooms& rooms) {
@@ -118,10 +127,10 @@ Result<void> await_listener(Rooms& rooms) {
     do got = read(rooms.listener_ready.get(), &byte, 1);
     while (got < 0 && errno == EINTR);
     if (got == 1) return {};
-    return tl::unexpected(ended_early(std::exchange(rooms.listener, -1), "listener"));
+    return tl::unexpected(ended_early(rooms.processes.listener, "listener"));
 }
 
-Error gatekeeper_ended_early(Rooms& rooms) { return ended_early(std::exchange(rooms.gatekeeper, -1), "gatekeeper"); }
+Error gatekeeper_ended_early(Rooms& rooms) { return ended_early(rooms.processes.gatekeeper, "gatekeeper"); }
 
 // Until the gatekeeper has read them.
 Result<void> pass_keys(Rooms& rooms, KeyPassing& passing) {
@@ -179,44 +188,55 @@ Result<std::optional<Firewall>> set_up_firewall(const DaemonConfig& config, cons
     return std::optional<Firewall>(std::move(*firewall));
 }
 
-Descriptor take_signals() {
+Result<Descriptor> take_signals() {
     sigset_t set;
     sigemptyset(&set);
     for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGCHLD}) sigaddset(&set, signal);
-    sigprocmask(SIG_BLOCK, &set, nullptr);
-    return Descriptor(signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
+    sigprocmask(SIG_SETMASK, &set, nullptr);  // whatever was blocked when we were started
+    Descriptor signals(signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
+    if (!signals) return tl::unexpected(system_error("make", "a descriptor for signals"));
+    return signals;
+}
+
+void say_ready(const DaemonOptions& options) {
+    std::string line = options.dry_run ? "ready: dry run, the firewall is left alone"
+                                       : "ready: the services are closed and knocks are heard";
+    if (options.trial)
+        line += "; confirm within " + std::to_string(options.trial->count()) + " s with: oneknockctl confirm";
+    log::info(line);
+    notify_ready();
+}
+
+// The keys in force, and with them what the door opens.
+Result<std::vector<Service>> load_keys(Rooms& rooms, KeyPassing& passing) {
+    if (const auto passed = pass_keys(rooms, passing); !passed) return tl::unexpected(passed.error());
+    return await_gatekeeper(rooms);
 }
 
 Result<ExitCode> start_and_run(const DaemonConfig& config, const DaemonOptions& options) {
-    auto identity = find_identity(config.user);
+    const auto identity = find_identity(config.user);
     if (!identity) return tl::unexpected(identity.error());
     auto files = RuntimeFiles::prepare(config, *identity, options.dry_run);
     if (!files) return tl::unexpected(files.error());
     harden_process("oneknockd", false);
+    const auto signals = take_signals();
+    if (!signals) return tl::unexpected(signals.error());
     Rooms rooms;
-    if (const auto forked = fork_rooms(config, *identity, *files, rooms); !forked)
-        return tl::unexpected(forked.error());
-    const Descriptor signals = take_signals();
+    if (const auto started = start_rooms(config, *identity, *files, rooms); !started)
+        return tl::unexpected(started.error());
     if (const auto ready = await_listener(rooms); !ready) return tl::unexpected(ready.error());
     auto watch = KeyWatch::open(config);
     if (!watch) return tl::unexpected(watch.error());
     KeyPassing passing(config);
-    if (const auto passed = pass_keys(rooms, passing); !passed) return tl::unexpected(passed.error());
-    const auto services = await_gatekeeper(rooms);
+    const auto services = load_keys(rooms, passing);
     if (!services) return tl::unexpected(services.error());
     if (const auto kept = keep_net_admin_only(); !kept) return tl::unexpected(kept.error());
     auto firewall = set_up_firewall(config, options, *services, rooms.to_gatekeeper);
     if (!firewall) return tl::unexpected(firewall.error());
     warn_of_lock_out(config, *services);
-    log::info("ready: " +
-              std::string(options.dry_run ? "dry run, the firewall is left alone"
-                                          : "the services are closed and knocks are heard") +
-              (options.trial
-                   ? "; confirm within " + std::to_string(options.trial->count()) + " s with: oneknockctl confirm"
-                   : ""));
-    notify_ready();
-    return run_parent(
-        {config, rooms.to_gatekeeper, rooms.keys, *firewall, signals.get(), *watch, passing, options.trial});
+    say_ready(options);
+    return run_parent({config, rooms.processes, rooms.to_gatekeeper, rooms.keys, *firewall, signals->get(), *watch,
+                       passing, options.trial});
 }
 
 }  // namespace
@@ -226,33 +246,6 @@ ExitCode run_daemon(const DaemonConfig& config, const DaemonOptions& options) {
     if (exit) return *exit;
     if (!exit.error().message.empty()) log::error(exit.error().message);
     return exit.error().code;
-}
-
-Result<void> set_guard_up(const DaemonConfig& config) {
-    const auto door = load_door(config.door);  // no client's file can keep the ports from being closed
-    if (!door) return tl::unexpected(door.error());
-    const auto lock = lock_table(config.firewall);
-    if (!lock) return tl::unexpected(lock.error());
-    auto firewall = Firewall::open(config.firewall, services_of(*door));
-    if (!firewall) return tl::unexpected(firewall.error());
-    const auto installed = firewall->install(read_clocks().steady);
-    if (!installed) return tl::unexpected(installed.error());
-    return {};
-}
-
-Result<void> remove_guard(const DaemonConfig& config) {
-    const auto lock = lock_table(config.firewall);
-    if (!lock) return tl::unexpected(lock.error());
-    std::vector<Service> services;
-    if (config.firewall.mode ==
-        FirewallMode::set) {  // grants among the administrator's elements: those of our services
-        const auto door = load_door(config.door);
-        if (!door) return tl::unexpected(door.error());
-        services = services_of(*door);
-    }
-    auto firewall = Firewall::open(config.firewall, std::move(services));
-    if (!firewall) return tl::unexpected(firewall.error());
-    return firewall->remove();
 }
 
 }  // namespace oneknock

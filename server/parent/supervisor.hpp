@@ -1,4 +1,4 @@
-// The start-up order of the daemon's three processes (docs/architecture.md, "Start"), and its one-shot modes.
+// Starts the daemon's three processes (docs/architecture.md, "Start").
 #pragma once
 
 #include <optional>
@@ -15,9 +15,5 @@ struct DaemonOptions {
 
 // Runs the daemon in the foreground; the exit code.
 [[nodiscard]] ExitCode run_daemon(const DaemonConfig& config, const DaemonOptions& options);
-
-// --guard: sets the guard up and ends. --remove: takes our table away and ends.
-[[nodiscard]] Result<void> set_guard_up(const DaemonConfig& config);
-[[nodiscard]] Result<void> remove_guard(const DaemonConfig& config);
 
 }  // namespace oneknock

@@ -49,6 +49,8 @@ public:
     [[nodiscard]] int descriptor() const { return fd_.get(); }
     [[nodiscard]] explicit operator bool() const { return static_cast<bool>(fd_); }
     void close() { fd_.reset(); }
+    // For another process; nothing may wait to be sent.
+    [[nodiscard]] Descriptor release() { return std::move(fd_); }
 
     // Sends, or queues behind what waits; false if the queue is full (nothing was taken) or the other end is gone.
     template <class T>

@@ -4,11 +4,11 @@
 //
 //   listener   -> gatekeeper   Candidate, CaptureReport
 //   gatekeeper -> listener     DoorSpan, BookSeed, WordVerdict, ReportRequest
-//   gatekeeper -> firewall     GrantRequest, DoorServices, Ready, TrialConfirmed, ReloadRequest
-//   firewall   -> gatekeeper   GrantReply, AdoptedGrant, TrialReply
+//   gatekeeper -> parent       GrantRequest, DoorServices, Ready, TrialConfirmed, ReloadRequest
+//   parent     -> gatekeeper   GatekeeperSettings, GrantReply, AdoptedGrant, TrialReply
 // and on a pair of its own, so that no grant waits behind key files:
-//   firewall   -> gatekeeper   PassedKeyFile (with a descriptor), MissingKeyFile, KeyFilesEnd
-//   gatekeeper -> firewall     KeysAnswer
+//   parent     -> gatekeeper   PassedKeyFile (with a descriptor), MissingKeyFile, KeyFilesEnd
+//   gatekeeper -> parent       KeysAnswer
 #pragma once
 
 #include <cstdint>
@@ -20,7 +20,6 @@
 #include "common/protocol/message.hpp"
 #include "common/protocol/port_span.hpp"
 #include "common/secret.hpp"
-#include "keys/keyring.hpp"
 #include "keys/names.hpp"
 
 namespace oneknock {
@@ -44,6 +43,7 @@ enum class Kind : std::uint32_t {
     trial_reply,
     missing_key_file,
     keys_answer,
+    gatekeeper_settings,
 };
 
 // Numbers that name things on both sides of a channel.
@@ -218,6 +218,16 @@ struct ReloadRequest {
     RequestId id = 0;  // 1, 2, ...
 };
 
+// What the gatekeeper needs of the configuration; the first datagram that it gets.
+struct GatekeeperSettings {
+    static constexpr Kind kind = Kind::gatekeeper_settings;
+    Kind head = kind;
+    std::uint32_t tolerance_s = 0;
+    std::uint32_t grant_default_s = 0;
+    std::uint32_t grant_maximum_s = 0;
+    std::int64_t rotation_grace_s = -1;  // -1: none
+};
+
 // What the door opens at all: the firewall refuses requests for anything else. Before Ready.
 struct DoorServices {
     static constexpr Kind kind = Kind::door_services;
@@ -260,6 +270,9 @@ template <std::size_t size>
 [[nodiscard]] constexpr bool is_well_formed(const KeyFilesEnd& end) { return is_well_formed(end.is_whole); }
 [[nodiscard]] constexpr bool is_well_formed(const KeysAnswer& answer) { return is_well_formed(answer.taken); }
 [[nodiscard]] constexpr bool is_well_formed(const TrialReply& reply) { return is_well_formed(reply.was_on_trial); }
+[[nodiscard]] constexpr bool is_well_formed(const GatekeeperSettings& settings) {
+    return settings.tolerance_s > 0 && settings.grant_default_s > 0 && settings.grant_maximum_s > 0;
+}
 // Numbers, any of which may be.
 [[nodiscard]] constexpr bool is_well_formed(const BookSeed&) { return true; }
 [[nodiscard]] constexpr bool is_well_formed(const CaptureReport&) { return true; }

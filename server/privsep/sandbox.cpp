@@ -10,7 +10,6 @@
 #include <linux/filter.h>
 #include <linux/landlock.h>
 #include <net/if.h>
-#include <pwd.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
@@ -27,8 +26,14 @@ namespace oneknock {
 namespace {
 
 Error cannot(const std::string& what) {
-    return {ExitCode::permission,
-            "cannot " + what + ": " + std::strerror(errno) + "; not going on with more privilege than meant"};
+    const std::string reason = errno != 0 ? std::string(": ") + std::strerror(errno) : "";
+    return {ExitCode::permission, "cannot " + what + reason + "; refusing to run with excess privileges"};
+}
+
+// libcap-ng does not promise to set errno.
+bool apply_capabilities(capng_select_t set) {
+    errno = 0;
+    return capng_apply(set) == 0;
 }
 
 Result<void> forbid_new_privileges() {
@@ -52,14 +57,6 @@ void ask_for_short_turns() {
 }
 
 }  // namespace
-
-Result<Identity> find_identity(const std::string& user) {
-    if (geteuid() != 0) return Identity{geteuid(), getegid(), "uid " + std::to_string(geteuid()), false};
-    for (const std::string& name : {user, std::string("nobody")})
-        if (const passwd* entry = getpwnam(name.c_str())) return Identity{entry->pw_uid, entry->pw_gid, name, true};
-    return fail(ExitCode::config, "there is neither a user \"" + user + "\" nor \"nobody\" to run as; create one: " +
-                                      "useradd --system --no-create-home " + user);
-}
 
 void harden_process(const char* name, bool is_child) {
     prctl(PR_SET_NAME, name, 0, 0, 0);
@@ -85,12 +82,12 @@ void raise_locked_memory_limit() {
 Result<void> drop_everything(const Identity& identity) {
     capng_clear(CAPNG_SELECT_ALL);
     if (identity.can_change) {
-        if (capng_apply(CAPNG_SELECT_BOUNDS) != 0) return tl::unexpected(cannot("empty the bounding set"));
+        if (!apply_capabilities(CAPNG_SELECT_BOUNDS)) return tl::unexpected(cannot("empty the bounding set"));
         if (setgroups(0, nullptr) != 0) return tl::unexpected(cannot("drop the supplementary groups"));
         if (setresgid(identity.gid, identity.gid, identity.gid) != 0) return tl::unexpected(cannot("change the group"));
         if (setresuid(identity.uid, identity.uid, identity.uid) != 0) return tl::unexpected(cannot("change the user"));
     }
-    if (capng_apply(CAPNG_SELECT_CAPS) != 0) return tl::unexpected(cannot("drop the capabilities"));
+    if (!apply_capabilities(CAPNG_SELECT_CAPS)) return tl::unexpected(cannot("drop the capabilities"));
     prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
     capng_get_caps_process();
     if (capng_have_capabilities(CAPNG_SELECT_CAPS) != CAPNG_NONE)
@@ -104,7 +101,7 @@ Result<void> keep_net_admin_only() {
     capng_clear(CAPNG_SELECT_BOTH);
     capng_update(CAPNG_ADD, static_cast<capng_type_t>(CAPNG_EFFECTIVE | CAPNG_PERMITTED), CAP_NET_ADMIN);
     if (geteuid() == 0) capng_apply(CAPNG_SELECT_BOUNDS);
-    if (capng_apply(CAPNG_SELECT_CAPS) != 0) return tl::unexpected(cannot("keep CAP_NET_ADMIN alone"));
+    if (!apply_capabilities(CAPNG_SELECT_CAPS)) return tl::unexpected(cannot("keep CAP_NET_ADMIN alone"));
     prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
     return forbid_new_privileges();
 }
@@ -112,15 +109,13 @@ Result<void> keep_net_admin_only() {
 namespace {
 
 // Landlock has no library function in Debian 12's C library.
-Result<void> landlock_to(const std::string& folder) {
+Result<void> landlock_to(const Descriptor& folder) {
     landlock_ruleset_attr attributes{};
     attributes.handled_access_fs = (LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1;  // everything the first version knows
     const Descriptor ruleset(static_cast<int>(syscall(SYS_landlock_create_ruleset, &attributes, sizeof attributes, 0)));
     if (!ruleset) return tl::unexpected(cannot("confine the gatekeeper with Landlock (not root, so no chroot)"));
-    const Descriptor path(open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-    if (!path) return tl::unexpected(system_error("open", folder));
     landlock_path_beneath_attr beneath{};
-    beneath.parent_fd = path.get();
+    beneath.parent_fd = folder.get();
     beneath.allowed_access = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE |
                              LANDLOCK_ACCESS_FS_READ_DIR | LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_REMOVE_FILE;
     if (syscall(SYS_landlock_add_rule, ruleset.get(), LANDLOCK_RULE_PATH_BENEATH, &beneath, 0) != 0)
@@ -134,16 +129,14 @@ Result<void> landlock_to(const std::string& folder) {
 
 }  // namespace
 
-Result<std::string> confine_to_folder(const std::string& folder, const Identity& identity) {
+Result<std::string> confine_to_folder(const Descriptor& folder, const Identity& identity) {
+    if (fchdir(folder.get()) != 0) return tl::unexpected(cannot("enter the state folder"));
     if (identity.can_change) {
-        if (chroot(folder.c_str()) != 0 || chdir("/") != 0)
-            return tl::unexpected(cannot("enter " + folder + " with chroot"));
+        if (chroot(".") != 0 || chdir("/") != 0) return tl::unexpected(cannot("enter the state folder with chroot"));
         return std::string("/");
     }
-    if (chdir(folder.c_str()) != 0) return tl::unexpected(system_error("enter", folder));
-    const auto confined = landlock_to(folder);
-    if (!confined) return tl::unexpected(confined.error());
-    return folder + "/";
+    if (const auto confined = landlock_to(folder); !confined) return tl::unexpected(confined.error());
+    return std::string("./");
 }
 
 namespace {

@@ -26,13 +26,13 @@ void ControlCommands::asked(Connection connection, std::string_view line, Instan
     } else if (word == "reload") {
         ReloadRequest request;
         request.id = ++last_reload_request_;
-        if (!dependencies_.firewall.send(request)) return refuse(connection, "the firewall is busy; try again");
+        if (!dependencies_.parent.send(request)) return refuse(connection, "the firewall is busy; try again");
         reload_waiters_[request.id] = connection;  // answered when the files have been read
         socket_.give_until(connection, now + longest_reload);
     } else if (word == "confirm") {
         TrialConfirmed confirmed;
         confirmed.id = connection;
-        if (!dependencies_.firewall.send(confirmed)) refuse(connection, "the firewall is busy; try again");
+        if (!dependencies_.parent.send(confirmed)) refuse(connection, "the firewall is busy; try again");
     } else {
         refuse(connection, "the daemon does not know this request; are oneknockctl and oneknockd of one version?");
     }

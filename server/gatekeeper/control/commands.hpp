@@ -24,7 +24,7 @@ public:
     // Whom it asks, and what it tells of.
     struct Dependencies {
         Channel& listener;
-        Channel& firewall;
+        Channel& parent;
         Decider& decider;
         GrantRequests& grants;
         const DecisionLog& decisions;

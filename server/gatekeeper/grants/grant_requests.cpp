@@ -22,7 +22,7 @@ bool GrantRequests::request(const Decision& decision, const KnockMoments& moment
     request.service = decision.request.service();
     request.address = decision.address;
     request.duration_s = static_cast<std::uint32_t>(decision.duration.count());
-    if (!firewall_.send(request)) return false;
+    if (!parent_.send(request)) return false;
     requests_.emplace(request.id, Knock{decision, moments});
     return true;
 }
@@ -101,7 +101,7 @@ void GrantRequests::close(const GrantList::Entry& grant, std::optional<RequestId
     request.operation = Operation::close;
     request.service = grant.service;
     request.address = grant.address;
-    firewall_.send(request, 2 * GrantList::most);  // however many there are
+    parent_.send(request, 2 * GrantList::most);  // however many there are
     list_.close(GrantList::key_of(grant));
     closes_.emplace(request.id, Close{grant, waiter});
 }

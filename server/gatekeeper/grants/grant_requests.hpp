@@ -25,8 +25,8 @@ public:
     // is noted: it was asked for, or made by an earlier run, under keys that have changed since.
     using Allowed = std::function<bool(const std::string& client, const Service& service)>;
 
-    // `firewall` must live as long.
-    GrantRequests(Channel& firewall, Allowed allowed) : firewall_(firewall), allowed_(std::move(allowed)) {}
+    // `parent` must live as long.
+    GrantRequests(Channel& parent, Allowed allowed) : parent_(parent), allowed_(std::move(allowed)) {}
 
     struct Knock {
         Decision decision;
@@ -73,7 +73,7 @@ private:
         std::optional<RequestId> waiter;  // of the revocation it belongs to
     };
 
-    Channel& firewall_;
+    Channel& parent_;
     Allowed allowed_;
     GrantList list_;
     std::unordered_map<RequestId, Knock> requests_;          // not answered yet

@@ -1,0 +1,25 @@
+// oneknockd-gatekeeper UID:GID: the room that holds the keys and decides. Started by oneknockd alone.
+#include "common/log.hpp"
+#include "common/secret.hpp"
+#include "server/gatekeeper/loop.hpp"
+#include "server/privsep/room_ends.hpp"
+
+int main(int argc, char** argv) {
+    using namespace oneknock;
+    const auto identity = argc == 2 ? Identity::parse(argv[1]) : std::nullopt;
+    if (!identity) {
+        log::error("oneknockd-gatekeeper is started by oneknockd, not by hand");
+        return static_cast<int>(ExitCode::usage);
+    }
+    initialise_crypto();
+    const auto end = [](GatekeeperEnd number) { return Descriptor(static_cast<int>(number)); };
+    try {
+        return static_cast<int>(
+            run_gatekeeper({Channel(end(GatekeeperEnd::listener)), Channel(end(GatekeeperEnd::parent)),
+                            Channel(end(GatekeeperEnd::keys)), end(GatekeeperEnd::control), end(GatekeeperEnd::state)},
+                           *identity));
+    } catch (const LockedMemoryError& error) {
+        log::error(error.what());
+        return static_cast<int>(ExitCode::permission);
+    }
+}

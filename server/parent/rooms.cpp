@@ -1,0 +1,120 @@
+#include "server/parent/rooms.hpp"
+
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <filesystem>
+
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace oneknock {
+namespace {
+
+constexpr int first_end = STDERR_FILENO + 1;
+
+Error cannot_start(const std::string& program, int error) {
+    return {ExitCode::software, "cannot start " + program + ": " + std::strerror(error)};
+}
+
+class SpawnActions {
+public:
+    SpawnActions() { posix_spawn_file_actions_init(&actions_); }
+    ~SpawnActions() { posix_spawn_file_actions_destroy(&actions_); }
+    SpawnActions(const SpawnActions&) = delete;
+    SpawnActions& operator=(const SpawnActions&) = delete;
+
+    // `ends` are above all the numbers that they will have, so that none takes another's place.
+    void give(const std::vector<Descriptor>& ends) {
+        note(posix_spawn_file_actions_addopen(&actions_, STDIN_FILENO, "/dev/null", O_RDWR, 0));
+        note(posix_spawn_file_actions_adddup2(&actions_, STDIN_FILENO, STDOUT_FILENO));
+        int number = first_end;
+        for (const Descriptor& end : ends) note(posix_spawn_file_actions_adddup2(&actions_, end.get(), number++));
+        note(posix_spawn_file_actions_addclosefrom_np(&actions_, number));
+    }
+    [[nodiscard]] int error() const { return error_; }
+    [[nodiscard]] const posix_spawn_file_actions_t* get() const { return &actions_; }
+
+private:
+    void note(int error) {
+        if (error_ == 0) error_ = error;
+    }
+
+    posix_spawn_file_actions_t actions_;
+    int error_ = 0;
+};
+
+class SpawnAttributes {
+public:
+    SpawnAttributes() {
+        sigset_t none, all;
+        sigemptyset(&none);
+        sigfillset(&all);
+        posix_spawnattr_init(&attributes_);
+        posix_spawnattr_setsigmask(&attributes_, &none);
+        posix_spawnattr_setsigdefault(&attributes_, &all);
+        posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    }
+    ~SpawnAttributes() { posix_spawnattr_destroy(&attributes_); }
+    SpawnAttributes(const SpawnAttributes&) = delete;
+    SpawnAttributes& operator=(const SpawnAttributes&) = delete;
+    [[nodiscard]] const posix_spawnattr_t* get() const { return &attributes_; }
+
+private:
+    posix_spawnattr_t attributes_;
+};
+
+// Copies of them, above the numbers that they will have.
+Result<std::vector<Descriptor>> lift(const std::vector<Descriptor>& ends) {
+    std::vector<Descriptor> lifted;
+    for (const Descriptor& end : ends) {
+        Descriptor copy(fcntl(end.get(), F_DUPFD_CLOEXEC, first_end + static_cast<int>(ends.size())));
+        if (!copy) return tl::unexpected(system_error("copy", "a descriptor"));
+        lifted.push_back(std::move(copy));
+    }
+    return lifted;
+}
+
+}  // namespace
+
+Result<pid_t> start_room(RoomPlan plan) {
+    auto path = companion_program(plan.program);
+    if (!path) return tl::unexpected(path.error());
+    const auto ends = lift(plan.ends);
+    if (!ends) return tl::unexpected(ends.error());
+    SpawnActions actions;
+    actions.give(*ends);
+    std::string name = plan.program;
+    std::vector<char*> words{name.data()};
+    for (std::string& argument : plan.arguments) words.push_back(argument.data());
+    words.push_back(nullptr);
+    pid_t pid = -1;
+    const int error = actions.error() != 0 ? actions.error()
+                                           : posix_spawn(&pid, path->c_str(), actions.get(), SpawnAttributes().get(),
+                                                         words.data(), environ);
+    if (error != 0) return tl::unexpected(cannot_start(*path, error));
+    return pid;
+}
+
+Result<std::string> companion_program(const std::string& name) {
+    namespace fs = std::filesystem;
+    std::error_code error;
+    const fs::path folder = fs::read_symlink("/proc/self/exe", error).parent_path();
+    if (error)
+        return fail(ExitCode::software, "cannot read /proc/self/exe: " + error.message() + "; is /proc mounted?");
+    for (const fs::path& path : {folder / name, folder.parent_path() / "libexec/oneknock" / name})
+        if (access(path.c_str(), X_OK) == 0) return path.string();
+    return fail(ExitCode::unavailable, "the program " + name + " is neither in " + folder.string() + " nor in " +
+                                           (folder.parent_path() / "libexec/oneknock").string() +
+                                           "; oneknockd needs it: install it as well");
+}
+
+std::string how_it_ended(int wait_status) {
+    if (!WIFSIGNALED(wait_status)) return "exited with status " + std::to_string(WEXITSTATUS(wait_status));
+    const int signal = WTERMSIG(wait_status);
+    return "was killed by signal " + std::to_string(signal) + " (" + strsignal(signal) + ")";
+}
+
+}  // namespace oneknock
