@@ -1,11 +1,14 @@
 // oneknockd-gatekeeper UID:GID: the room that holds the keys and decides. Started by oneknockd alone.
 #include "common/log.hpp"
+#include "common/process.hpp"
 #include "common/secret.hpp"
 #include "server/gatekeeper/loop.hpp"
 #include "server/privsep/room_ends.hpp"
 
 int main(int argc, char** argv) {
     using namespace oneknock;
+    prepare_process();
+    log::never_wait();
     const auto identity = argc == 2 ? Identity::parse(argv[1]) : std::nullopt;
     if (!identity) {
         log::error("oneknockd-gatekeeper is started by oneknockd, not by hand");

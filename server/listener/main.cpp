@@ -4,12 +4,15 @@
 #include <vector>
 
 #include "common/log.hpp"
+#include "common/process.hpp"
 #include "common/secret.hpp"
 #include "server/listener/loop.hpp"
 #include "server/privsep/room_ends.hpp"
 
 int main(int argc, char** argv) {
     using namespace oneknock;
+    prepare_process();
+    log::never_wait();
     const auto identity = argc > 2 ? Identity::parse(argv[1]) : std::nullopt;
     if (!identity) {
         log::error("oneknockd-listener is started by oneknockd, not by hand");

@@ -2,11 +2,13 @@
 #include <string_view>
 
 #include "common/log.hpp"
+#include "common/process.hpp"
 #include "common/secret.hpp"
 #include "server/oneshot/read_capture.hpp"
 
 int main(int argc, char** argv) {
     using namespace oneknock;
+    prepare_process();
     if (argc != 4) {
         log::error("oneknockd-read is started by oneknockd --read, not by hand");
         return static_cast<int>(ExitCode::usage);
