@@ -4,6 +4,8 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <tuple>
+#include <utility>
 
 #include <sys/signalfd.h>
 #include <sys/wait.h>
@@ -193,10 +195,18 @@ private:
     // Nothing if none did: a room that was stopped or goes on (Ctrl-Z and fg reach all of us) also makes SIGCHLD.
     std::optional<ExitCode> handle_ended_room() const {
         int status = 0;
-        const pid_t pid = waitpid(-1, &status, WNOHANG);
+        pid_t pid = waitpid(-1, &status, WNOHANG);
         if (pid <= 0) return std::nullopt;
-        const std::string name = pid == parts_.rooms.listener ? "listener" : "gatekeeper";
-        log::error("the " + name + " process " + how_it_ended(status));
+        // One that exits by itself does so because another one is gone: that one's end is what to tell.
+        for (int i = 0; i < 100 && WIFEXITED(status) && WEXITSTATUS(status) == 0; ++i) {
+            int other_status = 0;
+            const pid_t other = waitpid(-1, &other_status, WNOHANG);
+            if (other < 0) break;
+            if (other > 0) std::tie(pid, status) = std::pair{other, other_status};
+            else poll(nullptr, 0, 10);
+        }
+        log::error(std::string("the ") + (pid == parts_.rooms.listener ? "listener" : "gatekeeper") + " process " +
+                   how_it_ended(status));
         return ExitCode::software;
     }
 

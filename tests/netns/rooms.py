@@ -5,6 +5,7 @@
 
 import os
 import random
+import re
 import shutil
 import signal
 import socket
@@ -60,7 +61,7 @@ class Rooms(PlainHouse):
             eventually(lambda: not any(map(is_running, rooms.values())), "the other rooms to end", 1)
             if name != "firewall":
                 self.assertEqual(code, 70)
-                self.assertRegex(self.daemon.log, r"error: .*(has ended|was ended)")
+                self.assertIn(f"error: the {name} process was killed by signal 9 (Killed)", self.daemon.log)
             if name == "gatekeeper":
                 self.assertNotIn("Bad system call", self.daemon.log, "the listener's own end is within its sandbox")
             self.assertEqual(attempt(self.client, "10.77.0.1", 22), OPEN, "the grant lives on")
@@ -147,7 +148,30 @@ class Rooms(PlainHouse):
         libraries = run("ldd", program("oneknock")).stdout
         for library in ("libnftnl", "libmnl", "libpcap", "libsqlite3"):
             self.assertNotIn(library, libraries)
-        self.assertIn("libnftnl", run("ldd", program("oneknockd")).stdout)
+
+    def test_each_program_links_what_its_room_may_use_and_no_more(self):
+        """libnftnl speaks to the firewall, libpcap parses packets, SQLite keeps the record."""
+        wanted = {"oneknockd": {"libnftnl"}, "oneknockd-listener": {"libpcap"}, "oneknockd-gatekeeper": {"libsqlite3"}}
+        for name, own in wanted.items():
+            libraries = run("ldd", program(name)).stdout
+            found = {library for library in ("libnftnl", "libpcap", "libsqlite3") if library in libraries}
+            self.assertEqual(found, own, name)
+            self.assertEqual("libfec" in libraries, name == "oneknockd-listener", name)
+
+    def test_each_room_has_an_address_space_of_its_own(self):
+        def places(pid):
+            with open(f"/proc/{pid}/maps") as maps:
+                return {line.split("-")[0] for line in maps if re.search(r"\[(heap|stack)\]|oneknockd", line)}
+
+        maps = [places(pid) for pid in self.daemon.rooms().values()]
+        self.assertEqual(sum(map(len, maps)), len(set.union(*maps)))
+
+    def test_no_room_can_read_what_the_daemon_was_given(self):
+        for name, pid in self.daemon.rooms().items():
+            if name == "firewall":
+                continue
+            for descriptor in (0, 1):
+                self.assertEqual(os.readlink(f"/proc/{pid}/fd/{descriptor}"), "/dev/null", name)
 
 
 if __name__ == "__main__":
