@@ -51,6 +51,9 @@ std::vector<std::string> read_interfaces(json::Context& context, json::Object& o
         context.complain(item.line, "interfaces", what);
     };
     if (list->items.empty()) object.complain("interfaces", "must name at least one interface, or be [\"any\"]");
+    if (list->items.size() > most_interfaces)
+        object.complain("interfaces", "names " + std::to_string(list->items.size()) + " interfaces, at most " +
+                                          std::to_string(most_interfaces) + " may be named; use [\"any\"]");
     for (const json::Value& item : list->items) {
         if (item.kind != json::Value::Kind::string) complain(item, "must be a list of strings");
         if (!is_valid_interface_name(item.text))

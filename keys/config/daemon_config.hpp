@@ -36,12 +36,14 @@ inline constexpr const char* default_state = "/var/lib/oneknock";
 inline constexpr const char* default_socket = "/run/oneknock/control.sock";
 inline constexpr const char* default_user = "oneknock";
 inline constexpr std::size_t longest_socket_path = 107;  // sockaddr_un::sun_path, less the zero behind it
+// Each has a buffer of 4 MiB in the kernel. Who has more of them means all.
+inline constexpr std::size_t most_interfaces = 64;
 
 struct DaemonConfig {
     std::string path;  // of this file, for messages
     std::string door;  // paths are absolute or resolved against this file's folder
     std::string clients;
-    std::vector<std::string> interfaces{"any"};  // at least one; "any" stands alone
+    std::vector<std::string> interfaces{"any"};  // 1 to most_interfaces; "any" stands alone
     Seconds tolerance{60};                       // 1s..1h
     Seconds grant_default{30};
     Seconds grant_maximum{3600};  // at most 65535 s

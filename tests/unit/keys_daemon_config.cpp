@@ -109,6 +109,8 @@ TEST_CASE("a configuration with a wrong field is refused with the field's place"
         if (!config) CHECK(config.error().code == ExitCode::config);
         return config;
     };
+    std::string many_interfaces = R"("ppp0")";
+    for (int i = 1; i <= 63; ++i) many_interfaces += R"(, "ppp)" + std::to_string(i) + '"';
     const std::string long_socket = "\"/" + std::string(107, 's') + "\"";
     const Edit edits[] = {
         {R"("daemon")", R"("door")", R"(o.json:2: field "oneknock": is "door", but a file of kind "daemon")"},
@@ -117,6 +119,8 @@ TEST_CASE("a configuration with a wrong field is refused with the field's place"
         {R"("door.json")", R"("")", R"(o.json:4: field "door": must be a path)"},
         {R"("door.json")", R"("a\u0000b")", R"(o.json:4: field "door": must be a path)"},
         {R"("clients": "/srv/clients.d",)", "", R"(o.json:1: field "clients": is missing)"},
+        {R"("ppp0")", many_interfaces.c_str(),
+         R"(o.json:6: field "interfaces": names 65 interfaces, at most 64 may be named)"},
         {R"(["eth0", "ppp0"])", "[]", R"(o.json:6: field "interfaces": must name at least one interface)"},
         {R"(["eth0", "ppp0"])", R"("any")", R"(o.json:6: field "interfaces": must be a list)"},
         {R"(["eth0", "ppp0"])", R"([1])", R"(o.json:6: field "interfaces": must be a list of strings)"},
