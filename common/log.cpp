@@ -52,8 +52,7 @@ public:
         // A file has always room, and a description of one's own would have a place of its own in it.
         if (!S_ISFIFO(info.st_mode) && !S_ISCHR(info.st_mode)) return;
         const Descriptor own(open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
-        // Where it is not ours to open, write_now() looks for room first.
-        if (own) dup2(own.get(), STDERR_FILENO);
+        never_blocks_ = own && dup2(own.get(), STDERR_FILENO) >= 0;
     }
 
     [[nodiscard]] std::uint64_t dropped() const { return dropped_; }
@@ -86,13 +85,14 @@ private:
 
     [[nodiscard]] ssize_t try_write(const std::string& text) const {
         if (is_socket_) return send(STDERR_FILENO, text.data(), text.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+        // What was not ours to open may block. (Of a pipe this asks for a whole page: more than is needed.)
         pollfd room{STDERR_FILENO, POLLOUT, 0};
-        if (poll(&room, 1, 0) <= 0) return -1;
+        if (!never_blocks_ && poll(&room, 1, 0) <= 0) return -1;
         return write(STDERR_FILENO, text.data(), text.size());
     }
 
     bool is_journal_ = log::is_journal();
-    bool waits_ = true, is_socket_ = false, is_torn_ = false;
+    bool waits_ = true, is_socket_ = false, never_blocks_ = false, is_torn_ = false;
     std::uint64_t unsaid_ = 0, dropped_ = 0;
 };
 

@@ -11,8 +11,9 @@
 namespace oneknock {
 namespace {
 
-// What SIGPIPE did when the program was started: it outlives execve, so it is not ours to choose for others.
-void (*inherited_sigpipe)(int) = SIG_DFL;
+// What these did when the program was started: it outlives execve, so it is not ours to choose for others.
+using Handler = void (*)(int);
+Handler inherited_sigpipe = SIG_DFL, inherited_sigchld = SIG_DFL;
 
 // Read-only: whoever writes there is told that it failed.
 void fill_standard_descriptors() {
@@ -29,8 +30,12 @@ void fill_standard_descriptors() {
 void prepare_process() {
     fill_standard_descriptors();
     inherited_sigpipe = std::signal(SIGPIPE, SIG_IGN);
+    inherited_sigchld = std::signal(SIGCHLD, SIG_DFL);
 }
 
-void restore_signals() { std::signal(SIGPIPE, inherited_sigpipe); }
+void restore_signals() {
+    std::signal(SIGPIPE, inherited_sigpipe);
+    std::signal(SIGCHLD, inherited_sigchld);
+}
 
 }  // namespace oneknock

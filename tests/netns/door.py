@@ -102,12 +102,7 @@ class Daemon:
 
     def rooms(self):
         """Process ids by the names firewall, listener and gatekeeper."""
-        found = {"firewall": self.process.pid}
-        with open(f"/proc/{self.process.pid}/task/{self.process.pid}/children") as file:
-            for pid in file.read().split():
-                with open(f"/proc/{pid}/comm") as name:
-                    found[name.read().strip().removeprefix("okd-")] = int(pid)
-        return found
+        return rooms(self.process.pid)
 
     def stop(self):
         """As the service manager does; the exit code."""
@@ -136,6 +131,16 @@ class PlainHouse(NetworkTest):
         self.door = Door(net, "10.77.0.1")
         self.key = self.door.add("alice")
         self.daemon = Daemon(net, self.server, self.door)
+
+
+def rooms(parent):
+    """Process ids by the names firewall, listener and gatekeeper, of the daemon with this process id."""
+    found = {"firewall": parent}
+    with open(f"/proc/{parent}/task/{parent}/children") as file:
+        for pid in file.read().split():
+            with open(f"/proc/{pid}/comm") as name:
+                found[name.read().strip().removeprefix("okd-")] = int(pid)
+    return found
 
 
 def is_running(pid):

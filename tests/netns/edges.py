@@ -6,12 +6,24 @@
 import contextlib
 import fcntl
 import os
+import signal
+import socket
 import subprocess
 
-from door import PlainHouse, knock
+from door import PlainHouse, knock, rooms
 from harness import eventually, main, program, run
 
-CANNOT_CREATE, TRY_LATER = 73, 75
+SOFTWARE, CANNOT_CREATE, TRY_LATER, CONFIG = 70, 73, 75, 78
+SIGPIPE_AND_SIGCHLD = 1 << (signal.SIGPIPE - 1) | 1 << (signal.SIGCHLD - 1)
+
+
+def ignore_children():
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+
+
+def end(process):
+    process.kill()
+    process.wait()
 
 
 class Pipe:
@@ -46,7 +58,7 @@ class Edges(PlainHouse):
         """oneknockd with descriptors of the test's choice."""
         with self.server:
             process = subprocess.Popen([program("oneknockd"), "--config", self.door.config, *options], **redirected)
-        return self.net.keep(process, lambda process: (process.kill(), process.wait()))
+        return self.net.keep(process, end)
 
     def ctl(self, *words, **more):
         return run(program("oneknockctl"), "--socket", self.door.socket, *words, **more)
@@ -102,8 +114,21 @@ class Edges(PlainHouse):
         for ignored in (True, False):
             with self.client:
                 told = subprocess.run([program("oneknock"), "run", self.key, "ssh", "--", "grep", "SigIgn", "/proc/self/status"],
-                                      restore_signals=not ignored, stdout=subprocess.PIPE, text=True, timeout=20).stdout
-            self.assertEqual(bool(int(told.split()[1], 16) & 1 << 12), ignored, told)
+                                      restore_signals=not ignored, preexec_fn=ignore_children if ignored else None,
+                                      stdout=subprocess.PIPE, text=True, timeout=20).stdout
+            wanted = SIGPIPE_AND_SIGCHLD if ignored else 0
+            self.assertEqual(int(told.split()[1], 16) & SIGPIPE_AND_SIGCHLD, wanted, told)
+
+    def test_the_log_says_which_process_ended_and_how_also_where_the_ends_of_children_are_ignored(self):
+        for name, number in (("listener", signal.SIGKILL), ("gatekeeper", signal.SIGSEGV)):
+            for before in (None, ignore_children):
+                pipe = Pipe()
+                daemon = self.launch(stderr=pipe.writes, preexec_fn=before)
+                eventually(self.is_answered)
+                pipe.read()
+                os.kill(rooms(daemon.pid)[name], number)
+                self.assertEqual(daemon.wait(10), SOFTWARE)
+                self.assertRegex(pipe.read(), f"error: the {name} process was killed by signal {number.value} ")
 
     # --- descriptors ---------------------------------------------------------------------------------------------
 
@@ -112,7 +137,7 @@ class Edges(PlainHouse):
             with self.server:
                 shell = subprocess.Popen(["sh", "-c", f"exec {program('oneknockd')} --config {self.door.config} {closed}"],
                                          stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            self.net.keep(shell, lambda process: (process.kill(), process.wait()))
+            self.net.keep(shell, end)
             eventually(self.is_answered)
             self.assertEqual([os.readlink(f"/proc/{shell.pid}/fd/{fd}") for fd in range(3)], ["/dev/null"] * 3)
             shell.terminate()
@@ -141,6 +166,38 @@ class Edges(PlainHouse):
                     done = subprocess.run(row, stderr=subprocess.PIPE, text=True, timeout=20, **where)
                     self.assertEqual(done.returncode, CANNOT_CREATE, done.stderr)
                     self.assertRegex(done.stderr, "^error: cannot write to standard output: .*\n$")
+
+    def test_priorities_stand_before_lines_only_where_standard_error_is_the_journal(self):
+        ours, theirs = (self.net.keep(each, socket.socket.close) for each in socket.socketpair())
+        journal = "{0.st_dev}:{0.st_ino}".format(os.fstat(theirs.fileno()))
+        for stream, begin in ((journal, b"<6>ready"), ("8:12345", b"ready"), ("", b"ready")):
+            daemon = self.launch(stderr=theirs, env={**os.environ, "JOURNAL_STREAM": stream})
+            self.assertEqual(ours.recv(4096)[:len(begin)], begin)
+            daemon.terminate()
+            daemon.wait(10)
+            ours.recv(4096)
+
+    # --- the configuration's edges ---------------------------------------------------------------------------------
+
+    def test_a_user_that_does_not_exist_is_an_error_and_nothing_becomes_anybody_elses(self):
+        before = os.stat(self.door.state).st_uid
+        self.door.configure(user="oneknokc")
+        for options in ((), ("--check-config",)):
+            done = self.server.run(program("oneknockd"), "--config", self.door.config, *options, check=False)
+            self.assertEqual(done.returncode, CONFIG, done.stderr)
+            self.assertRegex(done.stderr, '^error: .*"user".*"oneknokc"')
+        self.assertEqual(os.stat(self.door.state).st_uid, before)
+
+    def test_paths_are_relative_to_the_configuration_also_where_it_is_named_without_a_directory(self):
+        self.door.configure(socket="control.sock", state="state")
+        self.door.socket = os.path.join(self.door.folder, "control.sock")
+        for name in ("oneknockd.json", "./oneknockd.json"):
+            with self.server:
+                daemon = subprocess.Popen([program("oneknockd"), "--config", name], cwd=self.door.folder, stderr=subprocess.DEVNULL)
+            self.net.keep(daemon, end)
+            eventually(self.is_answered)
+            daemon.terminate()
+            self.assertEqual(daemon.wait(10), 0)
 
     # --- encodings -----------------------------------------------------------------------------------------------
 
