@@ -1,9 +1,9 @@
-"""How long the daemon takes to start, and how much memory its processes have to themselves.
+"""How long the daemon takes to start, and how much memory its processes take.
 
     python3 -B tests/bench/start.py FOLDER [FOLDER ...]     folders with the programs; more than one are measured in turn
 
-From the start of oneknockd to its READY=1, with one client, in a network namespace; the private memory of all its processes
-(Private_Clean and Private_Dirty of smaps_rollup) a moment later.
+From the start of oneknockd to its READY=1, with one client, in a network namespace; the memory of all its processes a
+moment later, from smaps_rollup: anonymous (Pss_Anon), all (Pss), private (Private_Clean and Private_Dirty).
 """
 
 import os
@@ -17,9 +17,14 @@ import time
 ROUNDS = 40
 
 
-def private_kib(pid):
+def memory_kib(pid):
+    """Its share of anonymous memory, its share of all memory, and what it shares with nobody."""
+    wanted = {"Pss_Anon:": 0, "Pss:": 0, "Private_Clean:": 0, "Private_Dirty:": 0}
     with open(f"/proc/{pid}/smaps_rollup") as file:
-        return sum(int(line.split()[1]) for line in file if line.startswith(("Private_Clean", "Private_Dirty")))
+        for name, number, *_ in (line.split() for line in file.readlines()[1:]):
+            if name in wanted:
+                wanted[name] = int(number)
+    return wanted["Pss_Anon:"], wanted["Pss:"], wanted["Private_Clean:"] + wanted["Private_Dirty:"]
 
 
 def children_of(pid):
@@ -41,7 +46,7 @@ def make_door(programs, folder):
 
 
 def measure(programs, folder, notify):
-    """Milliseconds to READY=1, KiB of private memory."""
+    """Milliseconds to READY=1, and KiB as of memory_kib()."""
     begin = time.monotonic()
     daemon = subprocess.Popen([os.path.join(programs, "oneknockd"), "--config", folder + "/oneknockd.json"],
                               stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -50,7 +55,7 @@ def measure(programs, folder, notify):
         notify.recv(64)
         took = (time.monotonic() - begin) * 1000
         time.sleep(0.05)
-        return took, sum(private_kib(pid) for pid in [daemon.pid, *children_of(daemon.pid)])
+        return took, *map(sum, zip(*(memory_kib(pid) for pid in [daemon.pid, *children_of(daemon.pid)])))
     finally:
         daemon.terminate()
         daemon.wait(10)
@@ -72,8 +77,9 @@ def main(folders):
             for folder in folders:
                 seen[folder].append(measure(folder, door, notify))
         for folder, rounds in seen.items():
-            times, memory = zip(*rounds)
-            print(f"{folder}: {statistics.median(times):.1f} ms to READY=1, {statistics.median(memory):.0f} KiB private")
+            took, anonymous, shares, private = map(statistics.median, zip(*rounds))
+            print(f"{folder}: {took:.1f} ms to READY=1; KiB: {anonymous:.0f} anonymous, {shares:.0f} in all, {private:.0f} private")
+
 
 
 if __name__ == "__main__":
