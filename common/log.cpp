@@ -70,7 +70,7 @@ private:
 
     // All of it or nothing.
     void write_now(std::string& text) {
-        if (text.size() > longest_text) text.replace(longest_text - 5, std::string::npos, " ...\n");
+        if (text.size() > longest_text) shorten(text);
         if (is_torn_) text.insert(0, "\n");
         const ssize_t wrote = try_write(text);
         if (wrote == static_cast<ssize_t>(text.size())) {
@@ -81,6 +81,13 @@ private:
         is_torn_ = is_torn_ || wrote > 0;  // a terminal may take a part
         ++unsaid_;
         ++dropped_;
+    }
+
+    static void shorten(std::string& text) {
+        constexpr std::string_view ending = " ...\n";
+        std::size_t end = longest_text - ending.size();
+        while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;  // not within a character
+        text.replace(end, std::string::npos, ending);
     }
 
     [[nodiscard]] ssize_t try_write(const std::string& text) const {

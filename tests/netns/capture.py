@@ -284,6 +284,7 @@ class Files(Capturing):
         knock(self.client, self.key, "ssh", "--write", path)
         self.read(path)
         self.assertEqual(os.listdir(self.door.state), ["new-door"])
+        run("chown", "-R", "0:0", self.door.folder)
         Daemon(self.net, self.server, self.door)  # and the knock is still good
         with Injector(self.client, "c0", self.server, "s0") as injector:
             injector.send([packet for _, packet in read_pcap(path)[1]])

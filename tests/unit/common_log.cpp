@@ -117,6 +117,23 @@ TEST_CASE("lines bear a priority only where standard error is the journal itself
     CHECK(say(journal_name(ends.write.get())) == "<3>error: two\n<3>lines\n");
 }
 
+TEST_CASE("a line that is too long for a pipe is cut between characters", "[log]") {
+    for (const char* padding : {"", "x", "xx"}) {
+        const Ends ends = pipe_ends();
+        std::string line = padding;
+        while (line.size() < 5000) line += "\u20ac";
+        CHECK(with_standard_error(ends.write.get(), [&] {
+                  log::never_wait();
+                  log::info(line);
+                  return log::dropped() == 0 ? 0 : 1;
+              }) == 0);
+        const std::string said = all_of(ends.read.get());
+        CHECK(said.size() <= 4096);
+        CHECK(said.size() > 4090);
+        CHECK(said.ends_with("\u20ac ...\n"));
+    }
+}
+
 TEST_CASE("no name in a line can steer a terminal", "[log]") {
     const Ends ends = pipe_ends();
     with_standard_error(ends.write.get(), [] {
