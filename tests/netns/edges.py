@@ -8,12 +8,14 @@ import fcntl
 import os
 import signal
 import socket
+import struct
 import subprocess
 
 from door import PlainHouse, knock, rooms
 from harness import eventually, main, program, run
 
 SOFTWARE, CANNOT_CREATE, TRY_LATER, CONFIG = 70, 73, 75, 78
+CAPTURE_REPORT, BOOK_SEED, VERDICT, REPORT_REQUEST, READY, DOOR_SPAN = 2, 3, 4, 5, 13, 14  # server/privsep/messages.hpp
 SIGPIPE_AND_SIGCHLD = 1 << (signal.SIGPIPE - 1) | 1 << (signal.SIGCHLD - 1)
 
 
@@ -176,6 +178,56 @@ class Edges(PlainHouse):
             daemon.terminate()
             daemon.wait(10)
             ours.recv(4096)
+
+    # --- what another process says ---------------------------------------------------------------------------------
+
+    def listener(self):
+        """oneknockd-listener alone; the gatekeeper's end of its channel."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        theirs.setblocking(False)
+        is_open, opened = os.pipe()
+        given = [fcntl.fcntl(fd, fcntl.F_DUPFD, 10) for fd in (theirs.fileno(), opened)]
+        with self.server:
+            line = f"exec {program('oneknockd-listener')} 65534:65534 any 3<&{given[0]} 4>&{given[1]}"
+            process = subprocess.Popen(["bash", "-c", line], pass_fds=given, stderr=subprocess.PIPE, text=True)
+        for fd in (theirs.detach(), opened, *given):
+            os.close(fd)
+        self.net.keep(process, lambda process: (end(process), process.stderr.close(), ours.close()))
+        self.assertEqual(os.read(is_open, 1), b"\1")
+        os.close(is_open)
+        ours.settimeout(10)
+        return process, ours
+
+    def test_the_listener_stops_at_what_its_gatekeeper_cannot_have_said(self):
+        def span(count, *ports):
+            return struct.pack(f"=II{len(ports)}H", DOOR_SPAN, count, *ports).ljust(408, b"\0")
+
+        def verdict(verified):
+            return struct.pack("=IB3xQ", VERDICT, verified, 7)
+
+        ask, seed = struct.pack("=IIQ", REPORT_REQUEST, 0, 7), struct.pack("=IIQqq32x", BOOK_SEED, 1, 500_000, 0, 0)
+        rows = [("a span", span(1, 1024, 65535), True),
+                ("a question", ask, True),
+                ("a verdict on nothing", verdict(1), True),
+                ("a truth value that is neither", verdict(2), False),
+                ("more ranges than there can be", span(101), False),
+                ("a range that descends", span(1, 2000, 1999), False),
+                ("a span too small for a code", span(1, 1024, 1025), False),
+                ("the size of another kind", ask + b"\0", False),
+                ("half a seed", seed[:-1], False),
+                ("half a kind", b"\5", False),
+                ("a kind that is none", struct.pack("=I", 99), False),
+                ("a kind for another process", struct.pack("=I", READY), False)]
+        for what, said, is_taken in rows:
+            with self.subTest(what):
+                process, gatekeeper = self.listener()
+                gatekeeper.send(said)
+                if is_taken:
+                    gatekeeper.send(ask)
+                    self.assertEqual(struct.unpack_from("=I", gatekeeper.recv(512))[0], CAPTURE_REPORT)
+                    gatekeeper.close()  # which is a clean end
+                self.assertEqual(process.wait(10), 0 if is_taken else SOFTWARE)
+                self.assertEqual("something unexpected" in process.stderr.read(), not is_taken)
 
     # --- the configuration's edges ---------------------------------------------------------------------------------
 
