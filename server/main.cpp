@@ -27,19 +27,23 @@ struct Options {
 };
 
 void describe(CLI::App& app, Options& options) {
-    app.set_version_flag("--version", "oneknockd " ONEKNOCK_VERSION);
-    app.add_option("--config", options.config, "The configuration, oneknockd.json")->required()->type_name("FILE");
-    auto* check = app.add_flag("--check-config", options.check, "Read everything, say what is wrong, change nothing");
+    set_help_form(app, "oneknockd " ONEKNOCK_VERSION,
+                  "  oneknockd --config /etc/oneknock/oneknockd.json --try 60\n"
+                  "  oneknockd --config /etc/oneknock/oneknockd.json --read knock.pcap");
+    app.add_option("--config", options.config, "The configuration, oneknockd.json; always needed")
+        ->required()
+        ->type_name("FILE");
+    auto* check = app.add_flag("--check-config", options.check, "Check the configuration and key files, then exit");
     auto* dry = app.add_flag("--dry-run", options.dry_run, "Listen and decide, but leave the firewall alone");
-    auto* read =
-        app.add_option("--read", options.capture, "Explain a capture file; needs no privilege")->type_name("FILE.pcap");
-    app.add_flag("--json", options.json, "With --read: a JSON object per line")->needs(read);
+    auto* read = app.add_option("--read", options.capture, "Explain a capture file, then exit; needs no privilege")
+                     ->type_name("FILE.pcap");
+    app.add_flag("--json", options.json, "With --read: print a JSON object per line")->needs(read);
     auto* trial = app.add_option("--try", options.trial,
-                                 "Remove the guard again after SECONDS unless `oneknockctl confirm` comes")
+                                 "Remove the guard after SECONDS unless confirmed by: oneknockctl confirm")
                       ->type_name("SECONDS")
                       ->check(CLI::Range(1, 86400));
-    auto* guard = app.add_flag("--guard", options.guard, "Set the guard up and end (before the network is up)");
-    auto* remove = app.add_flag("--remove", options.remove, "Take the guard away and end");
+    auto* guard = app.add_flag("--guard", options.guard, "Install the guard, then exit");
+    auto* remove = app.add_flag("--remove", options.remove, "Remove the guard, then exit");
     for (auto* one : {check, read, guard, remove})
         for (auto* other : {check, read, guard, remove, trial, dry})
             if (one != other) one->excludes(other);
@@ -78,7 +82,7 @@ int main(int argc, char** argv) {
     prepare_process();
     initialise_crypto();
     Options options;
-    CLI::App app("oneknockd: opens a port for whoever knocks with a key");
+    CLI::App app("Opens ports for clients that knock with a key", "oneknockd");
     describe(app, options);
     try {
         app.parse(argc, argv);

@@ -5,6 +5,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include "common/show_help.hpp"
+
 namespace oneknock {
 namespace {
 
@@ -18,7 +20,7 @@ struct Words {
     bool json = false;
 };
 
-constexpr const char* service_text = "a name from the key file, or tcp/22";
+constexpr const char* service_text = "A name from the key file, or tcp/22";
 
 // `value` is what the help calls it.
 template <class T>
@@ -27,7 +29,9 @@ CLI::Option* add(CLI::App& command, const char* name, T& to, const char* value, 
 }
 
 void add_door(CLI::App& command, KnockWords& words) {
-    add(command, "DOOR", words.door, "", "a key file's path, or the name of an imported one")->required();
+    add(command, "DOOR", words.door, "",
+        "The name of an imported key, or the path of a key file (with a /, or ending in .json)")
+        ->required();
 }
 
 CLI::Option* add_service(CLI::App& command, KnockWords& words, const char* text) {
@@ -36,21 +40,22 @@ CLI::Option* add_service(CLI::App& command, KnockWords& words, const char* text)
 
 void add_key_fd(CLI::App& command, KnockWords& words) {
     add(command, "--key-fd", words.key_fd, "N",
-        "read the key's passphrase from this descriptor, not from the terminal");
+        "Read the key's passphrase from this descriptor instead of the terminal");
 }
 
 // How a knock is made; for every subcommand that knocks.
 void add_knock_options(CLI::App& command, KnockWords& words) {
-    add(command, "--for", words.duration, "TIME", "how long to open for, such as 60s; default: the server's");
-    add(command, "--via", words.via, "udp|tcp", "carry the knock in UDP packets (default) or TCP connection attempts");
-    add(command, "--knocks", words.packets, "N", "packets per pass: 36 (IPv4) or 48 (IPv6) to 64, the default");
-    add(command, "--pace", words.pace, "TIME", "pause between two packets, such as 5ms; default: none");
+    add(command, "--for", words.duration, "TIME", "Time to stay open, such as 60s; default: the server's");
+    add(command, "--via", words.via, "udp|tcp", "Carry the knock in UDP packets (default) or TCP connection attempts");
+    add(command, "--knocks", words.packets, "N", "Packets per pass, from 36 (IPv4) or 48 (IPv6) to 64, the default");
+    add(command, "--pace", words.pace, "TIME", "Pause between packets, such as 5ms; default: none");
     add(command, "--source", words.source, "ADDR|observed",
-        "the address to open for, or observed: the one the server sees; default: this machine's");
-    command.add_flag("-4", words.ipv4, "use the door's IPv4 addresses only");
-    command.add_flag("-6", words.ipv6, "use the door's IPv6 addresses only");
-    add(command, "--wait", words.wait, "[=TIME]", "watch the port and knock again until it answers; default: 10s");
-    add(command, "--time-offset", words.time_offset, "TIME", "add this to this machine's clock, such as 5s or -5s");
+        "Address to open for, or observed, the one that the server sees; default: this machine's");
+    command.add_flag("-4", words.ipv4, "Use the door's IPv4 addresses only");
+    command.add_flag("-6", words.ipv6, "Use the door's IPv6 addresses only");
+    add(command, "--wait", words.wait, "[=TIME]", "Watch the port and knock again until it answers, for 10s or TIME");
+    add(command, "--time-offset", words.time_offset, "TIME",
+        "Correct this machine's clock by this much, such as 5s or -5s");
     add_key_fd(command, words);
 }
 
@@ -58,16 +63,16 @@ void add_open_or_close(CLI::App& command, Words& words) {
     add_door(command, words.knock);
     add_service(command, words.knock, service_text)->required();
     add_knock_options(command, words.knock);
-    command.add_flag("--dry-run", words.knock.dry_run, "send nothing, print the ports");
-    add(command, "--write", words.knock.write, "FILE", "write the packets to a new pcap file as well");
-    command.add_flag("--json", words.knock.json, "print one JSON object per address");
+    command.add_flag("--dry-run", words.knock.dry_run, "Print the ports and send nothing");
+    add(command, "--write", words.knock.write, "FILE", "Also write the packets to a new pcap file");
+    command.add_flag("--json", words.knock.json, "Print one JSON object per address");
 }
 
 void add_connect(CLI::App& command, Words& words) {
     add_door(command, words.knock);
-    add_service(command, words.knock, "a name from the key file, or tcp/22; default: ssh");
+    add_service(command, words.knock, "A name from the key file, or tcp/22; default: ssh");
     add_knock_options(command, words.knock);
-    command.add_flag("--fdpass", words.pass_descriptor, "pass the connection to ssh (ProxyUseFdpass)");
+    command.add_flag("--fdpass", words.pass_descriptor, "Pass the connection to ssh (ProxyUseFdpass)");
 }
 
 void add_run(CLI::App& command, Words& words) {
@@ -77,18 +82,18 @@ void add_run(CLI::App& command, Words& words) {
 }
 
 void add_import(CLI::App& command, Words& words) {
-    add(command, "FILE", words.file, "", "the key file; - is standard input")->required();
-    command.add_flag("--passphrase", words.passphrase, "lock the key with a passphrase");
+    add(command, "FILE", words.file, "", "The key file; - is standard input")->required();
+    command.add_flag("--passphrase", words.passphrase, "Encrypt the key with a passphrase");
     add_key_fd(command, words.knock);
 }
 
 void add_passphrase(CLI::App& command, Words& words) {
     add_door(command, words.knock);
-    command.add_flag("--remove", words.remove, "keep the key without one");
+    command.add_flag("--remove", words.remove, "Store the key without a passphrase");
     add_key_fd(command, words.knock);
 }
 
-void add_list(CLI::App& command, Words& words) { command.add_flag("--json", words.json, "print JSON"); }
+void add_list(CLI::App& command, Words& words) { command.add_flag("--json", words.json, "Print JSON"); }
 
 struct Subcommand {
     const char* name;
@@ -96,13 +101,13 @@ struct Subcommand {
     void (*add_options)(CLI::App& command, Words& words);
 };
 constexpr Subcommand subcommands[] = {
-    {"open", "open a service of a door for this machine", add_open_or_close},
-    {"close", "close it again before its time", add_open_or_close},
-    {"connect", "open, then connect standard input and output (ProxyCommand)", add_connect},
-    {"run", "open, wait until it is open, then run what stands behind --", add_run},
-    {"import", "check a key file and keep it under its door's name", add_import},
-    {"passphrase", "lock an imported key with a passphrase, or change or remove it", add_passphrase},
-    {"list", "show the imported doors", add_list}};
+    {"open", "Open a service of a door for this machine", add_open_or_close},
+    {"close", "Close it again before its time is up", add_open_or_close},
+    {"connect", "Open, then connect standard input and output (ssh's ProxyCommand)", add_connect},
+    {"run", "Open, wait until it is open, then run the command after --", add_run},
+    {"import", "Check a key file and store it under the name of its door", add_import},
+    {"passphrase", "Set, change or remove the passphrase of an imported key", add_passphrase},
+    {"list", "Show the imported doors", add_list}};
 
 // The words in the order that CLI11 expects, so that they may be typed in any: `oneknock --json list`.
 struct Arguments {
@@ -130,7 +135,8 @@ Arguments arrange(std::vector<std::string> words) {
 
 // Only the chosen subcommand's options: setting up those of all takes longer than the knock.
 void add_everything(CLI::App& app, const std::string& chosen, Words& words) {
-    app.set_version_flag("--version", "oneknock " ONEKNOCK_VERSION);
+    set_help_form(app, "oneknock " ONEKNOCK_VERSION,
+                  "  oneknock open home ssh --wait\n  oneknock run home ssh -- ssh server.example.org");
     app.require_subcommand(1);
     for (const auto& [name, text, add_options] : subcommands) {
         CLI::App& command = *app.add_subcommand(name, text);
@@ -157,7 +163,8 @@ Result<Command> command_from(const std::string& name, Words& words, std::vector<
         });
     if (name == "run") {
         if (tail.empty())
-            return fail(ExitCode::usage, "run: write the command behind --, as in: oneknock run home ssh -- ssh home");
+            return fail(ExitCode::usage,
+                        "run: put the command after --, for example: oneknock run home ssh -- ssh home");
         return waiting_options(words).map([&](KnockOptions&& knock) {
             return Command{RunOptions{std::move(knock), std::move(tail)}};
         });
@@ -176,7 +183,7 @@ Error usage_error(const CLI::App& app, const CLI::ParseError& error) {
 }  // namespace
 
 Result<Command> parse_command_line(std::vector<std::string> words) {
-    CLI::App app("Opens and closes the services of a door by knocking once.", "oneknock");
+    CLI::App app("Opens and closes the services of a door by a single knock", "oneknock");
     Words values;
     Arguments arguments = arrange(std::move(words));
     add_everything(app, arguments.words.empty() ? "" : arguments.words.front(), values);

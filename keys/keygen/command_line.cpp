@@ -108,7 +108,10 @@ ExitCode refuse(const CLI::App& app, const CLI::ParseError& error) {
 
 CommandLine parse_command_line(int argc, char** argv) {
     CLI::App app("Makes and manages the keys of a oneknock door", "oneknock-keygen");
-    app.set_version_flag("--version", "oneknock-keygen " ONEKNOCK_VERSION);
+    set_help_form(
+        app, "oneknock-keygen " ONEKNOCK_VERSION,
+        "  oneknock-keygen init --dir /etc/oneknock --name home --address server.example.org --service ssh=tcp/22\n"
+        "  oneknock-keygen add --dir /etc/oneknock laptop --allow ssh -o laptop.json");
     app.require_subcommand(0, 1);  // none is refused below, in better words than CLI11's
     CommandLine result;
     Init init;

@@ -25,22 +25,22 @@ struct Options {
 };
 
 void describe(CLI::App& app, Options& options) {
-    app.set_version_flag("--version", "oneknockctl " ONEKNOCK_VERSION);
+    set_help_form(app, "oneknockctl " ONEKNOCK_VERSION, "  oneknockctl status --watch\n  oneknockctl revoke laptop");
     app.add_option("--socket", options.socket, "The daemon's control socket")->type_name("PATH")->capture_default_str();
     app.require_subcommand(1);
     app.fallthrough();
-    auto* status = app.add_subcommand("status", "What the daemon has seen and decided");
-    auto* json = status->add_flag("--json", options.json, "JSON");
-    status->add_option("--format", options.format, "text, json or prometheus")
+    auto* status = app.add_subcommand("status", "Show what the daemon has seen and decided");
+    auto* json = status->add_flag("--json", options.json, "Print JSON");
+    status->add_option("--format", options.format, "Format: text, json or prometheus")
         ->check(CLI::IsMember({"text", "json", "prometheus"}))
         ->excludes(json);
-    status->add_flag("--watch", options.watch, "Again every second until interrupted");
-    auto* grants = app.add_subcommand("grants", "Who may come in now, and for how long");
-    grants->add_flag("--json", options.json, "JSON");
+    status->add_flag("--watch", options.watch, "Repeat every second until interrupted");
+    auto* grants = app.add_subcommand("grants", "List the open grants and their remaining times");
+    grants->add_flag("--json", options.json, "Print JSON");
     auto* revoke =
-        app.add_subcommand("revoke", "Close a client's grants now (its key stays good: see oneknock-keygen revoke)");
+        app.add_subcommand("revoke", "Close a client's grants now; its key stays valid (see oneknock-keygen revoke)");
     auto* name = revoke->add_option("CLIENT", options.client, "The client");
-    revoke->add_flag("--all", options.all, "The grants of all clients")->excludes(name);
+    revoke->add_flag("--all", options.all, "Close the grants of all clients")->excludes(name);
     app.add_subcommand("reload", "Read the key files again");
     app.add_subcommand("confirm", "Keep the guard that was started with --try");
     status->callback([&] { options.question = "status"; });
@@ -96,7 +96,7 @@ int report(const Result<void>& result) {
 int main(int argc, char** argv) {
     prepare_process();
     Options options;
-    CLI::App app("oneknockctl: asks the oneknock daemon");
+    CLI::App app("Controls a running oneknockd", "oneknockctl");
     try {
         describe(app, options);
         app.parse(argc, argv);
