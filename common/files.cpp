@@ -96,7 +96,7 @@ Result<void> create_private_file(const std::string& path, ByteSpan content) {
     Result<void> result;
     if (link(temporary.c_str(), path.c_str()) != 0)  // which unlike a rename never overwrites
         result = errno == EEXIST ? fail(ExitCode::cannot_create, printable(path) +
-                                                                     ": exists already and is left as it is; remove it "
+                                                                     " already exists; not overwritten. Remove it "
                                                                      "or choose another name")
                                  : tl::unexpected(system_error("create", path, ExitCode::cannot_create));
     unlink(temporary.c_str());

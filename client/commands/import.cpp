@@ -44,8 +44,7 @@ Result<void> make_folders(const std::string& folder) {
 // A newer key takes the place of an older one of the same client and door; nothing else is ever overwritten.
 Result<void> check_is_newer(const KeyFile& key, const KeyFile& present, const std::string& path) {
     const auto keep = [&](const std::string& why) {
-        return fail(ExitCode::cannot_create,
-                    path + ": " + why + "; it is left as it is. To give it up, remove it first");
+        return fail(ExitCode::cannot_create, path + ": " + why + "; not overwritten. To replace it, remove it first");
     };
     if (key.door.id != present.door.id) return keep("is the key of another door of this name");
     if (key.client.name != present.client.name) return keep("is the key of the client " + present.client.name);

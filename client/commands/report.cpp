@@ -42,7 +42,7 @@ std::string address_hint(const Report& report, const SourcePolicy& policy) {
     if (report.request.address.is_unspecified())
         return "the server may see another address for the knock than for the connection: try --source ADDR";
     const std::string hint = "the knock asked for " + report.request.address.text() +
-                             ": behind a translator the server sees another address: try ";
+                             "; if there is a NAT on the way, the server sees another address: try ";
     return hint + (may_be_observed(policy) ? "--source observed" : "--source YOUR.PUBLIC.ADDRESS");
 }
 
@@ -92,14 +92,13 @@ Error timed_out(const Report& report, const KeyFile& key, const KnockOptions& op
     const bool opening = report.request.is_open();
     std::vector<std::string> hints{
         "this machine's clock says " + time_text(now) +
-            ": the server refuses knocks that are more than a minute off; "
-            "set it, or use --time-offset",
+            "; the server refuses knocks that are more than a minute off: set it, or use --time-offset",
         "the key of client " + key.client.name + " (generation " + number(key.client.generation) +
             ", door generation " + number(key.door.generation) + ") may be revoked or replaced: ask the administrator",
         carrier_hint(options.via), address_hint(report, key.client.source),
-        key.door.address + " may not be the door's right address any more: it led to " + where(report)};
+        key.door.address + " may no longer be the door's address; it resolved to " + where(report)};
     if (opening) hints.push_back("is the service itself running, and allowed for this client?");
-    else hints.push_back("another knock, a trusted network or another client behind the same address may keep it open");
+    else hints.push_back("another knock, a trusted network or another client at the same address may keep it open");
     std::string text = service + " at " + where(report) + (opening ? " did not open" : " did not close") + " within " +
                        wait_text(options.wait.value_or(default_wait));
     if (!report.failure.empty()) hints.insert(hints.begin(), "the last knock could not be sent: " + report.failure);

@@ -3,13 +3,11 @@
 namespace oneknock {
 namespace {
 
-std::string translator_hint(const SourcePolicy& policy, const Address& local, const Address& destination) {
-    const std::string problem = "this machine's address " + local.text() + " is private, but the door's, " +
-                                destination.text() +
-                                ", is public: behind the translator between them the server sees "
-                                "another address; ";
-    if (may_be_observed(policy)) return problem + "use --source observed";
-    return problem + "use --source YOUR.PUBLIC.ADDRESS (the administrator can also allow this client `observed`)";
+std::string nat_hint(const SourcePolicy& policy, const Address& local, const Address& destination) {
+    const std::string problem = local.text() + " is a private address and " + destination.text() +
+                                " is public: the server will see your NAT's public address. ";
+    if (may_be_observed(policy)) return problem + "Use --source observed";
+    return problem + "Use --source YOUR.PUBLIC.ADDRESS, or ask the administrator to allow this client `observed`";
 }
 
 }  // namespace
@@ -31,7 +29,7 @@ Result<Address> message_address(const SourceChoice& choice, const SourcePolicy& 
         return fail(ExitCode::usage, "the door's address " + destination.text() +
                                          " is this machine itself; its own connections need no knock");
     if (local.is_private() && !destination.is_private())
-        return fail(ExitCode::usage, translator_hint(policy, local, destination));
+        return fail(ExitCode::usage, nat_hint(policy, local, destination));
     return local;
 }
 

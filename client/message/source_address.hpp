@@ -13,7 +13,7 @@ namespace oneknock {
 
 // The address for a knock from `local`, the address the kernel sends from, to `destination`. A named address must be
 // of the destination's family. ExitCode::usage, with a hint that fits the policy, if the automatic choice cannot be
-// right: a private address at a public door (a translator is between them), or loopback.
+// right: a private address at a public door (a NAT is between them), or loopback.
 [[nodiscard]] Result<Address> message_address(const SourceChoice& choice, const SourcePolicy& policy,
                                               const Address& local, const Address& destination);
 

@@ -21,10 +21,9 @@ Error no_daemon(const std::string& socket, const timeval& patience) {
         return {ExitCode::unavailable, "the daemon on " + socket + " did not answer within " +
                                            std::to_string(patience.tv_sec) + " seconds; it may be busy, see its log"};
     if (errno == EACCES || errno == EPERM)
-        return {ExitCode::permission,
-                "may not ask on " + socket + ": run as root, or as a member of the socket's group"};
+        return {ExitCode::permission, "permission denied on " + socket + "; run as root or join the socket's group"};
     return {ExitCode::unavailable, "no daemon answers on " + socket + " (" + std::strerror(errno) +
-                                       "); is oneknockd running, and is its \"socket\" this one (--socket PATH)?"};
+                                       "); is oneknockd running? If its \"socket\" is elsewhere, use --socket PATH"};
 }
 
 }  // namespace

@@ -18,12 +18,13 @@ Result<void> check_config(const DaemonConfig& config) {
     if (!keyring) return tl::unexpected(keyring.error());
     for (const std::string& interface : config.interfaces)
         if (interface != "any" && if_nametoindex(interface.c_str()) == 0)
-            log::warning(config.path + ": interface " + interface + " is not there now; the daemon would wait for it");
+            log::warning(config.path + ": interface " + interface +
+                         " does not exist now; the daemon would wait for it");
     const std::string services =
         join(keyring->door.services, [](const auto& named) { return named.first + " (" + named.second.text() + ")"; });
-    return print_line(config.path + " is right: door " + keyring->door.name + " with " + services + "; " +
-                      std::to_string(keyring->clients.size()) + " clients; tolerance " +
-                      duration_text(config.tolerance) + "; grants of " + duration_text(config.grant_default) +
+    return print_line(config.path + ": OK: door " + keyring->door.name + ", services " + services + ", " +
+                      std::to_string(keyring->clients.size()) + " clients, tolerance " +
+                      duration_text(config.tolerance) + ", grants of " + duration_text(config.grant_default) +
                       ", at most " + duration_text(config.grant_maximum));
 }
 

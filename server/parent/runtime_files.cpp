@@ -47,7 +47,8 @@ Result<Descriptor> lock_state(const DaemonConfig& config, const Descriptor& fold
 }
 
 // A file that has another name elsewhere is not ours to give away: whoever owns the folder may have linked it there.
-Result<void> hand_over(const Descriptor& folder, const std::string& name, const std::string& path, const Identity& identity) {
+Result<void> hand_over(const Descriptor& folder, const std::string& name, const std::string& path,
+                       const Identity& identity) {
     const Descriptor file(openat(folder.get(), name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
     struct stat info {};
     if (!file && errno == ENOENT) return {};

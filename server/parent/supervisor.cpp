@@ -118,7 +118,7 @@ Error ended_early(pid_t& pid, const std::string& room) {
     int status = 0;
     waitpid(std::exchange(pid, -1), &status, 0);
     if (WIFEXITED(status) && WEXITSTATUS(status) != 0) return {static_cast<ExitCode>(WEXITSTATUS(status)), ""};
-    return {ExitCode::software, "the " + room + " process " + how_it_ended(status) + " during the start"};
+    return {ExitCode::software, "the " + room + " process " + how_it_ended(status) + " while starting"};
 }
 
 Result<void> await_listener(Rooms& rooms) {
@@ -199,8 +199,8 @@ Result<Descriptor> take_signals() {
 }
 
 void say_ready(const DaemonOptions& options) {
-    std::string line = options.dry_run ? "ready: dry run, the firewall is left alone"
-                                       : "ready: the services are closed and knocks are heard";
+    std::string line =
+        options.dry_run ? "ready: dry run, leaving the firewall alone" : "ready: services closed, listening for knocks";
     if (options.trial)
         line += "; confirm within " + std::to_string(options.trial->count()) + " s with: oneknockctl confirm";
     log::info(line);

@@ -336,7 +336,7 @@ def line_of(result):
 
 
 class Crowd:
-    """Hosts that knock within the same second; some of them as one address, as behind a translator."""
+    """Hosts that knock within the same second; some of them as one address, as behind a NAT."""
 
     def __init__(self, stage):
         stage.router.ip("link add r3 type bridge", "addr add 10.84.0.1/16 dev r3", "link set r3 up")

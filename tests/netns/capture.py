@@ -17,7 +17,7 @@ from frames import ETHERNET, RAW, SLL, SLL2, Capture, Injector, read_pcap, with_
 from harness import NetworkTest, eventually, main, program, run
 from traffic import OPEN, Service, attempt
 
-ACCEPTED = "^accepted: alice open tcp/22 for "
+ACCEPTED = "^accepted: alice: open tcp/22 for "
 
 
 class Capturing(NetworkTest):
@@ -80,7 +80,7 @@ class Interfaces(Capturing):
         for interface in ("lo", "any"):
             self.listen_on(interface)
             knock(self.server, self.key)
-            self.daemon.wait_for(ACCEPTED + "10.77.0.1 during 30s, from 10.77.0.1")
+            self.daemon.wait_for(ACCEPTED + "10.77.0.1, 30s, from 10.77.0.1")
             self.assertEqual(self.symbols(), 64)
             self.daemon.stop()
 
@@ -99,7 +99,7 @@ class Interfaces(Capturing):
         packets = self.planned(self.key_at("10.99.0.1"), "--source", "10.99.0.2")
         for packet in packets:
             os.write(tun, packet)
-        self.daemon.wait_for(ACCEPTED + "10.99.0.2 during 30s, from 10.99.0.2")
+        self.daemon.wait_for(ACCEPTED + "10.99.0.2, 30s, from 10.99.0.2")
 
     def open_tun(self, name):
         with self.server:

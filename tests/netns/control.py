@@ -46,7 +46,7 @@ class Control(PlainHouse):
         self.daemon.wait_for("^revoked 1 grants$")
         go_on()
         self.assertEqual(revoke.wait(), 0)
-        self.daemon.wait_for("^accepted: alice open")
+        self.daemon.wait_for("^accepted: alice: open")
         self.assertEqual((self.daemon.grants(), self.daemon.elements()), ([], []))
         self.assertEqual(attempt(self.client, "10.77.0.1", 22), CLOSED)
 

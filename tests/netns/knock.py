@@ -122,7 +122,7 @@ class Knock(NetworkTest):
         done = knock(self.client, self.key[4])
         self.assertEqual(done.stdout, "sent: open tcp/22 for 10.77.0.2 at 10.77.0.1 (64 packets); nothing is confirmed, "
                                       "use --wait to see it open\n")
-        self.daemon.wait_for("^accepted: alice open tcp/22 for 10.77.0.2 during 30s, from 10.77.0.2")
+        self.daemon.wait_for("^accepted: alice: open tcp/22 for 10.77.0.2, 30s, from 10.77.0.2")
         self.assertEqual(self.ssh(self.client), OPEN)
         status = self.daemon.status()
         self.assertEqual((status["accepted"], status["grants"], status["capture"]["symbols"]), (1, 1, 64))

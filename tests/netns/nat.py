@@ -1,4 +1,4 @@
-"""Knocks through a translator.
+"""Knocks through a NAT.
 
       alice  10.1.0.2  a0 ---- r0 10.1.0.1
                                   router (masquerades)  r2 203.0.113.254 ---- s0 203.0.113.1  server (oneknockd;
@@ -47,10 +47,10 @@ class Nat(NetworkTest):
         capture = Capture(self.net, self.server, "s0", f"{'udp' if via == 'udp' else 'tcp[tcpflags] == tcp-syn'} and dst host {SERVER}")
         for number in range(times):
             knock(self.alice, self.key["alice"], "web", "--source", "observed", "--via", via)
-            self.daemon.wait_for("^accepted: alice open tcp/80 for 203.0.113.254", times=number + 1)
+            self.daemon.wait_for("^accepted: alice: open tcp/80 for 203.0.113.254", times=number + 1)
         return len({ports_of(packet)[0] for packet in capture.ip_packets(64 * times)})
 
-    def test_a_client_behind_a_translator_opens_for_the_address_the_server_sees(self):
+    def test_a_client_behind_a_NAT_opens_for_the_address_the_server_sees(self):
         self.masquerade()
         self.assertEqual(attempt(self.alice, SERVER, 22), CLOSED)
         knock(self.alice, self.key["alice"], "ssh", "--source", "observed", "--wait")
@@ -67,18 +67,18 @@ class Nat(NetworkTest):
     def test_a_private_address_knocking_at_a_public_one_stops_with_a_hint(self):
         done = knock(self.alice, self.key["alice"], check=False)
         self.assertEqual((done.returncode, done.stdout), (64, ""))
-        self.assertIn("this machine's address 10.1.0.2 is private, but the door's, 203.0.113.1, is public", done.stderr)
-        self.assertIn("use --source observed", done.stderr)
+        self.assertIn("10.1.0.2 is a private address and 203.0.113.1 is public", done.stderr)
+        self.assertIn("Use --source observed", done.stderr)
         done = knock(self.alice, self.key["carol"], check=False)
         self.assertEqual(done.returncode, 64)
         self.assertIn("use --source YOUR.PUBLIC.ADDRESS", done.stderr)
         self.assertEqual(self.daemon.status()["capture"]["symbols"], 0)
 
-    def test_datagrams_whose_source_ports_the_translator_scatters_still_make_a_knock(self):
+    def test_datagrams_whose_source_ports_the_NAT_scatters_still_make_a_knock(self):
         self.masquerade("random,fully-random")
         self.assertGreater(self.source_ports("udp", 2), 64)
 
-    def test_SYNs_whose_source_ports_the_translator_scatters_still_make_a_knock(self):
+    def test_SYNs_whose_source_ports_the_NAT_scatters_still_make_a_knock(self):
         self.masquerade("random,fully-random")
         self.assertGreater(self.source_ports("tcp", 2), 64)
 
@@ -98,7 +98,7 @@ class Nat(NetworkTest):
         self.check_two_at_once("udp")
         self.check_two_at_once("tcp")
 
-    def test_two_clients_behind_a_translator_that_scatters_ports_knock_at_once_and_both_get_in(self):
+    def test_two_clients_behind_a_NAT_that_scatters_ports_knock_at_once_and_both_get_in(self):
         self.masquerade("random,fully-random")
         self.check_two_at_once("udp")
         self.check_two_at_once("tcp")

@@ -88,15 +88,15 @@ class Refusals(Guarded):
         self.await_refusals(replayed=2)
         elsewhere.send([with_source(packet, "10.77.1.2") for packet in datagrams])
         self.await_refusals(replayed=2, address_mismatch=1)
-        self.daemon.wait_for("^warning: refused: address-mismatch: alice open tcp/22 for 10.77.0.2, from 10.77.1.2$")
+        self.daemon.wait_for("^warning: refused: address-mismatch: alice: open tcp/22 for 10.77.0.2, from 10.77.1.2$")
         elsewhere.send([with_source_port(packet, 40001) for packet in datagrams])  # with the client's address
         self.await_refusals(replayed=3, address_mismatch=1)
         time.sleep(max(0.0, accepted_until + 5.1 - time.monotonic()))  # the listener has forgotten the packets themselves
         here.send(datagrams + syns)
         self.await_refusals(replayed=5, address_mismatch=1)
 
-        self.daemon.wait_for("^warning: refused: replayed: alice open tcp/22 for 10.77.0.2, from 10.77.0.2$", times=3)
-        self.daemon.wait_for("^warning: refused: replayed: alice open tcp/22 for fd77::2, from fd77::2$", times=2)
+        self.daemon.wait_for("^warning: refused: replayed: alice: open tcp/22 for 10.77.0.2, from 10.77.0.2$", times=3)
+        self.daemon.wait_for("^warning: refused: replayed: alice: open tcp/22 for fd77::2, from fd77::2$", times=2)
         self.assertEqual((self.daemon.accepted(), self.daemon.grants()), (4, []))
         self.assertEqual(self.ssh(self.client), CLOSED)
 
@@ -106,7 +106,7 @@ class Refusals(Guarded):
         self.injector("other").send([with_source(packet, "10.77.1.2") for packet in packets])
         self.await_refusals(address_mismatch=1)
         self.injector().send(packets)
-        self.daemon.wait_for("^accepted: alice open tcp/22 for 10.77.0.2")
+        self.daemon.wait_for("^accepted: alice: open tcp/22 for 10.77.0.2")
         self.assertEqual((self.ssh(self.client), self.ssh(self.other)), (OPEN, CLOSED))
 
     # --- clocks ---------------------------------------------------------------------------------------------------
@@ -122,7 +122,7 @@ class Refusals(Guarded):
         self.start()
         knock(self.client, self.key, "ssh", "--time-offset", "90s")
         self.await_refusals(future=1)
-        self.check_refused("future", r"^warning: refused: future: alice open tcp/22 for 10\.77\.0\.2, from 10\.77\.0\.2; "
+        self.check_refused("future", r"^warning: refused: future: alice: open tcp/22 for 10\.77\.0\.2, from 10\.77\.0\.2; "
                                      r"the client's clock is (89|90) s ahead$")
 
     def test_a_knock_of_a_clock_that_is_behind_is_refused_and_the_log_says_by_how_much(self):
@@ -130,7 +130,7 @@ class Refusals(Guarded):
         self.start()
         knock(self.client, self.key, "ssh", "--time-offset", "-90s")
         self.await_refusals(stale=1)
-        self.check_refused("stale", r"^warning: refused: stale: alice .* from 10\.77\.0\.2; the client's clock is (90|91) s behind$")
+        self.check_refused("stale", r"^warning: refused: stale: alice: .* from 10\.77\.0\.2; the client's clock is (90|91) s behind$")
 
     def test_a_knock_within_the_tolerance_is_accepted(self):
         self.start()
@@ -145,7 +145,7 @@ class Refusals(Guarded):
         done = knock(self.client, self.key, "tcp/80")
         self.assertIn("does not list tcp/80", done.stderr)
         self.await_refusals(service_not_allowed=1)
-        self.check_refused("service-not-allowed", "^warning: refused: service-not-allowed: alice open tcp/80 for 10.77.0.2, from 10.77.0.2$")
+        self.check_refused("service-not-allowed", "^warning: refused: service-not-allowed: alice: open tcp/80 for 10.77.0.2, from 10.77.0.2$")
         self.assertEqual(attempt(self.client, "10.77.0.1", 80), CLOSED)
 
     def test_a_revoked_client_stays_out_and_loses_what_it_opened(self):
@@ -157,7 +157,7 @@ class Refusals(Guarded):
         eventually(lambda: self.ssh(self.client) == CLOSED, "the grant of a revoked client to be closed", timeout=1)
         knock(self.client, self.key, "ssh")
         self.await_refusals(key_revoked=1)
-        self.daemon.wait_for("^warning: refused: key-revoked: alice open tcp/22 for 10.77.0.2, from 10.77.0.2$")
+        self.daemon.wait_for("^warning: refused: key-revoked: alice: open tcp/22 for 10.77.0.2, from 10.77.0.2$")
         self.assertEqual((self.ssh(self.client), self.daemon.grants()), (CLOSED, []))
 
     def test_revoking_acts_within_a_second_without_being_told_to_reload(self):
@@ -206,7 +206,7 @@ class Refusals(Guarded):
         self.start()
         knock(self.client, self.key)
         self.await_refusals(key_expired=1)
-        self.check_refused("key-expired", "^warning: refused: key-expired: alice open tcp/22")
+        self.check_refused("key-expired", "^warning: refused: key-expired: alice: open tcp/22")
 
     def test_an_expired_key_file_is_refused_before_anything_is_sent(self):
         change_json(self.key, lambda content: content.update(expires="2020-01-01T00:00:00Z"))
@@ -230,10 +230,10 @@ class Refusals(Guarded):
         self.start()
         withheld = self.planned("--time-offset", "-5s")
         close(self.client, self.key, "ssh")
-        self.daemon.wait_for("^accepted: alice close")
+        self.daemon.wait_for("^accepted: alice: close")
         self.injector().send(withheld)
         self.await_refusals(closed_since=1)
-        self.daemon.wait_for("^warning: refused: closed-since: alice open tcp/22 for 10.77.0.2, from 10.77.0.2$")
+        self.daemon.wait_for("^warning: refused: closed-since: alice: open tcp/22 for 10.77.0.2, from 10.77.0.2$")
         self.assertEqual(self.ssh(self.client), CLOSED)
         knock(self.client, self.key, "ssh", "--wait")  # a new one is fine
 
@@ -243,7 +243,7 @@ class Refusals(Guarded):
         self.start()
         knock(self.client, self.key, "ssh", "--source", "10.77.1.2")
         self.await_refusals(address_mismatch=1)
-        self.check_refused("address-mismatch", "^warning: refused: address-mismatch: alice open tcp/22 for 10.77.1.2, from 10.77.0.2$")
+        self.check_refused("address-mismatch", "^warning: refused: address-mismatch: alice: open tcp/22 for 10.77.1.2, from 10.77.0.2$")
 
     def test_policy_same_cannot_be_asked_to_open_for_the_observed_address(self):
         self.start()
@@ -266,7 +266,7 @@ class Refusals(Guarded):
         key = self.door.add("bob", "--source", "10.77.1.0/24")
         self.start()
         knock(self.client, key, "ssh", "--source", "10.77.1.2")
-        self.daemon.wait_for("^accepted: bob open tcp/22 for 10.77.1.2 during 30s, from 10.77.0.2")
+        self.daemon.wait_for("^accepted: bob: open tcp/22 for 10.77.1.2, 30s, from 10.77.0.2")
         self.assertEqual((self.ssh(self.client), self.ssh(self.other)), (CLOSED, OPEN))
         knock(self.client, key, "ssh", "--source", "10.77.2.2")
         self.await_refusals(address_mismatch=1)
@@ -275,7 +275,7 @@ class Refusals(Guarded):
         key = self.door.add("bob", "--source", "any")
         self.start()
         knock(self.client, key, "ssh", "--source", "10.77.1.2")
-        self.daemon.wait_for("^accepted: bob open tcp/22 for 10.77.1.2")
+        self.daemon.wait_for("^accepted: bob: open tcp/22 for 10.77.1.2")
         self.assertEqual((self.ssh(self.client), self.ssh(self.other)), (CLOSED, OPEN))
 
 

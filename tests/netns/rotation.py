@@ -78,8 +78,8 @@ class Clients(Rotation):
         self.assertTrue(self.accepts(self.key))
         self.assertTrue(self.accepts(new))
         self.assertTrue(self.accepts(self.key))
-        self.daemon.wait_for(r"^accepted: alice .*\(generation 1\)", 3)
-        self.daemon.wait_for(r"^accepted: alice .*\(generation 2\)")
+        self.daemon.wait_for(r"^accepted: alice: .*\(generation 1\)", 3)
+        self.daemon.wait_for(r"^accepted: alice: .*\(generation 2\)")
 
     def test_the_old_key_ends_with_the_overlap(self):
         self.start()

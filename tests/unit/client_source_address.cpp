@@ -46,12 +46,12 @@ TEST_CASE("a private address is not asked for at a public door") {
     CHECK(message_address(observed, policy("any"), address(local), address(door)));
 }
 
-TEST_CASE("the hint for translators fits the client's policy") {
+TEST_CASE("the hint for NATs fits the client's policy") {
     const auto hint = [](const char* text) {
         return message_address(automatic, policy(text), address("10.0.0.5"), address("203.0.113.5")).error().message;
     };
-    CHECK(hint("observed").find("use --source observed") != std::string::npos);
-    CHECK(hint("any").find("use --source observed") != std::string::npos);
-    CHECK(hint("same").find("use --source observed") == std::string::npos);
+    CHECK(hint("observed").find("Use --source observed") != std::string::npos);
+    CHECK(hint("any").find("Use --source observed") != std::string::npos);
+    CHECK(hint("same").find("Use --source observed") == std::string::npos);
     CHECK(hint("same").find("--source YOUR.PUBLIC.ADDRESS") != std::string::npos);
 }

@@ -17,10 +17,10 @@ bool is_clock(Reason reason) {
 }  // namespace
 
 std::string describe(const Decision& decision) {
-    const std::string what = decision.client + " " + operation_name(decision.request.operation) + " " +
+    const std::string what = decision.client + ": " + operation_name(decision.request.operation) + " " +
                              decision.request.service().text() + " for " + decision.address.text();
     const bool grants = decision.request.is_open() && !decision.refused;
-    return what + (grants ? " during " + std::to_string(decision.duration.count()) + "s" : "") + ", from " +
+    return what + (grants ? ", " + std::to_string(decision.duration.count()) + "s" : "") + ", from " +
            decision.source.text();
 }
 
