@@ -71,7 +71,7 @@ class Nat(NetworkTest):
         self.assertIn("Use --source observed", done.stderr)
         done = knock(self.alice, self.key["carol"], check=False)
         self.assertEqual(done.returncode, 64)
-        self.assertIn("use --source YOUR.PUBLIC.ADDRESS", done.stderr)
+        self.assertIn("Use --source YOUR.PUBLIC.ADDRESS", done.stderr)
         self.assertEqual(self.daemon.status()["capture"]["symbols"], 0)
 
     def test_datagrams_whose_source_ports_the_NAT_scatters_still_make_a_knock(self):
