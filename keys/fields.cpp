@@ -43,7 +43,7 @@ SourcePolicy source(json::Object& object, std::string_view field) {
     if (!policy)
         object.complain(field, json::quote(text) +
                                    " is not a source policy; write same, observed, any or a network "
-                                   "like 192.0.2.0/24 (no bits set behind the prefix)");
+                                   "like 192.0.2.0/24 (host bits must be zero)");
     return policy.value_or(SourcePolicy());
 }
 

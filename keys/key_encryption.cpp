@@ -19,8 +19,9 @@ Result<Secret32> derive(const SecretBytes& passphrase, const KeyEncryption& lock
     if (crypto_pwhash(key.bytes().data(), Secret32::size, passphrase.text().data(), passphrase.text().size(),
                       lock.salt.data(), lock.operations, lock.memory, crypto_pwhash_ALG_ARGON2ID13) == 0)
         return key;
-    return fail(ExitCode::data, "the passphrase cannot be used: that takes " + std::to_string(lock.memory >> 20) +
-                                    " MiB of memory, which this machine does not have to spare");
+    return fail(ExitCode::data, "cannot derive a key from the passphrase: it takes " +
+                                    std::to_string(lock.memory >> 20) +
+                                    " MiB of memory, which this machine cannot spare");
 }
 
 // What the secrets belong to.

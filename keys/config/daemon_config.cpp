@@ -61,7 +61,7 @@ std::vector<std::string> read_interfaces(json::Context& context, json::Object& o
         if (std::ranges::find(interfaces, item.text) != interfaces.end())
             complain(item, json::quote(item.text) + " appears twice; remove one");
         if (item.text == "any" && list->items.size() > 1)
-            complain(item, "\"any\" stands for all interfaces; remove it or the others");
+            complain(item, "\"any\" means all interfaces; remove it or the others");
         if (context.failed()) break;
         interfaces.push_back(item.text);
     }

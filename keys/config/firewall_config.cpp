@@ -50,8 +50,8 @@ std::vector<Network> read_trusted(json::Context& context, json::Object& object) 
         if (!network)
             context.complain(item.line, "firewall.trusted",
                              json::quote(item.text) +
-                                 " is not a network like \"192.0.2.0/24\" (no bits set "
-                                 "behind the prefix)");
+                                 " is not a network like \"192.0.2.0/24\" (host bits must be "
+                                 "zero)");
         if (context.failed()) break;
         trusted.push_back(*network);
     }

@@ -25,7 +25,7 @@ Result<void> check_services(const Add& command, const DoorFolder& folder, const 
 Result<void> check_client_is_new(const Add& command, const DoorFolder& folder) {
     if (!path_exists(folder.client(command.client))) return {};
     return fail(ExitCode::cannot_create, folder.client(command.client) +
-                                             ": the door has this client already; `rotate` " +
+                                             ": the door already has this client; `rotate` " +
                                              "gives it a new key, or choose another name");
 }
 

@@ -20,7 +20,7 @@ tl::unexpected<Error> refuse(const std::string& text, std::string_view what) {
 Result<std::string> absolute(const std::string& path) {
     std::error_code error;
     const auto whole = std::filesystem::absolute(path, error);
-    if (error) return refuse(path, "has no place: the current folder is gone");
+    if (error) return refuse(path, "is in a directory that no longer exists");
     return whole.lexically_normal().string();
 }
 
@@ -80,8 +80,7 @@ Result<std::vector<std::string>> interfaces_argument(const std::vector<std::stri
         if (!is_valid_interface_name(*text))
             return refuse(*text, "cannot be an interface: " + std::string(interface_rule));
         if (std::find(texts.begin(), text, *text) != text) return refuse(*text, "appears twice");
-        if (*text == "any" && texts.size() > 1)
-            return refuse(*text, "stands for all interfaces; leave it or the others out");
+        if (*text == "any" && texts.size() > 1) return refuse(*text, "means all interfaces; omit it or the others");
     }
     return texts;
 }
@@ -101,8 +100,8 @@ Result<SourcePolicy> source_argument(const std::string& text) {
     const auto policy = SourcePolicy::parse(text);
     if (!policy)
         return refuse(text,
-                      "is not same, observed, any or a network like 192.0.2.0/24 (without bits set behind the "
-                      "prefix)");
+                      "is not same, observed, any or a network like 192.0.2.0/24 (host bits must be "
+                      "zero)");
     return *policy;
 }
 

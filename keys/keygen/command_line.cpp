@@ -24,7 +24,7 @@ CLI::Option* add_value(CLI::App& app, const std::string& names, T& value, Result
 }
 
 void add_folder(CLI::App& app, std::string& folder) {
-    add_value(app, "--dir", folder, folder_argument, "DIR", "The door's folder, like /etc/oneknock")->required();
+    add_value(app, "--dir", folder, folder_argument, "DIR", "Directory of the door, such as /etc/oneknock")->required();
 }
 
 void add_client(CLI::App& app, std::string& client) {
@@ -34,31 +34,32 @@ void add_client(CLI::App& app, std::string& client) {
 void declare(CLI::App& app, Init& init) {
     add_folder(app, init.folder);
     add_value(app, "--name", init.name, name_argument, "NAME", "The door's name")->required();
-    add_value(app, "--address", init.address, host_argument, "HOST", "Where clients knock: a host name or an address")
+    add_value(app, "--address", init.address, host_argument, "HOST", "Host name or address that clients knock at")
         ->required();
     add_value(app, "--service", init.services, services_argument, "NAME=PROTOCOL/PORT",
-              "What knocks open, like ssh=tcp/22; may be given several times")
+              "Service that knocks open, such as ssh=tcp/22; may be repeated")
         ->required();
-    add_value(app, "--span", init.span, span_argument, "SPAN", "The ports knocks use (default: 1024-65535)");
+    add_value(app, "--span", init.span, span_argument, "SPAN", "Ports that knocks use (default: 1024-65535)");
     add_value(app, "--interface", init.interfaces, interfaces_argument, "IF",
-              "Listen on this interface alone; may be given several times (default: any)");
+              "Listen on this interface only; may be repeated (default: any)");
     add_value(app, "--state", init.state, state_argument, "DIR",
-              std::string("The daemon's state folder (default: ") + default_state + ")");
+              std::string("State directory of the daemon (default: ") + default_state + ")");
     add_value(app, "--socket", init.socket, socket_argument, "PATH",
-              std::string("The daemon's control socket (default: ") + default_socket + ")");
+              std::string("Control socket of the daemon (default: ") + default_socket + ")");
 }
 
 void declare(CLI::App& app, Add& add) {
     add_folder(app, add.folder);
     add_client(app, add.client);
-    add_value(app, "--allow", add.allow, names_argument, "SERVICE", "A service it may open; may be given several times")
+    add_value(app, "--allow", add.allow, names_argument, "SERVICE", "Service that it may open; may be repeated")
         ->required();
     add_value(app, "--source", add.source, source_argument, "POLICY",
-              "Whom it may open for: same, observed, any or a network (default: same)");
+              "Addresses it may open for: same, observed, any or a network (default: same)");
     add_value(app, "--max-duration", add.max_duration, max_duration_argument, "TIME",
-              "How long it may open for at most (default: 60s)");
-    add_value(app, "--expires", add.expires, date_argument, "DATE", "The key's end, like 2027-01-31 (default: none)");
-    add_value(app, "-o,--output", add.output, path_argument, "FILE", "The new key file; - is standard output")
+              "Longest time it may open for (default: 60s)");
+    add_value(app, "--expires", add.expires, date_argument, "DATE",
+              "Date on which the key expires, such as 2027-01-31 (default: never)");
+    add_value(app, "-o,--output", add.output, path_argument, "FILE", "New key file, or - for standard output")
         ->required();
 }
 
@@ -69,9 +70,9 @@ void declare(CLI::App& app, Rotate& rotate) {
     either.add_flag("--door", rotate.door, "The door's secret instead, with new key files for all clients");
     either.require_option(1);
     add_value(app, "--overlap", rotate.overlap, overlap_argument, "TIME",
-              "How long the old key works on at most (default: 7d)");
+              "Longest time the old key stays valid (default: 7d)");
     add_value(app, "-o,--output", rotate.output, path_argument, "FILE",
-              "The new key file, - is standard output; with --door a new folder for the key files")
+              "New key file, or - for standard output; with --door, a new directory for the key files")
         ->required();
     app.add_flag("--force", rotate.force, "With --door, in the middle of a rotation: end the oldest secret at once");
 }
@@ -99,7 +100,7 @@ ExitCode refuse(const CLI::App& app, const CLI::ParseError& error) {
     const auto chosen = app.get_subcommands();
     const std::string word = chosen.empty() ? "" : chosen.front()->get_name() + " ";
     log::error(error.what());
-    if (word.empty()) log::info("the commands are init, add, rotate, list and revoke; their options come behind them");
+    if (word.empty()) log::info("the commands are init, add, rotate, list and revoke; options follow the command");
     log::info("see: oneknock-keygen " + word + "--help");
     return ExitCode::usage;
 }
@@ -107,7 +108,7 @@ ExitCode refuse(const CLI::App& app, const CLI::ParseError& error) {
 }  // namespace
 
 CommandLine parse_command_line(int argc, char** argv) {
-    CLI::App app("Makes and manages the keys of a oneknock door", "oneknock-keygen");
+    CLI::App app("Makes and manages the keys of a door", "oneknock-keygen");
     set_help_form(
         app, "oneknock-keygen " ONEKNOCK_VERSION,
         "  oneknock-keygen init --dir /etc/oneknock --name home --address server.example.org --service ssh=tcp/22\n"
@@ -122,8 +123,8 @@ CommandLine parse_command_line(int argc, char** argv) {
     add_command(app, result.command, init, "init", "Make a new door");
     add_command(app, result.command, add, "add", "Add a client and write its key file");
     add_command(app, result.command, rotate, "rotate", "Give a client, or the door, a new key");
-    add_command(app, result.command, list, "list", "List the clients; never shows a secret");
-    add_command(app, result.command, revoke, "revoke", "Close the door to a client for good");
+    add_command(app, result.command, list, "list", "List the clients, without secrets");
+    add_command(app, result.command, revoke, "revoke", "Revoke a client's keys");
     try {
         app.parse(argc, argv);
         if (!result.command) throw CLI::RequiredError("a command");

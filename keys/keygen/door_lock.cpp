@@ -17,7 +17,7 @@ namespace fs = std::filesystem;
 bool lock(int fd) {
     if (flock(fd, LOCK_EX | LOCK_NB) == 0) return true;
     if (errno != EWOULDBLOCK) return false;
-    log::info("waiting for another oneknock-keygen to finish with this door");
+    log::info("waiting for another oneknock-keygen that works on this door");
     while (flock(fd, LOCK_EX) != 0)
         if (errno != EINTR) return false;
     return true;

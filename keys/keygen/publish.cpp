@@ -15,7 +15,7 @@ namespace {
 namespace fs = std::filesystem;
 
 Result<void> print(const SecretBytes& text) {
-    if (isatty(STDOUT_FILENO) != 0) log::warning("the lines that follow hold a secret; clear the screen when done");
+    if (isatty(STDOUT_FILENO) != 0) log::warning("the following lines contain a secret; clear the screen when done");
     return write_standard_output(text.bytes());
 }
 
@@ -38,10 +38,10 @@ KeyFile make_key_file(const Door& door, const Client& client, UnixTime now) {
 Result<void> check_output(const std::string& path, const DoorFolder& folder) {
     if (path == standard_output) return {};
     if (path_exists(path))
-        return fail(ExitCode::cannot_create, path + ": exists already and is left as it is; choose another name");
+        return fail(ExitCode::cannot_create, path + " already exists; not overwritten. Choose another name");
     std::error_code error;
     if (fs::equivalent(folder_of(path), folder.clients(), error))
-        return fail(ExitCode::usage, path + ": a key file goes to the client; " + folder.clients() +
+        return fail(ExitCode::usage, path + ": a key file belongs on the client; " + folder.clients() +
                                          " holds the server's files, so choose another folder");
     return {};
 }
@@ -51,7 +51,7 @@ Result<void> change_and_publish(const Change& change, const std::function<Result
     auto published = publish();
     if (published) return published;
     if (const auto back = change.take_back(); !back)
-        published.error().message += "; and this could not be taken back: " + back.error().message;
+        published.error().message += "; and this could not be undone: " + back.error().message;
     return published;
 }
 

@@ -13,7 +13,7 @@ Result<void> run(const Revoke& command) {
     auto client = folder.read_client(command.client);
     if (!client) return tl::unexpected(client.error());
     if (client->revoked) {
-        log::info(command.client + " was revoked already");
+        log::info(command.client + " is already revoked");
         return {};
     }
     client->revoked = true;

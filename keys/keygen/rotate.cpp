@@ -32,7 +32,7 @@ Result<void> check_is_let_in(const Client& client, const std::string& path, Unix
 
 void report(const Rotate& command, const Client& client) {
     log::info("rotated " + client.name + ": generation " + std::to_string(client.generations.back().number) +
-              " is in force at once");
+              " is in force now");
     for (const Generation& generation : client.generations)
         if (generation.not_after)
             log::info("generation " + std::to_string(generation.number) + " works until " +

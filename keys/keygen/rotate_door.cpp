@@ -88,7 +88,7 @@ Result<void> fill_folder(const std::string& partial, const Keyring& keyring, Uni
 void report(const Rotate& command, const Keyring& keyring, UnixTime now) {
     const auto& generations = keyring.door.generations;
     const auto count = std::ranges::count_if(keyring.clients, [now](const Client& c) { return is_let_in(c, now); });
-    log::info("rotated the door's secret: generation " + number_of(generations.back()) + " is in force at once");
+    log::info("rotated the door's secret: generation " + number_of(generations.back()) + " is in force now");
     for (const Generation& generation : generations)
         if (generation.not_after)
             log::info("generation " + number_of(generation) + " works until " + time_text(*generation.not_after) +
@@ -121,7 +121,7 @@ Result<void> rotate_door(const Rotate& command, const DoorFolder& folder) {
     const auto tell = [&] { report(command, *keyring, now); };
     const std::string partial = partial_path(command.output);
     if (is_half_done(partial, keyring->door)) {
-        log::info("an earlier run has rotated the door's secret, but was stopped before it named the folder");
+        log::info("an earlier run rotated the door's secret but was stopped before it named the directory");
         return fill_folder(partial, *keyring, now)
             .and_then([&] { return rename_noreplace(partial, command.output); })
             .map(tell);

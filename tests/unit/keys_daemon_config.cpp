@@ -125,7 +125,7 @@ TEST_CASE("a configuration with a wrong field is refused with the field's place"
         {R"(["eth0", "ppp0"])", R"("any")", R"(o.json:6: field "interfaces": must be a list)"},
         {R"(["eth0", "ppp0"])", R"([1])", R"(o.json:6: field "interfaces": must be a list of strings)"},
         {R"("ppp0")", R"("eth0")", R"(o.json:6: field "interfaces": "eth0" appears twice)"},
-        {R"("ppp0")", R"("any")", R"(o.json:6: field "interfaces": "any" stands for all interfaces)"},
+        {R"("ppp0")", R"("any")", R"(o.json:6: field "interfaces": "any" means all interfaces)"},
         {R"("ppp0")", "\n\"eth0/1\"", R"(o.json:7: field "interfaces": "eth0/1" cannot be an interface)"},
         {R"("ppp0")", R"("a-name-too-long-")", R"(o.json:6: field "interfaces": "a-name-too-long-" cannot be)"},
         {R"("90s")", R"("0s")", R"(o.json:7: field "tolerance": must be a duration)"},
