@@ -3,7 +3,7 @@
 
 #include <optional>
 
-#include "keys/keygen/commands.hpp"
+#include "keys/keygen/commands/commands.hpp"
 
 namespace oneknock::keygen {
 

@@ -1,8 +1,9 @@
-// The files of a door's folder, DIR.
+// The files of a door's folder, DIR, and its lock: one command at a time changes a door.
 #pragma once
 
 #include <string>
 
+#include "common/fd.hpp"
 #include "common/result.hpp"
 #include "keys/keyring.hpp"
 
@@ -24,5 +25,9 @@ public:
 private:
     std::string path_;
 };
+
+// Held while the descriptor is open; waits for another command to exit. Removes the hidden files that killed commands
+// have left in the door's folders.
+[[nodiscard]] Result<Descriptor> lock_door(const DoorFolder& folder);
 
 }  // namespace oneknock::keygen

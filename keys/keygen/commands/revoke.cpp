@@ -1,8 +1,7 @@
 #include "common/log.hpp"
-#include "keys/keygen/commands.hpp"
-#include "keys/keygen/door_folder.hpp"
-#include "keys/keygen/door_lock.hpp"
-#include "keys/keygen/output.hpp"
+#include "keys/keygen/commands/commands.hpp"
+#include "keys/keygen/folder/door_folder.hpp"
+#include "keys/keygen/folder/output.hpp"
 
 namespace oneknock::keygen {
 

@@ -1,4 +1,4 @@
-#include "keys/keygen/overview.hpp"
+#include "keys/keygen/folder/overview.hpp"
 
 #include <algorithm>
 #include <array>

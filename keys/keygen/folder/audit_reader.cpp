@@ -1,4 +1,4 @@
-#include "keys/keygen/audit_reader.hpp"
+#include "keys/keygen/folder/audit_reader.hpp"
 
 #include <cerrno>
 

@@ -1,12 +1,12 @@
-#include "keys/keygen/rotate_door.hpp"
+#include "keys/keygen/commands/rotate_door.hpp"
 
 #include <algorithm>
 #include <filesystem>
 
 #include "common/files.hpp"
 #include "common/log.hpp"
-#include "keys/keygen/output.hpp"
-#include "keys/keygen/publish.hpp"
+#include "keys/keygen/folder/output.hpp"
+#include "keys/keygen/folder/publish.hpp"
 #include "keys/rotation.hpp"
 
 namespace oneknock::keygen {

@@ -4,11 +4,10 @@
 #include "common/json.hpp"
 #include "common/log.hpp"
 #include "common/text.hpp"
-#include "keys/keygen/commands.hpp"
-#include "keys/keygen/door_folder.hpp"
-#include "keys/keygen/door_lock.hpp"
-#include "keys/keygen/output.hpp"
-#include "keys/keygen/publish.hpp"
+#include "keys/keygen/commands/commands.hpp"
+#include "keys/keygen/folder/door_folder.hpp"
+#include "keys/keygen/folder/output.hpp"
+#include "keys/keygen/folder/publish.hpp"
 
 namespace oneknock::keygen {
 namespace {

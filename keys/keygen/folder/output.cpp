@@ -1,4 +1,4 @@
-#include "keys/keygen/output.hpp"
+#include "keys/keygen/folder/output.hpp"
 
 #include <cerrno>
 #include <cstdio>

@@ -1,11 +1,10 @@
 #include "common/files.hpp"
 #include "common/log.hpp"
-#include "keys/keygen/commands.hpp"
-#include "keys/keygen/door_folder.hpp"
-#include "keys/keygen/door_lock.hpp"
-#include "keys/keygen/output.hpp"
-#include "keys/keygen/publish.hpp"
-#include "keys/keygen/rotate_door.hpp"
+#include "keys/keygen/commands/commands.hpp"
+#include "keys/keygen/commands/rotate_door.hpp"
+#include "keys/keygen/folder/door_folder.hpp"
+#include "keys/keygen/folder/output.hpp"
+#include "keys/keygen/folder/publish.hpp"
 #include "keys/rotation.hpp"
 
 namespace oneknock::keygen {

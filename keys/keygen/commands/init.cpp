@@ -1,9 +1,9 @@
 #include "common/files.hpp"
 #include "common/log.hpp"
-#include "keys/keygen/commands.hpp"
-#include "keys/keygen/door_folder.hpp"
-#include "keys/keygen/new_door.hpp"
-#include "keys/keygen/output.hpp"
+#include "keys/keygen/commands/commands.hpp"
+#include "keys/keygen/folder/door_folder.hpp"
+#include "keys/keygen/folder/new_door.hpp"
+#include "keys/keygen/folder/output.hpp"
 
 namespace oneknock::keygen {
 namespace {

@@ -1,8 +1,8 @@
 // The rotation of the door's secret, with a new key file for every client.
 #pragma once
 
-#include "keys/keygen/commands.hpp"
-#include "keys/keygen/door_folder.hpp"
+#include "keys/keygen/commands/commands.hpp"
+#include "keys/keygen/folder/door_folder.hpp"
 
 namespace oneknock::keygen {
 

@@ -1,4 +1,4 @@
-#include "keys/keygen/publish.hpp"
+#include "keys/keygen/folder/publish.hpp"
 
 #include <cstdio>
 #include <filesystem>
@@ -7,7 +7,7 @@
 
 #include "common/files.hpp"
 #include "common/log.hpp"
-#include "keys/keygen/output.hpp"
+#include "keys/keygen/folder/output.hpp"
 
 namespace oneknock::keygen {
 namespace {

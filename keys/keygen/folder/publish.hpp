@@ -10,7 +10,7 @@
 
 #include "common/result.hpp"
 #include "keys/key_file.hpp"
-#include "keys/keygen/door_folder.hpp"
+#include "keys/keygen/folder/door_folder.hpp"
 
 namespace oneknock::keygen {
 

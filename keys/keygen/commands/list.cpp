@@ -3,10 +3,10 @@
 #include "common/text.hpp"
 #include "keys/config/daemon_config.hpp"
 #include "keys/json_writer.hpp"
-#include "keys/keygen/commands.hpp"
-#include "keys/keygen/door_folder.hpp"
-#include "keys/keygen/output.hpp"
-#include "keys/keygen/overview.hpp"
+#include "keys/keygen/commands/commands.hpp"
+#include "keys/keygen/folder/door_folder.hpp"
+#include "keys/keygen/folder/output.hpp"
+#include "keys/keygen/folder/overview.hpp"
 
 namespace oneknock::keygen {
 namespace {

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "keys/keygen/audit_reader.hpp"
+#include "keys/keygen/folder/audit_reader.hpp"
 #include "keys/rotation.hpp"
 
 namespace oneknock::keygen {
