@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 
 #include "common/log.hpp"
+#include "server/listener/link_type.hpp"
 #include "server/listener/packet_filter.hpp"
 
 namespace oneknock {
@@ -31,9 +32,8 @@ void ignore_outgoing(pcap_t* handle) {
 }
 
 Error link_type_error(const std::string& interface, int type) {
-    const char* name = pcap_datalink_val_to_name(type);
     return {ExitCode::config, "cannot read packets of interface " + interface + ": its link type is " +
-                                  (name != nullptr ? name : std::to_string(type)) +
+                                  link_type_name(type) +
                                   "; use another interface, or \"any\", which reads IP packets of every kind"};
 }
 
@@ -58,21 +58,6 @@ Error capture_error(const std::string& interface, int status, pcap_t* handle) {
 }
 
 }  // namespace
-
-std::optional<LinkLayer> link_layer_of(int pcap_link_type) {
-    switch (pcap_link_type) {
-        case DLT_EN10MB: return LinkLayer::ethernet;
-        case DLT_LINUX_SLL: return LinkLayer::cooked;
-        case DLT_LINUX_SLL2: return LinkLayer::cooked_v2;
-        case DLT_RAW:
-        case 101 /* LINKTYPE_RAW, as some writers leave it */:
-        case DLT_IPV4:
-        case DLT_IPV6: return LinkLayer::raw;
-        case DLT_NULL:
-        case DLT_LOOP: return LinkLayer::null_family;
-        default: return std::nullopt;
-    }
-}
 
 void Capture::Handle::operator()(pcap* handle) const { pcap_close(handle); }
 

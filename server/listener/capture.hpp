@@ -27,9 +27,6 @@ struct pcap;
 
 namespace oneknock {
 
-// The layout of packets of a pcap link type (DLT_...); nothing if they cannot be read.
-[[nodiscard]] std::optional<LinkLayer> link_layer_of(int pcap_link_type);
-
 class Capture {
 public:
     // `interfaces`: names, or "any" alone. Interfaces that are missing get a warning; one whose link type cannot be

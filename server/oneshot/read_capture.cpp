@@ -1,13 +1,11 @@
 #include "server/oneshot/read_capture.hpp"
 
 #include <deque>
-#include <memory>
 #include <set>
 
-#include <pcap/pcap.h>
 #include <nlohmann/json.hpp>
 
-#include "common/files.hpp"
+#include "common/fd.hpp"
 #include "common/protocol/codeword.hpp"
 #include "common/protocol/key_schedule.hpp"
 #include "keys/keyring.hpp"
@@ -15,16 +13,11 @@
 #include "server/gatekeeper/decide/decision_log.hpp"
 #include "server/gatekeeper/keys/book_life.hpp"
 #include "server/listener/assembler.hpp"
-#include "server/listener/capture.hpp"
+#include "server/listener/capture_file.hpp"
 #include "server/listener/packet.hpp"
 
 namespace oneknock {
 namespace {
-
-struct CloseCapture {
-    void operator()(pcap_t* capture) const { pcap_close(capture); }
-};
-using CaptureFile = std::unique_ptr<pcap_t, CloseCapture>;
 
 std::string text_of(const Decision& decision, UnixTime when) {
     std::string line = time_text(when) + " ";
@@ -60,15 +53,28 @@ public:
     Explainer(Decider decider, Seconds tolerance, bool as_json)
         : decider_(std::move(decider)), tolerance_(tolerance), as_json_(as_json), assembler_(*this) {}
 
-    void packet(const Packet& packet, const Now& at) {
-        catch_up(at.steady);
-        now_ = at;
+    // Time is the file's, but never goes back.
+    void frame(LinkLayer link, const CaptureFile::Frame& frame) {
+        const auto packet = parse_packet(link, frame.bytes);
+        if (!packet) return;
+        const Instant at = std::max(now_.steady, Instant{frame.time.time_since_epoch()});
+        catch_up(at);
+        now_ = {std::chrono::floor<Seconds>(frame.time), at};
         prepare_books();
-        assembler_.packet(packet, now_);
+        assembler_.packet(*packet, now_);
         answer();
     }
 
-    // What waits for time to pass, up to `until`.
+    // What waits for time to pass.
+    void finish() { catch_up(now_.steady + Seconds{1}); }
+    [[nodiscard]] const Result<void>& printed() const { return printed_; }
+
+    bool offer(const Candidate& candidate) override {
+        candidates_.push_back(candidate);
+        return true;
+    }
+
+private:
     void catch_up(Instant until) {
         while (const auto due = assembler_.next_due()) {
             if (*due > until) return;
@@ -78,15 +84,6 @@ public:
         }
     }
 
-    [[nodiscard]] Now now() const { return now_; }
-    [[nodiscard]] const Result<void>& printed() const { return printed_; }
-
-    bool offer(const Candidate& candidate) override {
-        candidates_.push_back(candidate);
-        return true;
-    }
-
-private:
     void answer() {
         while (!candidates_.empty()) {
             const Candidate candidate = candidates_.front();
@@ -124,48 +121,22 @@ private:
     std::deque<Candidate> candidates_;
 };
 
-Now time_of(const pcap_pkthdr& header, Instant floor) {
-    const Instant at =
-        Seconds{header.ts.tv_sec} + std::chrono::nanoseconds{header.ts.tv_usec};  // opened with nanoseconds
-    return {UnixTime{std::chrono::floor<Seconds>(at)}, std::max(at, floor)};
-}
-
-Result<CaptureFile> open_capture(const std::string& file) {
-    const auto readable = open_to_read(file);  // pcap would not tell a missing file from a forbidden one
-    if (!readable) return tl::unexpected(readable.error());
-    char error[PCAP_ERRBUF_SIZE] = "";
-    CaptureFile capture(pcap_open_offline_with_tstamp_precision(file.c_str(), PCAP_TSTAMP_PRECISION_NANO, error));
-    if (!capture) return fail(ExitCode::data, file + ": not a capture file: " + error);
-    return capture;
-}
-
 }  // namespace
 
 Result<void> read_capture(const DaemonConfig& config, const std::string& file, bool as_json) {
     auto keyring = load_keyring(config.door, config.clients);
     if (!keyring) return tl::unexpected(keyring.error());
-    auto capture = open_capture(file);
+    auto capture = CaptureFile::open(file);
     if (!capture) return tl::unexpected(capture.error());
-    const int type = pcap_datalink(capture->get());
-    const auto link = link_layer_of(type);
-    if (!link) {
-        const char* name = pcap_datalink_val_to_name(type);
-        return fail(ExitCode::data, file + ": packets of link type " + (name != nullptr ? name : std::to_string(type)) +
-                                        " cannot be read");
-    }
     auto record = Record::open("", keyring->door.id, UnixTime{}, config.tolerance);
     if (!record) return tl::unexpected(record.error());
     Explainer explainer(Decider(Verifier(std::move(*keyring)), std::move(*record),
                                 {config.tolerance, config.grant_default, config.grant_maximum, std::nullopt}),
                         config.tolerance, as_json);
-    pcap_pkthdr* header = nullptr;
-    const u_char* bytes = nullptr;
-    int status = 0;
-    while (explainer.printed() && (status = pcap_next_ex(capture->get(), &header, &bytes)) == 1)
-        if (const auto packet = parse_packet(*link, {bytes, header->caplen}))
-            explainer.packet(*packet, time_of(*header, explainer.now().steady));
-    explainer.catch_up(explainer.now().steady + Seconds{1});
-    if (status == PCAP_ERROR) return fail(ExitCode::data, file + ": damaged: " + pcap_geterr(capture->get()));
+    auto frame = capture->next();
+    for (; frame && *frame && explainer.printed(); frame = capture->next()) explainer.frame(capture->link(), **frame);
+    explainer.finish();
+    if (!frame) return tl::unexpected(frame.error());
     return explainer.printed();
 }
 
