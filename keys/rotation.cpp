@@ -43,6 +43,10 @@ bool has_ended(const Generation& generation, UnixTime now) {
     return generation.not_after && *generation.not_after < now;
 }
 
+bool is_in_force(const Generation& generation, UnixTime now, Seconds tolerance) {
+    return now + tolerance >= generation.not_before && !has_ended(generation, now);
+}
+
 Result<void> add_generation(std::vector<Generation>& generations, Secret32 secret, UnixTime now, Seconds overlap) {
     const std::uint32_t newest = generations.back().number;
     if (newest == UINT32_MAX) return fail(ExitCode::data, "there is no number left for another generation");

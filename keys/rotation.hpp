@@ -25,6 +25,8 @@ inline constexpr std::size_t most_door_generations = 2;
 
 // A generation ends with the second it names: at `now` == end it still holds.
 [[nodiscard]] bool has_ended(const Generation& generation, UnixTime now);
+// Valid, by a clock that may be behind that of the machine where it was made: a key made moments ago is good at once.
+[[nodiscard]] bool is_in_force(const Generation& generation, UnixTime now, Seconds tolerance);
 
 // Appends the next generation, valid from `now`. Earlier ones end after `overlap` at the latest; those that have ended
 // by now are taken out. Fails only where no greater number is left.

@@ -1,9 +1,10 @@
 #include "server/gatekeeper/start.hpp"
 
-#include <poll.h>
 #include <algorithm>
 
 #include "common/log.hpp"
+#include "common/poll.hpp"
+#include "keys/rotation.hpp"
 #include "server/gatekeeper/keys/key_loading.hpp"
 
 namespace oneknock {
@@ -14,8 +15,8 @@ Result<KeyChange> receive_keys(Channel& channel) {
     KeyLoading loading(nullptr, [](Client client) { return prepare_client(std::move(client), {}); });
     Datagram datagram;
     for (;;) {
-        pollfd wait{channel.descriptor(), POLLIN, 0};
-        poll(&wait, 1, -1);
+        pollfd wait = channel.polled();
+        poll_until({&wait, 1}, std::nullopt);
         const auto received = channel.receive(datagram);
         if (received == Channel::Received::nothing) continue;
         if (received == Channel::Received::closed) return fail(ExitCode::ok, "");  // the parent has said why
@@ -38,9 +39,7 @@ void say_what_was_lost(const Record& record, UnixTime now) {
 
 // A clock that was reset to some year in the past makes the daemon deaf: that shall not be found out by knocking.
 void say_if_deaf(const Door& door, UnixTime now, Seconds tolerance) {
-    const auto in_force = [&](const Generation& generation) {
-        return now + tolerance >= generation.not_before && (!generation.not_after || now <= *generation.not_after);
-    };
+    const auto in_force = [&](const Generation& generation) { return is_in_force(generation, now, tolerance); };
     if (std::ranges::any_of(door.generations, in_force)) return;
     log::warning("no secret of the door is in force at " + time_text(now) +
                  ", so no knock is heard; is this machine's clock " +

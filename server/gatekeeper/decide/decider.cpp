@@ -5,12 +5,6 @@
 namespace oneknock {
 namespace {
 
-// A key made moments ago on a machine whose clock is ahead of ours is good at once.
-bool is_in_force(const Client& client, const Generation& generation, UnixTime now, Seconds tolerance) {
-    return now + tolerance >= generation.not_before && (!generation.not_after || now <= *generation.not_after) &&
-           (!client.expires || now <= *client.expires);
-}
-
 bool is_allowed(const Client& client, const Door& door, const Service& service) {
     return std::ranges::any_of(client.allow, [&](const std::string& name) {
         const auto found = door.services.find(name);
@@ -155,7 +149,9 @@ std::optional<Reason> Decider::refusal_before_record(const Verifier::Match& matc
     const UnixTime time = match.request.made_at();
     if (epoch_of(time).value != candidate.epoch) return Reason::wrong_epoch;
     if (match.client->revoked) return Reason::key_revoked;
-    if (!is_in_force(*match.client, *match.generation, now.wall, limits_.tolerance)) return Reason::key_expired;
+    if (!is_in_force(*match.generation, now.wall, limits_.tolerance) ||
+        (match.client->expires && now.wall > *match.client->expires))
+        return Reason::key_expired;
     if (now.wall - time > limits_.tolerance) return Reason::stale;
     if (time - now.wall > limits_.tolerance) return Reason::future;
     if (!address) return Reason::address_mismatch;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "common/protocol/key_schedule.hpp"
+#include "keys/rotation.hpp"
 #include "server/gatekeeper/keys/book_life.hpp"
 
 namespace oneknock {
@@ -55,7 +56,7 @@ bool BookSchedule::has_changed() {
 
 void BookSchedule::send_books(const Door& door, Epoch epoch, UnixTime now) {
     for (const Generation& generation : door.generations) {
-        if (generation.not_after && now > *generation.not_after + tolerance_) continue;
+        if (has_ended(generation, now - tolerance_)) continue;
         if (sent_.contains({epoch, generation.number})) continue;
         const Secret32 secret = codebook_seed(generation.secret, door.id, epoch);
         BookSeed seed;
