@@ -10,7 +10,7 @@ import stat
 import subprocess
 
 from door import Daemon, Door, change_json
-from harness import NetworkTest, main, program, run
+from harness import PATIENCE, NetworkTest, main, program, run
 
 USAGE, DATA, NO_INPUT, UNAVAILABLE, CANNOT_CREATE, PERMISSION, CONFIG = 64, 65, 66, 69, 73, 77, 78
 
@@ -216,7 +216,7 @@ class BadInput(NetworkTest):
                 peer.recv(100)
                 peer.sendall(answer)
                 peer.close()
-                out, problem = asking.communicate(timeout=5)
+                out, problem = asking.communicate(timeout=PATIENCE)
                 self.assertEqual((asking.returncode, out), (65 if answer else 69, ""), (words, answer, problem))
                 self.assertRegex(problem, "^error: the daemon")
 
@@ -229,7 +229,7 @@ class BadInput(NetworkTest):
         waiting = socket.socket(socket.AF_UNIX)  # takes the one place there is
         self.addCleanup(waiting.close)
         waiting.connect(path)
-        refused = run(program("oneknockctl"), "--socket", path, "status", check=False, timeout=8)
+        refused = run(program("oneknockctl"), "--socket", path, "status", check=False)
         self.assertEqual(refused.returncode, 69)
         self.assertIn("did not answer within 5 seconds", refused.stderr)
 

@@ -53,19 +53,19 @@ class Interfaces(Capturing):
         self.listen_on("s0")
         knock(self.other, self.other_key)
         knock(self.client, self.key, "ssh", "--wait")
-        self.assertEqual((self.daemon.accepted(), self.symbols()), (1, 64))
+        self.assert_becomes((1, 64), lambda: (self.daemon.accepted(), self.symbols()))
 
     def test_several_named_interfaces_are_listened_on_at_once(self):
         self.listen_on("s0", "s1")
         knock(self.client, self.key, "ssh", "--wait")
         knock(self.other, self.other_key, "ssh", "--wait")
-        self.assertEqual((self.daemon.accepted(), self.symbols()), (2, 128))
+        self.assert_becomes((2, 128), lambda: (self.daemon.accepted(), self.symbols()))
 
     def test_any_stands_for_all_interfaces(self):
         self.listen_on("any")
         knock(self.client, self.key, "ssh", "--wait")
         knock(self.other, self.other_key, "ssh", "--wait")
-        self.assertEqual((self.daemon.accepted(), self.symbols()), (2, 128))
+        self.assert_becomes((2, 128), lambda: (self.daemon.accepted(), self.symbols()))
 
     def test_a_knock_whose_packets_come_in_on_two_interfaces_is_one_knock(self):
         self.listen_on("any")
@@ -81,7 +81,7 @@ class Interfaces(Capturing):
             self.listen_on(interface)
             knock(self.server, self.key)
             self.daemon.wait_for(ACCEPTED + "10.77.0.1, 30s, from 10.77.0.1")
-            self.assertEqual(self.symbols(), 64)
+            self.assert_becomes(64, lambda: self.symbols())
             self.daemon.stop()
 
     def test_what_the_host_itself_sends_is_no_knock(self):
@@ -90,7 +90,7 @@ class Interfaces(Capturing):
         self.client.run("ip", "addr", "add", "10.77.0.9/24", "dev", "c0")
         knock(self.server, self.key_at("10.77.0.9"))
         knock(self.client, self.key, "ssh", "--wait")
-        self.assertEqual((self.daemon.accepted(), self.symbols()), (1, 64))
+        self.assert_becomes((1, 64), lambda: (self.daemon.accepted(), self.symbols()))
 
     def check_tun(self, interface):
         tun = self.open_tun("tun0")
@@ -138,7 +138,7 @@ class Interfaces(Capturing):
         for interface in ("any", "s0.5"):
             self.listen_on(interface)
             knock(self.client, key, "ssh", "--wait")
-            self.assertEqual(self.daemon.accepted(), 1)
+            self.assert_becomes(1, lambda: self.daemon.accepted())
             self.daemon.ctl("revoke", "--all")
             self.daemon.stop()
 
@@ -159,7 +159,7 @@ class ComingAndGoing(Capturing):
         self.listen_on("s0", "late0")
         self.daemon.wait_for("^warning: interface late0 is not there yet; waiting for it$")
         self.make_late_link()
-        self.daemon.wait_for("^warning: interface late0 is back in use$", timeout=2)
+        self.daemon.wait_for("^warning: interface late0 is back in use$")
         self.knock_late()
         knock(self.client, self.key, "ssh", "--wait")
 
@@ -169,18 +169,18 @@ class ComingAndGoing(Capturing):
         for again in (1, 2):
             self.knock_late()
             self.server.ip("link del late0")
-            self.daemon.wait_for("^warning: interface late0 is gone; waiting for it$", times=again, timeout=2)
+            self.daemon.wait_for("^warning: interface late0 is gone; waiting for it$", times=again)
             self.make_late_link()
-            self.daemon.wait_for("^warning: interface late0 is back in use$", times=again, timeout=2)
+            self.daemon.wait_for("^warning: interface late0 is back in use$", times=again)
         self.knock_late()
-        self.assertEqual(self.daemon.accepted(), 3)
+        self.assert_becomes(3, lambda: self.daemon.accepted())
 
     def test_an_interface_that_is_down_at_the_start_is_used_once_it_is_up(self):
         self.server.ip("link set s0 down")
         self.listen_on("s0")
         self.server.ip("link set s0 up")
         knock(self.client, self.key, "ssh", "--wait=5s")
-        self.assertEqual(self.daemon.accepted(), 1)
+        self.assert_becomes(1, lambda: self.daemon.accepted())
 
     def test_an_interface_that_is_down_for_a_while_and_deleted_later_is_used_again_when_it_is_made_again(self):
         self.make_late_link()
@@ -188,21 +188,21 @@ class ComingAndGoing(Capturing):
         self.server.ip("link set late0 down")
         self.knock_at_s0_in_vain()
         self.server.ip("link del late0")
-        self.daemon.wait_for("^warning: interface late0 is gone; waiting for it$", timeout=2)
+        self.daemon.wait_for("^warning: interface late0 is gone; waiting for it$")
         self.make_late_link()
-        self.daemon.wait_for("^warning: interface late0 is back in use$", timeout=2)
+        self.daemon.wait_for("^warning: interface late0 is back in use$")
         self.knock_late()
 
     def knock_at_s0_in_vain(self):
         knock(self.client, self.key, "ssh")
-        self.assertEqual(self.daemon.accepted(), 0)
+        self.assert_becomes(0, lambda: self.daemon.accepted())
 
     def check_down_and_up(self, interface):
         self.listen_on(interface)
         self.server.ip("link set s0 down")
         self.server.ip("link set s0 up")
         knock(self.client, self.key, "ssh", "--wait=5s")
-        self.assertEqual(self.daemon.accepted(), 1)
+        self.assert_becomes(1, lambda: self.daemon.accepted())
 
     def test_a_named_interface_that_goes_down_and_up_goes_on_to_be_used(self):
         self.check_down_and_up("s0")

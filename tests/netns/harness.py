@@ -2,7 +2,11 @@
 
 A Network owns namespaces, processes and a folder for files, and takes all of them away again: at the end of `with`, when
 the program ends, and on signals. Names carry the process id, so tests run beside each other; what a killed run left
-behind is removed by the next one. Every wait has an end, and none is a fixed pause.
+behind is removed by the next one.
+
+Every wait has an end: eventually(), wait_for(). They wait for a state, for as long as a busy machine may take. Where time
+itself is what a test needs (a grant has to end, a message to be too old), it sleeps until that moment, and where nothing
+shall happen, it gives that its time.
 
     with Network() as net:
         server, client = net.namespace("server"), net.namespace("client")
@@ -31,6 +35,7 @@ import weakref
 
 BIN = os.environ.get("ONEKNOCK_BIN", "build/bin")
 SKIPPED = 77
+PATIENCE = 30.0  # seconds; what is waited for comes in milliseconds, but not on a machine that has much else to do
 _PREFIX = "oktest-"
 _libc = ctypes.CDLL(None, use_errno=True)
 _networks = weakref.WeakSet()
@@ -41,7 +46,7 @@ def program(name):
     return os.path.abspath(os.path.join(BIN, name))
 
 
-def eventually(condition, what="the condition", timeout=5.0, step=0.01):
+def eventually(condition, what="the condition", timeout=PATIENCE, step=0.01):
     """The first true value of condition(); an AssertionError after `timeout` seconds without one. `what` is a text or a
     function that gives one."""
     end = time.monotonic() + timeout
@@ -54,7 +59,20 @@ def eventually(condition, what="the condition", timeout=5.0, step=0.01):
         time.sleep(step)
 
 
-def run(*argv, check=True, timeout=30, input=None, env=None):
+def sleep_until(moment):
+    """Until time.time() is there."""
+    time.sleep(max(0.0, moment - time.time()))
+
+
+def stretched(seconds):
+    """A bound that users are promised, times as much longer as this machine takes at the moment to start a program."""
+    begin = time.monotonic()
+    for _ in range(5):
+        run("true")
+    return seconds * max(1.0, (time.monotonic() - begin) / 0.025)  # 2 to 5 ms each where nothing else runs
+
+
+def run(*argv, check=True, timeout=2 * PATIENCE, input=None, env=None):
     """Runs a command to its end. With check, one that fails is an AssertionError that shows what it said."""
     done = subprocess.run([str(word) for word in argv], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                           timeout=timeout, input=input, env=None if env is None else {**os.environ, **env})
@@ -97,7 +115,7 @@ class Process:
         """How many lines match."""
         return sum(1 for line in list(self._lines) if re.search(pattern, line))
 
-    def wait_for(self, pattern, times=1, timeout=5.0):
+    def wait_for(self, pattern, times=1, timeout=PATIENCE):
         """Waits until so many lines match, and gives the last of them."""
         def found():
             lines = [line for line in list(self._lines) if re.search(pattern, line)]
@@ -115,13 +133,13 @@ class Process:
             time.sleep(0.005)
         return lines[-1]
 
-    def wait(self, timeout=5.0):
+    def wait(self, timeout=PATIENCE):
         """Waits for its end; the exit code."""
         code = self._popen.wait(timeout)
         self._reader.join(timeout)
         return code
 
-    def stop(self, with_signal=signal.SIGTERM, timeout=5.0):
+    def stop(self, with_signal=signal.SIGTERM, timeout=PATIENCE):
         """Ends it if it still runs; the exit code."""
         if self.exit is None:
             self._popen.send_signal(with_signal)
@@ -290,8 +308,15 @@ class NetworkTest(unittest.TestCase):
     def build(self):
         raise NotImplementedError
 
+    def assert_becomes(self, expected, look):
+        """That look() gives what is expected, at once or in a while: a port is open before its knock is counted."""
+        end = time.monotonic() + PATIENCE
+        while look() != expected and time.monotonic() < end:
+            time.sleep(0.01)
+        self.assertEqual(look(), expected)
 
-def main(limit=150):
+
+def main(limit=600):
     """Runs the tests of the calling file: skipped without root, given up after `limit` seconds."""
     signals = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGALRM)
 

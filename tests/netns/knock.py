@@ -63,7 +63,7 @@ class Knock(NetworkTest):
         with connect(self.client, SERVER[4], 22) as connection:
             self.daemon.kill()  # so it is not the daemon that ends it
             self.assertEqual(self.ssh(self.client), OPEN)
-            eventually(lambda: self.ssh(self.client) == CLOSED, "the grant to end", timeout=4, step=0.1)
+            eventually(lambda: self.ssh(self.client) == CLOSED, "the grant to end", step=0.1)
             self.assertTrue(is_alive(connection))
 
     def test_close_closes_before_the_time(self):

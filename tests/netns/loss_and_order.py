@@ -83,7 +83,7 @@ class LossAndOrder(NetworkTest):
                     self.daemon.wait_for("^accepted:", times=wanted)
         symbols = self.daemon.status()["capture"]["symbols"]
         self.assertGreater(symbols, wanted * 64)  # duplicates came along
-        self.assertEqual((self.daemon.accepted(), self.daemon.refused()), (wanted, {}))
+        self.assert_becomes((wanted, {}), lambda: (self.daemon.accepted(), self.daemon.refused()))
         self.daemon.ctl("revoke", "--all")
         knock(self.client, self.keys[4], "ssh", "--wait")
 

@@ -139,7 +139,7 @@ class TheDaemon(Memory):
         for room, pid in self.daemon.rooms().items():
             with self.subTest(room):
                 search = self.search_for(gone)  # what was replaced may be discarded in slices
-                eventually(lambda: not search.image(pid), lambda: "the end of" + lines(search.image(pid)), timeout=2)
+                eventually(lambda: not search.image(pid), lambda: "the end of" + lines(search.image(pid)))
         found = {one.name for one in self.search_for(after).image(self.daemon.rooms()["gatekeeper"])}
         self.assertLessEqual(set(after), found)
 
@@ -205,7 +205,7 @@ class TheTools(Memory):
                 seen = self.trace(program("oneknock"), *words, known=lambda: secrets_in(key))
                 self.assertLessEqual({("client alice 1", "raw"), ("door home 1", "raw")}, seen)
                 self.assertEqual(words[0] in ("open", "close"), any(name.startswith("seed") for name, _ in seen))
-        self.assertEqual(self.daemon.accepted(), 3)
+        self.assert_becomes(3, lambda: self.daemon.accepted())
 
     def test_the_client_with_a_passphrase(self):
         key = self.door.add("alice")
@@ -221,7 +221,7 @@ class TheTools(Memory):
                                   texts=texts, input=b"".join(texts[name] + b"\n" for name in asked))
                 self.assertEqual({name for name, form in seen if form == "text"}, set(asked))
                 self.assertEqual(words[0] != "list", ("client alice 1", "raw") in seen)
-        self.assertEqual(self.daemon.accepted(), 1)
+        self.assert_becomes(1, lambda: self.daemon.accepted())
 
     def test_the_control_program(self):
         alice = self.door.add("alice")

@@ -13,7 +13,7 @@ import subprocess
 import time
 
 from door import Daemon, PlainHouse, elements, is_running, knock
-from harness import eventually, main, program, run
+from harness import PATIENCE, eventually, main, program, run
 from traffic import CLOSED, OPEN, attempt
 
 CAP_NET_ADMIN = 1 << 12
@@ -57,8 +57,8 @@ class Rooms(PlainHouse):
             knock(self.client, self.key, "ssh", "--wait")
             rooms = self.daemon.rooms()
             os.kill(rooms[name], signal.SIGKILL)
-            code = self.daemon.process.wait(2)
-            eventually(lambda: not any(map(is_running, rooms.values())), "the other rooms to end", 1)
+            code = self.daemon.process.wait()
+            eventually(lambda: not any(map(is_running, rooms.values())), "the other rooms to end")
             if name != "firewall":
                 self.assertEqual(code, 70)
                 self.assertIn(f"error: the {name} process was killed by signal 9 (Killed)", self.daemon.log)
@@ -76,7 +76,7 @@ class Rooms(PlainHouse):
                 os.kill(pid, number)
                 time.sleep(0.05)  # for the parent to hear of it
         knock(self.client, self.key, "ssh", "--wait")
-        self.assertEqual(self.daemon.accepted(), 1)
+        self.assert_becomes(1, lambda: self.daemon.accepted())
 
     def test_a_room_that_cannot_begin_gives_the_daemons_exit_code(self):
         self.daemon.stop()
@@ -89,7 +89,7 @@ class Rooms(PlainHouse):
     def test_a_stop_that_reaches_all_processes_at_once_is_a_clean_stop(self):
         for pid in sorted(self.daemon.rooms().values(), reverse=True):
             os.kill(pid, signal.SIGTERM)
-        self.assertEqual(self.daemon.process.wait(3), 0)
+        self.assertEqual(self.daemon.process.wait(), 0)
         self.assertNotIn("error", self.daemon.log)
 
     def test_an_idle_daemon_makes_no_system_call(self):
@@ -105,7 +105,7 @@ class Rooms(PlainHouse):
                                   stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         time.sleep(3)
         tracer.send_signal(signal.SIGINT)
-        tracer.communicate(timeout=5)
+        tracer.communicate(timeout=PATIENCE)
         with open(trace) as file:
             calls = [line for line in file if "detached" not in line]
         # The waiting that was under way when the tracer came, once for each room, and nothing else.
@@ -139,7 +139,7 @@ class Rooms(PlainHouse):
                 pass  # the sender's queue is full
         capture = self.daemon.status()["capture"]
         self.assertGreater(capture["packets"] + capture["dropped"], 60_000)  # a third got as far as the listener
-        self.assertEqual((self.daemon.accepted(), self.daemon.refused()), (0, {}))
+        self.assert_becomes((0, {}), lambda: (self.daemon.accepted(), self.daemon.refused()))
         self.assertEqual(attempt(self.client, "10.77.0.1", 22), CLOSED)
         knock(self.client, self.key, "ssh", "--wait")
         self.assertEqual(attempt(self.client, "10.77.0.1", 22), OPEN)

@@ -48,7 +48,7 @@ class Ssh(NetworkTest):
     def test_ssh_is_refused_without_a_knock_and_just_works_with_the_proxy_command(self):
         self.assertIn("refused", self.ssh(check=False).stderr)
         self.assertEqual(self.ssh(*self.proxy(self.key)).stdout, "in\n")
-        self.assertEqual(self.daemon.accepted(), 1)
+        self.assert_becomes(1, lambda: self.daemon.accepted())
 
     def test_ssh_takes_the_connected_descriptor_over(self):
         done = self.ssh(*self.proxy(self.key, "--fdpass"), "-o", "ProxyUseFdpass=yes")

@@ -5,6 +5,8 @@ import selectors
 import socket
 import threading
 
+from harness import PATIENCE
+
 OPEN, CLOSED, SILENT = "open", "closed", "silent"
 GREETING = b"hello\n"
 
@@ -59,7 +61,7 @@ class Service:
             connection.close()
 
 
-def connect(namespace, address, port, source=None, timeout=1.0):
+def connect(namespace, address, port, source=None, timeout=PATIENCE):
     """A connection that has been greeted. Raises ConnectionRefusedError, TimeoutError or another OSError."""
     with namespace:
         made = socket.create_connection((address, port), timeout, (source, 0) if source else None)
@@ -72,7 +74,7 @@ def connect(namespace, address, port, source=None, timeout=1.0):
     return made
 
 
-def attempt(namespace, address, port, source=None, timeout=0.4):
+def attempt(namespace, address, port, source=None, timeout=PATIENCE):
     """OPEN, CLOSED (a reset) or SILENT (no answer within the timeout)."""
     try:
         connect(namespace, address, port, source, timeout).close()
