@@ -5,8 +5,8 @@
 #include "client/options/command_line.hpp"
 #include "common/fd.hpp"
 #include "common/log.hpp"
-#include "common/process.hpp"
 #include "common/secret.hpp"
+#include "common/startup.hpp"
 
 namespace oneknock {
 namespace {

@@ -46,7 +46,7 @@ struct KeyFile {
 // The file's text, ending in a line feed, in locked memory.
 [[nodiscard]] SecretBytes key_file_text(const KeyFile& key);
 
-// The two secrets under a passphrase; see keys/key_lock.
+// The two secrets under a passphrase; see keys/key_encryption.
 struct KeyEncryption {
     static constexpr std::size_t salt_length = 16;                         // crypto_pwhash_SALTBYTES
     static constexpr std::size_t sealed_length = 2 * Secret32::size + 16;  // with the tag of the cipher

@@ -6,9 +6,9 @@
 #include <CLI/CLI.hpp>
 
 #include "common/log.hpp"
-#include "common/process.hpp"
 #include "common/secret.hpp"
 #include "common/show_help.hpp"
+#include "common/startup.hpp"
 #include "keys/config/daemon_config.hpp"
 #include "server/oneshot/check_config.hpp"
 #include "server/oneshot/guard.hpp"

@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include "client/commands/commands.hpp"
-#include "client/door/door.hpp"
+#include "client/door/key_store.hpp"
 #include "client/door/passphrase.hpp"
 #include "common/files.hpp"
 #include "keys/key_encryption.hpp"

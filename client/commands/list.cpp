@@ -6,7 +6,7 @@
 #include <dirent.h>
 
 #include "client/commands/commands.hpp"
-#include "client/door/door.hpp"
+#include "client/door/key_store.hpp"
 #include "common/fd.hpp"
 #include "common/json.hpp"
 #include "common/log.hpp"

@@ -1,6 +1,6 @@
 #include "client/door/passphrase.hpp"
 #include "client/commands/commands.hpp"
-#include "client/door/door.hpp"
+#include "client/door/key_store.hpp"
 #include "common/files.hpp"
 #include "keys/key_encryption.hpp"
 

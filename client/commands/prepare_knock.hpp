@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "client/door/door.hpp"
+#include "client/door/key_store.hpp"
 #include "client/knock/targets.hpp"
 #include "client/options/options.hpp"
 

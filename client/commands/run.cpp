@@ -2,7 +2,7 @@
 
 #include "client/commands/commands.hpp"
 #include "client/commands/open_and_wait.hpp"
-#include "common/process.hpp"
+#include "common/startup.hpp"
 
 namespace oneknock {
 

@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "client/message/knock_settings.hpp"
 #include "client/message/packet_bytes.hpp"
-#include "client/message/settings.hpp"
 #include "common/clock.hpp"
 #include "common/fd.hpp"
 #include "common/result.hpp"

@@ -10,8 +10,8 @@
 
 namespace oneknock {
 
-// When to try, pure. At once after a pass, then every millisecond, then in steps of half the time gone by, so that the
-// answer comes at most that much late, and at least every 100 ms: a SYN that was dropped is gone, and waiting for the
+// When to try, pure. At once after a pass, then every millisecond, then at intervals of half the elapsed time, at
+// most 100 ms, which bounds the delay in noticing the answer: a SYN that was dropped is gone, and waiting for the
 // kernel to repeat it would cost a second.
 class AttemptSchedule {
 public:

@@ -6,7 +6,7 @@
 #include <span>
 
 #include "client/knock/endpoint.hpp"
-#include "client/message/settings.hpp"
+#include "client/message/knock_settings.hpp"
 #include "common/result.hpp"
 
 namespace oneknock {

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "client/knock/endpoint.hpp"
-#include "client/message/settings.hpp"
+#include "client/message/knock_settings.hpp"
 #include "keys/key_file.hpp"
 
 namespace oneknock {

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "client/message/settings.hpp"
+#include "client/message/knock_settings.hpp"
 #include "common/protocol/message.hpp"
 #include "keys/key_file.hpp"
 

@@ -1,7 +1,7 @@
 // Which address a message names (docs/protocol.md, "Plaintext"), and when the client refuses to name one. Pure.
 #pragma once
 
-#include "client/message/settings.hpp"
+#include "client/message/knock_settings.hpp"
 #include "common/protocol/address.hpp"
 #include "common/result.hpp"
 #include "keys/source_policy.hpp"

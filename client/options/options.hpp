@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "client/message/settings.hpp"
+#include "client/message/knock_settings.hpp"
 #include "common/result.hpp"
 
 namespace oneknock {

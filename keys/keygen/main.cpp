@@ -2,8 +2,8 @@
 #include <sys/prctl.h>
 
 #include "common/log.hpp"
-#include "common/process.hpp"
 #include "common/secret.hpp"
+#include "common/startup.hpp"
 #include "keys/keygen/command_line.hpp"
 
 namespace {

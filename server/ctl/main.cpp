@@ -6,8 +6,8 @@
 #include <CLI/CLI.hpp>
 
 #include "common/log.hpp"
-#include "common/process.hpp"
 #include "common/show_help.hpp"
+#include "common/startup.hpp"
 #include "keys/config/daemon_config.hpp"
 #include "server/ctl/ask.hpp"
 #include "server/ctl/show.hpp"

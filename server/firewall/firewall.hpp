@@ -1,6 +1,6 @@
-// The firewall room's library: the only part of the daemon that changes the kernel's rules. It builds our table (guard
-// and mark mode), opens and closes grants in timed sets, and repairs what other programs flush or change. Grants live
-// in the kernel and expire there, also when this process is gone; the next start adopts them.
+// The parent's library for the firewall: the only part of the daemon that changes the kernel's rules. It builds our
+// table (guard and mark mode), opens and closes grants in timed sets, and repairs what other programs flush or change.
+// Grants live in the kernel and expire there, also when this process is gone; the next start adopts them.
 //
 // Used from one loop, by one process per table and network namespace (table_lock.hpp). Needs CAP_NET_ADMIN all the
 // time. `now` is read once per turn of the loop and must never run backwards.
@@ -34,8 +34,8 @@ public:
     // Opens the netlink sockets; changes nothing. `services` are those of the door.
     [[nodiscard]] static Result<Firewall> open(const FirewallConfig& config, std::vector<Service> services);
 
-    // Makes the kernel's table the one we want, whether it is absent, ours, an older one of ours or damaged, and gives
-    // the grants of earlier runs that live on. At most one atomic batch, so that no grant lapses and no port opens in
+    // Creates, upgrades or repairs our table as needed, and returns the grants of earlier runs that are still live. At
+    // most one atomic batch, so that no grant lapses and no port opens in
     // between; a table that is right already is left alone. Set mode only checks the administrator's sets:
     // ExitCode::config, with the commands to run.
     [[nodiscard]] Result<std::vector<Grant>> install(Instant now);

@@ -11,7 +11,7 @@
 #include "server/gatekeeper/control/commands.hpp"
 #include "server/gatekeeper/decide/decider.hpp"
 #include "server/gatekeeper/decide/decision_log.hpp"
-#include "server/gatekeeper/decide/knock_times.hpp"
+#include "server/gatekeeper/decide/knock_latency.hpp"
 #include "server/gatekeeper/grants/grant_requests.hpp"
 #include "server/gatekeeper/keys/book_schedule.hpp"
 #include "server/gatekeeper/keys/key_loading.hpp"
@@ -275,7 +275,7 @@ private:
     Channel listener_, parent_, keys_;
     Decider decider_;
     DecisionLog decisions_;
-    KnockTimes times_;
+    KnockLatency times_;
     GrantRequests grants_;
     ControlCommands control_;
     BookSchedule schedule_;

@@ -6,7 +6,7 @@
 
 namespace oneknock {
 
-// What the process is started with (privsep/room_ends.hpp).
+// What the process is started with (privsep/inherited_fds.hpp).
 struct GatekeeperParts {
     Channel listener, parent, keys;
     Descriptor control_socket;  // listening

@@ -1,9 +1,9 @@
 // oneknockd-gatekeeper UID:GID: the room that holds the keys and decides. Started by oneknockd alone.
 #include "common/log.hpp"
-#include "common/process.hpp"
 #include "common/secret.hpp"
+#include "common/startup.hpp"
 #include "server/gatekeeper/loop.hpp"
-#include "server/privsep/room_ends.hpp"
+#include "server/privsep/inherited_fds.hpp"
 
 int main(int argc, char** argv) {
     using namespace oneknock;

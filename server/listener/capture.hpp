@@ -4,7 +4,7 @@
 // interfaces, which lets nothing through until then, takes it up when it returns (a new packet socket would need the
 // privilege that is gone by then). The kernel tells of interfaces that come and go (rtnetlink), so nothing is polled.
 //
-// That second capture does not make the others needless, with all names in its filter. It gets packets without their
+// The second capture cannot replace the others, even with every name in its filter. It gets packets without their
 // link layer's header: those with two VLAN tags cannot be read in it (tried with Linux 6.18), and what a bridge's port
 // receives for another address than its own, such as the bridge's, counts as another host's.
 #pragma once

@@ -4,10 +4,10 @@
 #include <vector>
 
 #include "common/log.hpp"
-#include "common/process.hpp"
 #include "common/secret.hpp"
+#include "common/startup.hpp"
 #include "server/listener/loop.hpp"
-#include "server/privsep/room_ends.hpp"
+#include "server/privsep/inherited_fds.hpp"
 
 int main(int argc, char** argv) {
     using namespace oneknock;

@@ -13,7 +13,7 @@
 #include "common/protocol/address.hpp"
 #include "common/token_bucket.hpp"
 #include "server/listener/books.hpp"
-#include "server/listener/index_table.hpp"
+#include "server/listener/fixed_hash_table.hpp"
 #include "server/listener/window.hpp"
 
 namespace oneknock {
@@ -107,8 +107,8 @@ private:
     void link(Index index);
     void unlink(Index index);
 
-    IndexTable<WindowEntry> windows_;
-    IndexTable<SourceEntry> sources_;
+    FixedHashTable<WindowEntry> windows_;
+    FixedHashTable<SourceEntry> sources_;
     std::deque<Window> pool_;  // grows up to most_full, never shrinks
     std::vector<Index> pool_free_;
     IndexList small_, full_;  // by age

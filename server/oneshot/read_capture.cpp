@@ -11,7 +11,7 @@
 #include "keys/keyring.hpp"
 #include "server/gatekeeper/decide/decider.hpp"
 #include "server/gatekeeper/decide/decision_log.hpp"
-#include "server/gatekeeper/keys/book_life.hpp"
+#include "server/gatekeeper/keys/book_validity.hpp"
 #include "server/listener/assembler.hpp"
 #include "server/listener/capture_file.hpp"
 #include "server/listener/packet.hpp"
@@ -105,7 +105,7 @@ private:
         const Door& door = decider_.verifier().keyring().door;
         for (const Epoch epoch : epochs)
             for (const Generation& generation : door.generations) {
-                const auto [from, until] = life_of_book(epoch, generation, tolerance_);
+                const auto [from, until] = validity_of_book(epoch, generation, tolerance_);
                 assembler_.add_book({epoch, generation.number, from, until,
                                      Codebook::build(codebook_seed(generation.secret, door.id, epoch), door.span)});
             }

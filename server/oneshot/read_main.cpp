@@ -2,8 +2,8 @@
 #include <string_view>
 
 #include "common/log.hpp"
-#include "common/process.hpp"
 #include "common/secret.hpp"
+#include "common/startup.hpp"
 #include "server/oneshot/read_capture.hpp"
 
 int main(int argc, char** argv) {

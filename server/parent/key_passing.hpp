@@ -40,7 +40,7 @@ public:
     void on_answer(bool taken);
 
 private:
-    // By which a file is known to be as it was: whatever is done to a file changes its ctime, which nobody can set.
+    // Identifies an unchanged file: any change updates its ctime, which nobody can set.
     struct Stamp {
         dev_t device = 0;
         ino_t inode = 0;

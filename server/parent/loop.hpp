@@ -1,4 +1,4 @@
-// The firewall's loop, which is the parent's after start-up: grant requests from the gatekeeper to the kernel, repair
+// The parent's loop after start-up: grant requests from the gatekeeper to the kernel, repair
 // of what others change, the trial of --try, and passing on key files when they change. Sees numbers only.
 #pragma once
 

@@ -21,7 +21,7 @@ struct RoomProcesses {
 struct RoomPlan {
     const char* program;                 // "oneknockd-listener"
     std::vector<std::string> arguments;  // numbers and names of the configuration, no secret: ps(1) shows them
-    std::vector<Descriptor> ends;        // become its descriptors 3, 4, ... (privsep/room_ends.hpp)
+    std::vector<Descriptor> ends;        // become its descriptors 3, 4, ... (privsep/inherited_fds.hpp)
 };
 
 // The room's process. Its signals are as at the start of a program and none is blocked; its standard error is ours.

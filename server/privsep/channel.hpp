@@ -1,5 +1,5 @@
-// One end of a channel between two rooms (server/channel.hpp): a SOCK_SEQPACKET socket that never blocks, with a
-// bounded queue for what the other end has no room for yet.
+// One end of a channel between two rooms (server/privsep/messages.hpp): a SOCK_SEQPACKET socket that never blocks, with
+// a bounded queue for what the other end has no room for yet.
 #pragma once
 
 #include <cstdint>

@@ -11,7 +11,7 @@ namespace {
 std::string status(int knocks) {
     CaptureReport report;
     report.packets = 9120;
-    KnockTimes times;
+    KnockLatency times;
     for (int i = 0; i < knocks; ++i)
         times.add(
             {Seconds{10}, Seconds{11}, Seconds{11} + Instant{500'000}, Seconds{12}, Seconds{12} + Instant{250'000}});

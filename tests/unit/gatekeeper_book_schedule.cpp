@@ -3,7 +3,7 @@
 
 #include <sys/timerfd.h>
 
-#include "server/gatekeeper/keys/book_life.hpp"
+#include "server/gatekeeper/keys/book_validity.hpp"
 #include "tests/catch.hpp"
 
 using namespace oneknock;

@@ -1,7 +1,7 @@
 // The small parts of the gatekeeper: hours, hints, grants.
 #include "server/gatekeeper/decide/reason.hpp"
 #include "server/gatekeeper/grants/grant_list.hpp"
-#include "server/gatekeeper/keys/book_life.hpp"
+#include "server/gatekeeper/keys/book_validity.hpp"
 #include "server/gatekeeper/verify/hint_table.hpp"
 #include "server/privsep/messages.hpp"
 #include "tests/catch.hpp"
@@ -42,7 +42,7 @@ TEST_CASE("a book lives an hour and the tolerance at both ends, as far as its ge
           Row{1000, 2000, 940, 2000}}) {
         Generation generation{1, Secret32(), start + Seconds{not_before}, std::nullopt};
         if (not_after) generation.not_after = start + Seconds{*not_after};
-        const BookLife life = life_of_book(epoch, generation, tolerance);
+        const BookValidity life = validity_of_book(epoch, generation, tolerance);
         CHECK(life.from == start + Seconds{from});
         CHECK(life.until == start + Seconds{until});
     }

@@ -11,7 +11,7 @@
 #include "common/protocol/key_schedule.hpp"
 #include "keys/rotation.hpp"
 #include "server/gatekeeper/decide/decider.hpp"
-#include "server/gatekeeper/keys/book_life.hpp"
+#include "server/gatekeeper/keys/book_validity.hpp"
 #include "tests/catch.hpp"
 
 using namespace oneknock;

@@ -5,9 +5,9 @@
 #include "common/log.hpp"
 #include "common/text.hpp"
 #include "keys/keygen/commands/commands.hpp"
+#include "keys/keygen/folder/atomic_files.hpp"
 #include "keys/keygen/folder/door_folder.hpp"
-#include "keys/keygen/folder/output.hpp"
-#include "keys/keygen/folder/publish.hpp"
+#include "keys/keygen/folder/staged_key_file.hpp"
 
 namespace oneknock::keygen {
 namespace {

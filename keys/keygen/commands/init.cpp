@@ -1,9 +1,9 @@
 #include "common/files.hpp"
 #include "common/log.hpp"
 #include "keys/keygen/commands/commands.hpp"
+#include "keys/keygen/folder/atomic_files.hpp"
 #include "keys/keygen/folder/door_folder.hpp"
-#include "keys/keygen/folder/new_door.hpp"
-#include "keys/keygen/folder/output.hpp"
+#include "keys/keygen/folder/new_door_marker.hpp"
 
 namespace oneknock::keygen {
 namespace {

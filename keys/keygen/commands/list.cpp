@@ -4,8 +4,8 @@
 #include "keys/config/daemon_config.hpp"
 #include "keys/json_writer.hpp"
 #include "keys/keygen/commands/commands.hpp"
+#include "keys/keygen/folder/atomic_files.hpp"
 #include "keys/keygen/folder/door_folder.hpp"
-#include "keys/keygen/folder/output.hpp"
 #include "keys/keygen/folder/overview.hpp"
 
 namespace oneknock::keygen {

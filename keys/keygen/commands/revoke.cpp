@@ -1,7 +1,7 @@
 #include "common/log.hpp"
 #include "keys/keygen/commands/commands.hpp"
+#include "keys/keygen/folder/atomic_files.hpp"
 #include "keys/keygen/folder/door_folder.hpp"
-#include "keys/keygen/folder/output.hpp"
 
 namespace oneknock::keygen {
 

@@ -5,8 +5,8 @@
 
 #include "common/files.hpp"
 #include "common/log.hpp"
-#include "keys/keygen/folder/output.hpp"
-#include "keys/keygen/folder/publish.hpp"
+#include "keys/keygen/folder/atomic_files.hpp"
+#include "keys/keygen/folder/staged_key_file.hpp"
 #include "keys/rotation.hpp"
 
 namespace oneknock::keygen {

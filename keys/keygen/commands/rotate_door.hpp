@@ -6,8 +6,8 @@
 
 namespace oneknock::keygen {
 
-// The key files lie complete in a folder of a partial name (keys/keygen/hand_out) before the door's file is replaced,
-// which is the moment the new secret is in force; then the folder gets its name. The door is locked.
+// The key files lie complete in a folder of a partial name (keys/keygen/folder/staged_key_file) before the door's file
+// is replaced, which is the moment the new secret is in force; then the folder gets its name. The door is locked.
 [[nodiscard]] Result<void> rotate_door(const Rotate& command, const DoorFolder& folder);
 
 }  // namespace oneknock::keygen

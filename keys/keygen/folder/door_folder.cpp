@@ -7,7 +7,7 @@
 
 #include "common/files.hpp"
 #include "common/log.hpp"
-#include "keys/keygen/folder/output.hpp"
+#include "keys/keygen/folder/atomic_files.hpp"
 
 namespace oneknock::keygen {
 namespace {

@@ -1,4 +1,4 @@
-// Owning pointers for libnftnl's objects. Included by nft*.cpp only.
+// Owning pointers for libnftnl's objects. Included in this folder only.
 #pragma once
 
 #include <cstdlib>
@@ -36,7 +36,7 @@ inline ChainHandle new_chain() { return ChainHandle(allocated(nftnl_chain_alloc(
 inline RuleHandle new_rule() { return RuleHandle(allocated(nftnl_rule_alloc())); }
 inline SetHandle new_set() { return SetHandle(allocated(nftnl_set_alloc())); }
 
-// A rule of ours as libnftnl's object (nft_rule.cpp), and any such object's expressions as text.
+// A rule of ours as libnftnl's object (rule.cpp), and any such object's expressions as text.
 [[nodiscard]] RuleHandle build_rule(const TableName& table, const Rule& rule);
 [[nodiscard]] std::string expressions_text(const nftnl_rule* rule);
 

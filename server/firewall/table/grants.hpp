@@ -4,7 +4,7 @@
 
 #include <cstddef>
 
-#include "common/ending_map.hpp"
+#include "common/expiring_map.hpp"
 #include "common/protocol/address.hpp"
 
 namespace oneknock {
@@ -18,6 +18,6 @@ struct GrantKey {
 
 // The capacity is the size of the kernel's sets. A grant beyond it is refused here: a batch that the kernel refuses
 // costs 10 ms and more, and nothing that comes from outside may cause one.
-using GrantTable = EndingMap<GrantKey, 65536>;
+using GrantTable = ExpiringMap<GrantKey, 65536>;
 
 }  // namespace oneknock

@@ -7,8 +7,8 @@
 #include <linux/netfilter/nf_tables.h>
 
 #include "server/firewall/table/element_key.hpp"
+#include "server/firewall/table/expressions.hpp"
 #include "server/firewall/table/grants.hpp"
-#include "server/firewall/table/matches.hpp"
 
 namespace oneknock {
 namespace {

@@ -13,13 +13,13 @@ std::string line_of(const Json& json) { return json.dump(-1, ' ', false, Json::e
 }  // namespace
 
 std::string status_json(const StatusFigures& figures, const CaptureReport& report, const DecisionLog& decisions,
-                        const KnockTimes& times) {
+                        const KnockLatency& times) {
     Json refused = Json::object();
     for (std::size_t i = 0; i < reason_count; ++i) refused[std::string(reason_names[i])] = decisions.refused_count(i);
     Json parts = Json::object();
-    for (std::size_t i = 0; i < KnockTimes::part_count; ++i)
-        parts[std::string(KnockTimes::part_names[i])] = {{"count", times.part(i).count},
-                                                         {"sum_ns", times.part(i).nanoseconds}};
+    for (std::size_t i = 0; i < KnockLatency::part_count; ++i)
+        parts[std::string(KnockLatency::part_names[i])] = {{"count", times.part(i).count},
+                                                           {"sum_ns", times.part(i).nanoseconds}};
     return line_of(
         {{"schema", 1},
          {"version", ONEKNOCK_VERSION},

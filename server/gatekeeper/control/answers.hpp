@@ -7,7 +7,7 @@
 
 #include "common/clock.hpp"
 #include "server/gatekeeper/decide/decision_log.hpp"
-#include "server/gatekeeper/decide/knock_times.hpp"
+#include "server/gatekeeper/decide/knock_latency.hpp"
 #include "server/gatekeeper/grants/grant_list.hpp"
 #include "server/privsep/messages.hpp"
 
@@ -21,7 +21,7 @@ struct StatusFigures {
 };
 
 [[nodiscard]] std::string status_json(const StatusFigures& figures, const CaptureReport& report,
-                                      const DecisionLog& decisions, const KnockTimes& times);
+                                      const DecisionLog& decisions, const KnockLatency& times);
 [[nodiscard]] std::string grants_json(const std::vector<GrantList::Entry>& grants, Instant now);
 [[nodiscard]] std::string done_json();
 [[nodiscard]] std::string closed_json(std::size_t count);  // so many grants

@@ -13,7 +13,7 @@
 #include "server/gatekeeper/control/control_socket.hpp"
 #include "server/gatekeeper/decide/decider.hpp"
 #include "server/gatekeeper/decide/decision_log.hpp"
-#include "server/gatekeeper/decide/knock_times.hpp"
+#include "server/gatekeeper/decide/knock_latency.hpp"
 #include "server/gatekeeper/grants/grant_requests.hpp"
 #include "server/privsep/channel.hpp"
 
@@ -28,7 +28,7 @@ public:
         Decider& decider;
         GrantRequests& grants;
         const DecisionLog& decisions;
-        const KnockTimes& times;
+        const KnockLatency& times;
     };
     ControlCommands(Descriptor listening, const Dependencies& dependencies)
         : socket_(std::move(listening)), dependencies_(dependencies) {}

@@ -46,9 +46,9 @@ public:
     Decider(Verifier verifier, Record record, const Limits& limits)
         : verifier_(std::move(verifier)), record_(std::move(record)), limits_(limits), uses_(limits.rotation_grace) {}
 
-    // One turn of the loop, in three steps. First it decides on all candidates that wait; then it makes that durable,
-    // before which nothing may be done about it: if it fails, what would have been accepted is refused as
-    // record-failed. The audit comes last: whoever knocks need not wait for it.
+    // One turn of the loop, in three steps. First it decides on all candidates that wait; then it commits them to
+    // disk, before which none may be acted on: if that fails, what would have been accepted is refused as
+    // record-failed. The audit comes last, so that no knock waits for it.
     [[nodiscard]] std::vector<Decision> decide(const std::vector<Candidate>& candidates, const Now& now);
     void make_durable(std::vector<Decision>& decisions, const Now& now);
     [[nodiscard]] Result<void> write_audit(const std::vector<Decision>& decisions, const Now& now);

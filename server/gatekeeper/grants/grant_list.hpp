@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "common/ending_map.hpp"
+#include "common/expiring_map.hpp"
 #include "common/protocol/address.hpp"
 
 namespace oneknock {
@@ -39,7 +39,7 @@ public:
     [[nodiscard]] std::vector<Entry> live(const std::string& client, Instant now);
 
 private:
-    EndingMap<Key, most, std::string> notes_;  // whose
+    ExpiringMap<Key, most, std::string> notes_;  // whose
 };
 
 }  // namespace oneknock

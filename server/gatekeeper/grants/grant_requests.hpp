@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "server/gatekeeper/decide/decider.hpp"
-#include "server/gatekeeper/decide/knock_times.hpp"
+#include "server/gatekeeper/decide/knock_latency.hpp"
 #include "server/gatekeeper/grants/grant_list.hpp"
 #include "server/privsep/channel.hpp"
 #include "server/privsep/messages.hpp"
@@ -21,8 +21,8 @@ namespace oneknock {
 
 class GrantRequests {
 public:
-    // Whether the keys in force let a client of this name have the service. A grant that they do not is closed when it
-    // is noted: it was asked for, or made by an earlier run, under keys that have changed since.
+    // Whether the keys in force let a client of this name have the service. If they do not, the grant is closed as soon
+    // as it is listed: it dates from before the keys changed.
     using Allowed = std::function<bool(const std::string& client, const Service& service)>;
 
     // `parent` must live as long.

@@ -8,7 +8,7 @@
 
 #include "common/protocol/key_schedule.hpp"
 #include "keys/rotation.hpp"
-#include "server/gatekeeper/keys/book_life.hpp"
+#include "server/gatekeeper/keys/book_validity.hpp"
 
 namespace oneknock {
 
@@ -62,7 +62,7 @@ void BookSchedule::send_books(const Door& door, Epoch epoch, UnixTime now) {
         BookSeed seed;
         seed.epoch = epoch.value;
         seed.door_generation = generation.number;
-        const auto [from, until] = life_of_book(epoch, generation, tolerance_);
+        const auto [from, until] = validity_of_book(epoch, generation, tolerance_);
         seed.live_from = from.time_since_epoch().count();
         seed.live_until = until.time_since_epoch().count();
         std::ranges::copy(secret.bytes(), seed.seed.begin());

@@ -44,9 +44,9 @@ struct IndexList {
 
 // Entry must have a `key` with operator== and bytes(), be default constructible, and trivial to overwrite.
 template <class Entry>
-class IndexTable {
+class FixedHashTable {
 public:
-    explicit IndexTable(std::uint32_t capacity) : capacity_(capacity), heads_(bucket_count(capacity), no_index) {
+    explicit FixedHashTable(std::uint32_t capacity) : capacity_(capacity), heads_(bucket_count(capacity), no_index) {
         entries_.reserve(capacity);
         next_.reserve(capacity);
     }

@@ -1,4 +1,4 @@
-#include "common/process.hpp"
+#include "common/startup.hpp"
 
 #include <csignal>
 

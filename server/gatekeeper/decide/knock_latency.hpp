@@ -19,7 +19,7 @@ struct KnockMoments {
     Instant answered{};      // by the kernel: it is open, or closed
 };
 
-class KnockTimes {
+class KnockLatency {
 public:
     static constexpr std::size_t part_count = 5;
     // The first four add up to the last.

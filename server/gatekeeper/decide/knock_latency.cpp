@@ -1,4 +1,4 @@
-#include "server/gatekeeper/decide/knock_times.hpp"
+#include "server/gatekeeper/decide/knock_latency.hpp"
 
 #include <algorithm>
 
@@ -10,7 +10,7 @@ constexpr Instant longest_assembly = Seconds{5};
 
 }  // namespace
 
-void KnockTimes::add(const KnockMoments& knock) {
+void KnockLatency::add(const KnockMoments& knock) {
     const Instant first = std::clamp(knock.first_packet, knock.received - longest_assembly, knock.received);
     const Instant parts[part_count] = {knock.received - first, knock.verified - knock.received,
                                        knock.recorded - knock.verified, knock.answered - knock.recorded,

@@ -1,4 +1,4 @@
-#include "client/door/door.hpp"
+#include "client/door/key_store.hpp"
 
 #include <algorithm>
 #include <cstdlib>

@@ -1,11 +1,11 @@
-#include "keys/keygen/folder/new_door.hpp"
+#include "keys/keygen/folder/new_door_marker.hpp"
 
 #include <filesystem>
 
 #include "common/bytes.hpp"
 #include "common/files.hpp"
 #include "common/log.hpp"
-#include "keys/keygen/folder/output.hpp"
+#include "keys/keygen/folder/atomic_files.hpp"
 #include "keys/record_schema.hpp"
 
 namespace oneknock::keygen {

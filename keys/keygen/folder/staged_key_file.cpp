@@ -1,4 +1,4 @@
-#include "keys/keygen/folder/publish.hpp"
+#include "keys/keygen/folder/staged_key_file.hpp"
 
 #include <cstdio>
 #include <filesystem>
@@ -7,7 +7,7 @@
 
 #include "common/files.hpp"
 #include "common/log.hpp"
-#include "keys/keygen/folder/output.hpp"
+#include "keys/keygen/folder/atomic_files.hpp"
 
 namespace oneknock::keygen {
 namespace {

@@ -14,7 +14,7 @@ namespace oneknock {
 
 // Entries that have ended are dropped when something is put in, or on request; until then they are still to be seen.
 template <class Key, std::size_t most, class Value = std::monostate>
-class EndingMap {
+class ExpiringMap {
 public:
     static constexpr std::size_t capacity = most;
 

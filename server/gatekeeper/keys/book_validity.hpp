@@ -16,11 +16,11 @@ inline constexpr Seconds book_lead{30};
 [[nodiscard]] std::vector<Epoch> wanted_epochs(UnixTime now, Seconds tolerance);
 
 // From when to when packets are looked up in an hour's book of a generation of the door.
-struct BookLife {
+struct BookValidity {
     UnixTime from{};
     UnixTime until{};  // inclusive
 };
-[[nodiscard]] BookLife life_of_book(Epoch epoch, const Generation& generation, Seconds tolerance);
+[[nodiscard]] BookValidity validity_of_book(Epoch epoch, const Generation& generation, Seconds tolerance);
 
 // When the list of hours changes next.
 [[nodiscard]] UnixTime next_change(UnixTime now, Seconds tolerance);

@@ -1,4 +1,4 @@
-#include "keys/keygen/folder/output.hpp"
+#include "keys/keygen/folder/atomic_files.hpp"
 
 #include <cerrno>
 #include <cstdio>

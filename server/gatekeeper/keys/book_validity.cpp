@@ -1,4 +1,4 @@
-#include "server/gatekeeper/keys/book_life.hpp"
+#include "server/gatekeeper/keys/book_validity.hpp"
 
 #include <algorithm>
 
@@ -13,7 +13,7 @@ std::vector<Epoch> wanted_epochs(UnixTime now, Seconds tolerance) {
     return wanted;
 }
 
-BookLife life_of_book(Epoch epoch, const Generation& generation, Seconds tolerance) {
+BookValidity validity_of_book(Epoch epoch, const Generation& generation, Seconds tolerance) {
     const UnixTime from = start_of(epoch) - tolerance, until = start_of(Epoch{epoch.value + 1}) + tolerance;
     return {std::max(from, generation.not_before - tolerance), std::min(until, generation.not_after.value_or(until))};
 }

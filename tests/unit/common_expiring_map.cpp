@@ -1,4 +1,4 @@
-#include "common/ending_map.hpp"
+#include "common/expiring_map.hpp"
 
 #include <string>
 #include <vector>
@@ -19,7 +19,7 @@ std::vector<int> keys_of(const Map& map) {
 }  // namespace
 
 TEST_CASE("an entry is there until its end, not at it, and goes when it is dropped") {
-    EndingMap<int, 3> map;
+    ExpiringMap<int, 3> map;
     REQUIRE(map.put(3, Seconds{10}, {}));
     REQUIRE(map.put(1, Seconds{20}, {}));
     REQUIRE(map.put(2, Seconds{10}, {}));
@@ -38,7 +38,7 @@ TEST_CASE("an entry is there until its end, not at it, and goes when it is dropp
 }
 
 TEST_CASE("putting an entry again replaces its value and its end, later or earlier") {
-    EndingMap<int, 1, std::string> map;
+    ExpiringMap<int, 1, std::string> map;
     for (const Seconds end : {Seconds{10}, Seconds{20}, Seconds{5}}) {
         REQUIRE(map.put(1, end, {}, duration_text(end)));
         CHECK(map.end_of(1) == Instant{end});
@@ -49,7 +49,7 @@ TEST_CASE("putting an entry again replaces its value and its end, later or earli
 }
 
 TEST_CASE("a full map takes no new entry until one ends or goes, but renews those it has") {
-    EndingMap<int, 2> map;
+    ExpiringMap<int, 2> map;
     REQUIRE(map.put(1, Seconds{10}, {}));
     REQUIRE(map.put(2, Seconds{20}, {}));
     CHECK_FALSE(map.put(3, Seconds{30}, Seconds{9}));

@@ -1,4 +1,4 @@
-#include "server/firewall/table/matches.hpp"
+#include "server/firewall/table/expressions.hpp"
 
 #include <algorithm>
 #include <cstdio>
