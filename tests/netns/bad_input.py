@@ -181,6 +181,36 @@ class BadInput(NetworkTest):
         self.assertEqual(os.listdir(os.path.dirname(self.client_file)), ["alice.json"])
         self.assertEqual(stat.S_IMODE(os.stat(self.key).st_mode), 0o600)
 
+    def test_keygen_puts_no_keys_into_a_folder_that_somebody_else_has_made_ready(self):
+        keygen, folder = program("oneknock-keygen"), self.net.path("new-keys")
+        partial = folder + ".oneknock-partial"
+        for what, prepare in (("of another user", lambda: os.chown(partial, 65534, 65534)),
+                              ("open to others", lambda: os.chmod(partial, 0o755)),
+                              ("a link", lambda: (os.rmdir(partial), os.symlink("/tmp", partial)))):
+            with self.subTest(what):
+                os.mkdir(partial, 0o700)
+                prepare()
+                self.refused(CANNOT_CREATE, [partial], keygen, "rotate", "--dir", self.door.folder, "--door", "-o", folder)
+                self.assertFalse(os.path.exists(folder))
+                if os.path.islink(partial):
+                    os.unlink(partial)
+                else:
+                    self.assertEqual(os.listdir(partial), [])
+                    os.rmdir(partial)
+
+    def test_keygen_gives_up_roots_powers_for_good_before_it_reads_the_audit(self):
+        daemon = Daemon(self.net, self.server, self.door)
+        daemon.stop()
+        trace = self.net.path("trace")
+        run("strace", "-o", trace, "-e", "trace=prctl,setresuid,openat,open", program("oneknock-keygen"), "list", "--dir",
+            self.door.folder)
+        with open(trace) as file:
+            lines = file.read().splitlines()
+        opened = max(number for number, line in enumerate(lines) if "oneknock.db" in line and "= -1" not in line)
+        dropped = {line.split("(")[1].split(")")[0].split(",")[0] for line in lines[:opened] if line.endswith("= 0")}
+        self.assertLessEqual({"PR_CAPBSET_DROP", "PR_SET_NO_NEW_PRIVS"}, dropped)
+        self.assertTrue(any(line.startswith("setresuid") for line in lines[:opened]))
+
     def test_a_second_daemon_on_the_same_table_or_state_folder_is_refused(self):
         Daemon(self.net, self.server, self.door)
         other = Door(self.net, "203.0.113.6", name="other")

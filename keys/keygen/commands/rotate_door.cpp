@@ -1,7 +1,12 @@
 #include "keys/keygen/commands/rotate_door.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <filesystem>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/files.hpp"
 #include "common/log.hpp"
@@ -52,6 +57,20 @@ bool is_current(const std::string& path, const Door& door, const Client& client)
     const auto key = read_key_file(path);
     return key && key->door.secret.equals(door.generations.back().secret) && key->client.name == client.name &&
            key->client.secret.equals(client.generations.back().secret);
+}
+
+// One that an earlier run has left is completed. In a folder where others may write, it may be somebody else's, who
+// could then read or replace the keys in it.
+Result<void> check_partial_folder(const std::string& partial) {
+    const Descriptor folder(open(partial.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+    if (!folder && errno == ENOENT) return {};
+    struct stat info {};
+    if (!folder || fstat(folder.get(), &info) != 0)
+        return tl::unexpected(system_error("examine", partial, ExitCode::cannot_create));
+    if (S_ISDIR(info.st_mode) && info.st_uid == geteuid() && (info.st_mode & 077) == 0) return {};
+    return fail(ExitCode::cannot_create, partial +
+                                             " exists and is not a directory of yours alone (mode 0700); remove it, "
+                                             "or choose another name");
 }
 
 // Whether the folder holds the door's newest secret: an earlier run has done all but the last step.
@@ -120,6 +139,7 @@ Result<void> rotate_door(const Rotate& command, const DoorFolder& folder) {
     if (!keyring) return tl::unexpected(keyring.error());
     const auto tell = [&] { report(command, *keyring, now); };
     const std::string partial = partial_path(command.output);
+    if (auto checked = check_partial_folder(partial); !checked) return checked;
     if (is_half_done(partial, keyring->door)) {
         log::info("an earlier run rotated the door's secret but was stopped before it named the directory");
         return fill_folder(partial, *keyring, now)

@@ -4,6 +4,7 @@
 
 #include <grp.h>
 #include <sqlite3.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -28,9 +29,16 @@ Statement prepare(sqlite3* db, const char* sql) {
     return Statement(statement);
 }
 
+// Neither a program that is executed nor a later change of user can bring a capability back.
+bool give_up_capabilities() {
+    for (unsigned long capability = 0; prctl(PR_CAPBSET_READ, capability) >= 0; ++capability)
+        if (prctl(PR_CAPBSET_DROP, capability) != 0) return false;
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
+}
+
 Result<void> become_owner_inside(const std::string& folder) {
     struct stat info {};
-    if (stat(folder.c_str(), &info) != 0 || chroot(folder.c_str()) != 0 || chdir("/") != 0 ||
+    if (stat(folder.c_str(), &info) != 0 || chroot(folder.c_str()) != 0 || chdir("/") != 0 || !give_up_capabilities() ||
         setgroups(0, nullptr) != 0 || setresgid(info.st_gid, info.st_gid, info.st_gid) != 0 ||
         setresuid(info.st_uid, info.st_uid, info.st_uid) != 0)
         return tl::unexpected(system_error("enter the state folder", folder, ExitCode::no_input));
