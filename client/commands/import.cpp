@@ -44,14 +44,14 @@ Result<void> make_folders(const std::string& folder) {
 // A newer key takes the place of an older one of the same client and door; nothing else is ever overwritten.
 Result<void> check_is_newer(const KeyFile& key, const KeyFile& present, const std::string& path) {
     const auto keep = [&](const std::string& why) {
-        return fail(ExitCode::cannot_create, path + ": " + why + "; not overwritten. To replace it, remove it first");
+        return fail(ExitCode::cannot_create, path + ": " + why + "; not overwritten; to replace it, remove it first");
     };
     if (key.door.id != present.door.id) return keep("is the key of another door of this name");
     if (key.client.name != present.client.name) return keep("is the key of the client " + present.client.name);
     const auto numbers = [](const KeyFile& file) { return std::pair(file.door.generation, file.client.generation); };
-    if (numbers(key) == numbers(present)) return keep("is a key of this generation already");
+    if (numbers(key) == numbers(present)) return keep("already has a key of this generation");
     if (key.door.generation < present.door.generation || key.client.generation < present.client.generation)
-        return keep("is of a newer generation than the file to import");
+        return keep("has a newer generation than the file to import");
     return {};
 }
 

@@ -27,7 +27,7 @@ Result<void> passphrase_command(const PassphraseOptions& options) {
     if (!path) return tl::unexpected(path.error());
     auto stored = read_stored_key(*path);
     if (!stored) return tl::unexpected(stored.error());
-    if (options.remove && !is_encrypted(*stored)) return print_line("no passphrase: " + *path);
+    if (options.remove && !is_encrypted(*stored)) return print_line("has no passphrase: " + *path);
     Passphrases passphrases(options.key_fd);
     auto key = open_key(*std::move(stored), *path, passphrases);
     if (!key) return tl::unexpected(key.error());
@@ -35,7 +35,7 @@ Result<void> passphrase_command(const PassphraseOptions& options) {
         options.remove ? Result<StoredKey>(*std::move(key)) : lock_again(*std::move(key), *path, passphrases);
     if (!changed) return tl::unexpected(changed.error());
     if (const auto written = replace_file(*path, stored_key_text(*changed).bytes()); !written) return written;
-    return print_line((options.remove ? "unlocked: " : "locked: ") + *path);
+    return print_line((options.remove ? "passphrase removed: " : "passphrase set: ") + *path);
 }
 
 }  // namespace oneknock

@@ -9,9 +9,7 @@ namespace {
 
 Result<void> check_wait(const KnockOptions& options, const Service& service) {
     if (!options.wait || service.protocol == protocol_tcp) return {};
-    return fail(ExitCode::usage, service.text() +
-                                     ": a UDP port gives no answer that could be waited for; knock without "
-                                     "waiting: oneknock " +
+    return fail(ExitCode::usage, service.text() + ": UDP services cannot be watched; knock without waiting: oneknock " +
                                      operation_name(options.operation) + " " + options.door + " " + options.service);
 }
 

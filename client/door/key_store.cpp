@@ -42,7 +42,8 @@ std::string services_text(const KeyFile& key) {
 Result<std::string> config_folder() {
     if (const auto folder = absolute_variable("XDG_CONFIG_HOME"); !folder.empty()) return folder + "/oneknock";
     const auto home = home_folder();
-    if (home.empty()) return fail(ExitCode::no_input, "no home folder is known; set HOME or give a key file's path");
+    if (home.empty())
+        return fail(ExitCode::no_input, "cannot find the home directory; set HOME, or give the path of a key file");
     return home + "/.config/oneknock";
 }
 
@@ -79,7 +80,7 @@ Result<Service> find_service(const OpenedDoor& door, const std::string& word) {
     if (const auto service = Service::parse(word)) return *service;
     return fail(ExitCode::usage, "no service " + word + " in " + door.path +
                                      ", which lists: " + services_text(door.key) +
-                                     "; write one of these names, or a protocol and port such as tcp/22");
+                                     "; use one of these names, or a protocol and port such as tcp/22");
 }
 
 bool is_listed(const KeyFile& key, const Service& service) {

@@ -29,7 +29,7 @@ std::optional<Target> target_without_destination(const KnockSettings& settings) 
 
 Error wrong_family(const KnockSettings& settings, const std::string& name) {
     return {ExitCode::usage, "--source " + settings.source.named->text() + ": " + name +
-                                 " has no address of that family; name a source address of the other one"};
+                                 " has no address of that family; give a source address of the other one"};
 }
 
 }  // namespace

@@ -17,7 +17,7 @@ bool may_be_observed(const SourcePolicy& policy) { return policy.mode() != Sourc
 Result<void> check_choice(const SourceChoice& choice, const SourcePolicy& policy) {
     if (!choice.observed || may_be_observed(policy)) return {};
     return fail(ExitCode::usage,
-                "--source observed: this key's source policy is `same`, so the server would refuse; use "
+                "--source observed: this key's source policy is `same`, so the server would refuse the knock; use "
                 "--source YOUR.PUBLIC.ADDRESS, or ask the administrator to allow this client `observed`");
 }
 
@@ -27,7 +27,7 @@ Result<Address> message_address(const SourceChoice& choice, const SourcePolicy& 
     if (choice.observed) return Address::any(destination.family);
     if (local.is_loopback())
         return fail(ExitCode::usage, "the door's address " + destination.text() +
-                                         " is this machine itself; its own connections need no knock");
+                                         " is this machine's own; local connections need no knock");
     if (local.is_private() && !destination.is_private())
         return fail(ExitCode::usage, nat_hint(policy, local, destination));
     return local;

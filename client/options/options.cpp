@@ -14,15 +14,14 @@ Result<Seconds> read_duration(const std::optional<std::string>& word) {
     const auto duration = parse_seconds(*word);
     if (!duration || *duration > Seconds{65535})
         return usage("--for " + *word +
-                     ": write a duration from 1s to 65535s, such as 60s or 5m; 0s or no --for at "
-                     "all takes the server's default");
+                     ": must be a time from 1s to 65535s, such as 60s or 5m, or 0s for the server's default");
     return *duration;
 }
 
 Result<Via> read_via(const std::optional<std::string>& word) {
     if (!word || *word == "udp") return Via::udp;
     if (*word == "tcp") return Via::tcp;
-    return usage("--via " + *word + ": write udp or tcp");
+    return usage("--via " + *word + ": must be udp or tcp");
 }
 
 Result<std::size_t> read_packets(const std::optional<std::string>& word) {
@@ -31,7 +30,7 @@ Result<std::size_t> read_packets(const std::optional<std::string>& word) {
     const char* end = word->data() + word->size();
     const auto [rest, error] = std::from_chars(word->data(), end, count);
     if (error != std::errc{} || rest != end || count < message_length_ipv4 || count > codeword_length)
-        return usage("--knocks " + *word + ": write a number of packets from 36 (IPv4) or 48 (IPv6) to 64");
+        return usage("--knocks " + *word + ": must be a number of packets from 36 (IPv4) or 48 (IPv6) to 64");
     return count;
 }
 
@@ -40,7 +39,7 @@ Result<milliseconds> read_pace(const std::optional<std::string>& word, std::size
     const auto pace = parse_duration(*word);
     const auto pauses = static_cast<std::int64_t>(packets - 1);
     if (!pace || *pace * pauses > longest_pass)
-        return usage("--pace " + *word + ": write the pause between two packets, at most " +
+        return usage("--pace " + *word + ": must be a pause of at most " +
                      std::to_string(longest_pass.count() / pauses) + "ms for " + std::to_string(packets) +
                      " packets, because a pass must end within 2s");
     return *pace;
@@ -50,13 +49,13 @@ Result<SourceChoice> read_source(const std::optional<std::string>& word) {
     if (!word) return SourceChoice{};
     if (*word == "observed") return SourceChoice{.observed = true, .named = {}};
     const auto address = Address::parse(*word);
-    if (!address) return usage("--source " + *word + ": write a numeric IPv4 or IPv6 address, or observed");
+    if (!address) return usage("--source " + *word + ": must be a numeric IPv4 or IPv6 address, or observed");
     if (address->is_unspecified())
-        return usage("--source " + *word + ": write --source observed to open for the address the server sees");
+        return usage("--source " + *word + ": use --source observed to open for the address the server sees");
     if (address->is_multicast() || address->is_loopback() || address->is_ipv4_mapped())
         return usage("--source " + *word +
                      ": multicast, loopback and IPv4-mapped addresses are refused by every "
-                     "server; write the address your connection will come from");
+                     "server; use the address your connection will come from");
     return SourceChoice{.observed = false, .named = address};
 }
 
@@ -64,15 +63,14 @@ Result<std::optional<milliseconds>> read_wait(const std::optional<std::string>& 
     if (!word) return std::optional<milliseconds>{};
     const auto wait = parse_duration(*word);
     if (!wait || *wait <= milliseconds{0} || *wait > longest_wait)
-        return usage("--wait=" + *word + ": write a time from 1ms to 1h, such as --wait=10s");
+        return usage("--wait=" + *word + ": must be a time from 1ms to 1h, such as --wait=10s");
     return wait;
 }
 
 Result<Seconds> read_time_offset(const std::optional<std::string>& word) {
     if (!word) return Seconds{0};
     const auto offset = parse_seconds(*word, true);
-    if (!offset)
-        return usage("--time-offset " + *word + ": write whole seconds to add to the clock, such as 5s or -5s");
+    if (!offset) return usage("--time-offset " + *word + ": must be a number of whole seconds, such as 5s or -5s");
     return *offset;
 }
 
@@ -91,7 +89,8 @@ Result<std::optional<int>> read_key_fd(const std::optional<std::string>& word) {
     const char* end = word->data() + word->size();
     const auto [rest, error] = std::from_chars(word->data(), end, fd);
     if (error != std::errc{} || rest != end || fd < 0 || fd == 1 || fd == 2)
-        return usage("--key-fd " + *word + ": write the number of an open descriptor, as in: oneknock open home ssh " +
+        return usage("--key-fd " + *word +
+                     ": must be the number of an open descriptor, as in: oneknock open home ssh " +
                      "--key-fd 3 3<passphrase");
     return fd;
 }
@@ -117,11 +116,11 @@ Result<KnockOptions> read_knock_options(Operation operation, const KnockWords& w
     take(options.key_fd, read_key_fd(words.key_fd), error);
     if (error) return tl::unexpected(*error);
 
-    if (words.ipv4 && words.ipv6) return usage("-4 and -6 exclude each other; leave both out to use every address");
+    if (words.ipv4 && words.ipv6) return usage("-4 and -6 cannot be used together; omit both to use every address");
     if (options.dry_run && options.wait) return usage("--dry-run sends nothing, so there is nothing to --wait for");
     if (options.family && options.source.named && options.source.named->family != *options.family)
-        return usage("--source " + options.source.named->text() + " is not an address of the family that -" +
-                     (*options.family == Family::ipv4 ? "4" : "6") + " asks for");
+        return usage("--source " + options.source.named->text() + " is not of the family selected by -" +
+                     (*options.family == Family::ipv4 ? "4" : "6"));
     return options;
 }
 
