@@ -98,16 +98,27 @@ void add_list(CLI::App& command, Words& words) { command.add_flag("--json", word
 struct Subcommand {
     const char* name;
     const char* text;
+    const char* examples;
     void (*add_options)(CLI::App& command, Words& words);
 };
 constexpr Subcommand subcommands[] = {
-    {"open", "Open a service of a door for this machine", add_open_or_close},
-    {"close", "Close it again before its time is up", add_open_or_close},
-    {"connect", "Open, then connect standard input and output (ssh's ProxyCommand)", add_connect},
-    {"run", "Open, wait until it is open, then run the command after --", add_run},
-    {"import", "Check a key file and store it under the name of its door", add_import},
-    {"passphrase", "Set, change or remove the passphrase of an imported key", add_passphrase},
-    {"list", "Show the imported doors", add_list}};
+    {"open", "Open a service of a door for this machine",
+     "  oneknock open home ssh --wait\n  oneknock open ./alice.json tcp/8080 --for 5m", add_open_or_close},
+    {"close", "Close it again before its time is up", "  oneknock close home ssh\n  oneknock close home ssh --wait",
+     add_open_or_close},
+    {"connect", "Open, then connect standard input and output (ssh's ProxyCommand)",
+     "  ssh -o ProxyCommand='oneknock connect home' home\n"
+     "  ssh -o ProxyCommand='oneknock connect --fdpass home ssh' -o ProxyUseFdpass=yes home",
+     add_connect},
+    {"run", "Open, wait until it is open, then run the command after --",
+     "  oneknock run home ssh -- ssh server.example.org\n  oneknock run home web --wait=30s -- curl "
+     "https://server.example.org",
+     add_run},
+    {"import", "Check a key file and store it under the name of its door",
+     "  oneknock import alice.json\n  oneknock import --passphrase alice.json", add_import},
+    {"passphrase", "Set, change or remove the passphrase of an imported key",
+     "  oneknock passphrase home\n  oneknock passphrase --remove home", add_passphrase},
+    {"list", "Show the imported doors", "  oneknock list\n  oneknock list --json", add_list}};
 
 // The words in the order that CLI11 expects, so that they may be typed in any: `oneknock --json list`.
 struct Arguments {
@@ -138,9 +149,11 @@ void add_everything(CLI::App& app, const std::string& chosen, Words& words) {
     set_help_form(app, "oneknock " ONEKNOCK_VERSION,
                   "  oneknock open home ssh --wait\n  oneknock run home ssh -- ssh server.example.org");
     app.require_subcommand(1);
-    for (const auto& [name, text, add_options] : subcommands) {
+    for (const auto& [name, text, examples, add_options] : subcommands) {
         CLI::App& command = *app.add_subcommand(name, text);
-        if (chosen == name) add_options(command, words);
+        if (chosen != name) continue;
+        command.footer("Examples:\n" + std::string(examples));
+        add_options(command, words);
     }
 }
 

@@ -1,5 +1,8 @@
 #include "client/options/command_line.hpp"
 
+#include <iterator>
+#include <sstream>
+
 #include "tests/catch.hpp"
 
 using namespace oneknock;
@@ -69,5 +72,28 @@ TEST_CASE("help and version are text, not errors") {
         const auto command = parse_command_line(words);
         REQUIRE(command);
         CHECK(std::get<ShowText>(*command).text.find("oneknock") != std::string::npos);
+    }
+}
+
+TEST_CASE("the examples of a subcommand's help are its own, and can be parsed") {
+    for (const char* name : {"open", "close", "connect", "run", "import", "passphrase", "list"}) {
+        const auto help = parse_command_line({name, "--help"});
+        REQUIRE(help);
+        const std::string text = std::get<ShowText>(*help).text;
+        const auto examples = text.find("Examples:\n");
+        REQUIRE(examples != std::string::npos);
+        std::istringstream lines(text.substr(examples + 10));
+        int count = 0;
+        for (std::string line; std::getline(lines, line);) {
+            const auto start = line.find("oneknock ");
+            if (start == std::string::npos) continue;
+            std::istringstream words(line.substr(start + 9, line.find('\'', start) - start - 9));
+            const auto command = parse_command_line({std::istream_iterator<std::string>(words), {}});
+            CAPTURE(line);
+            CHECK(command);
+            CHECK(line.find(std::string("oneknock ") + name) != std::string::npos);
+            ++count;
+        }
+        CHECK(count == 2);
     }
 }
