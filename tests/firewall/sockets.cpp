@@ -61,7 +61,7 @@ int domain(const Address& address) { return address.family == Family::ipv4 ? AF_
 Descriptor listen_tcp(std::uint16_t port) {
     auto fd = checked(socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     bind_to(fd, socket_address(Address::any(Family::ipv6), port));
-    if (listen(fd.get(), 1024) != 0) throw std::runtime_error("cannot listen");
+    if (listen(fd.get(), SOMAXCONN) != 0) throw std::runtime_error("cannot listen");
     return fd;
 }
 
