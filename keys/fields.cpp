@@ -81,7 +81,7 @@ std::map<std::string, Service> services(json::Context& context, json::Object& ob
         const std::string path = std::string(field) + "." + member.name;
         const auto service = Service::parse(member.value.text);  // no text in values of other kinds
         if (!is_valid_name(member.name))
-            context.complain(member.line, path, "cannot be a service's name: " + std::string(name_rule));
+            context.complain(member.line, path, "is not a name: " + std::string(name_rule));
         if (!service) context.complain(member.line, path, "must be a service like \"tcp/22\" or \"udp/51820\"");
         if (context.failed()) break;
         const auto same = std::ranges::find(found, *service, [](const auto& entry) { return entry.second; });

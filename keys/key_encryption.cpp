@@ -19,9 +19,8 @@ Result<Secret32> derive(const SecretBytes& passphrase, const KeyEncryption& lock
     if (crypto_pwhash(key.bytes().data(), Secret32::size, passphrase.text().data(), passphrase.text().size(),
                       lock.salt.data(), lock.operations, lock.memory, crypto_pwhash_ALG_ARGON2ID13) == 0)
         return key;
-    return fail(ExitCode::data, "cannot derive a key from the passphrase: it takes " +
-                                    std::to_string(lock.memory >> 20) +
-                                    " MiB of memory, which this machine cannot spare");
+    return fail(ExitCode::data, "cannot derive the key from the passphrase: this needs " +
+                                    std::to_string(lock.memory >> 20) + " MiB of memory, more than is available");
 }
 
 // What the secrets belong to.
@@ -70,7 +69,7 @@ Result<KeyFile> decrypt_key(const EncryptedKey& locked, const SecretBytes& passp
     if (crypto_aead_xchacha20poly1305_ietf_decrypt(secrets.bytes().data(), nullptr, nullptr, locked.lock.sealed.data(),
                                                    locked.lock.sealed.size(), bytes_of(binding), binding.size(),
                                                    nonce.data(), sealing->data()) != 0)
-        return fail(ExitCode::data, name + ": this is not its passphrase (or the file was changed); try again");
+        return fail(ExitCode::data, name + ": wrong passphrase (or the file was altered); try again");
     KeyFile key = copy_of_clear_part(locked.key);
     std::ranges::copy(secrets.bytes().first(Secret32::size), key.door.secret.bytes().begin());
     std::ranges::copy(secrets.bytes().last(Secret32::size), key.client.secret.bytes().begin());

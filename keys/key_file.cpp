@@ -59,7 +59,8 @@ KeyEncryption read_lock(json::Context& context, const json::Value& value) {
     json::Object object(context, value, "lock");
     KeyEncryption lock;
     if (object.string("algorithm") != lock_algorithm)
-        object.complain("algorithm", "must be \"" + std::string(lock_algorithm) + "\"; update oneknock if it is newer");
+        object.complain("algorithm", "must be \"" + std::string(lock_algorithm) +
+                                         "\"; if the file is from a newer version, update oneknock");
     lock.operations = static_cast<std::uint32_t>(object.integer("operations", 1, 64));
     lock.memory = static_cast<std::uint64_t>(object.integer("memory_kib", 8, 4 * 1024 * 1024)) * 1024;
     read_hex(object, "salt", lock.salt);

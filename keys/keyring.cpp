@@ -22,10 +22,11 @@ std::vector<std::string> read_allow(json::Context& context, json::Object& object
     std::vector<std::string> allow;
     const json::Value* list = object.array("allow");
     if (list == nullptr) return allow;
-    if (list->items.empty()) object.complain("allow", "must name at least one service; set \"revoked\" to close all");
+    if (list->items.empty())
+        object.complain("allow", "must name at least one service; to shut the client out, set \"revoked\" to true");
     for (const json::Value& item : list->items) {
         if (item.kind != json::Value::Kind::string || !is_valid_name(item.text))
-            context.complain(item.line, "allow", "must be a list of names of services");
+            context.complain(item.line, "allow", "must be a list of service names");
         if (std::ranges::find(allow, item.text) != allow.end())
             context.complain(item.line, "allow", json::quote(item.text) + " appears twice; remove one");
         if (context.failed()) break;
@@ -88,7 +89,7 @@ Result<Client> parse_client(std::string_view text, const std::string& name) {
 Result<void> check_client(const Client& client, const Door& door, const std::string& file) {
     // Else two files could hold clients of one name, and `revoke NAME` would not find the one it means.
     if (fs::path(file).filename() != client.name + ".json")
-        return fail(ExitCode::data, printable(file) + ": holds the client " + json::quote(client.name) +
+        return fail(ExitCode::data, printable(file) + ": this is the file of client " + json::quote(client.name) +
                                         "; rename the file to " + client.name + ".json or correct its field \"name\"");
     for (const std::string& service : client.allow)
         if (!door.services.contains(service))
@@ -161,7 +162,7 @@ Result<std::vector<std::string>> client_paths(const std::string& folder) {
     }
     if (error) {
         errno = error.value();
-        return tl::unexpected(system_error("read the clients' folder", folder, ExitCode::no_input));
+        return tl::unexpected(system_error("read the clients' directory", folder, ExitCode::no_input));
     }
     std::ranges::sort(paths);
     return paths;

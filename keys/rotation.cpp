@@ -49,7 +49,9 @@ bool is_in_force(const Generation& generation, UnixTime now, Seconds tolerance) 
 
 Result<void> add_generation(std::vector<Generation>& generations, Secret32 secret, UnixTime now, Seconds overlap) {
     const std::uint32_t newest = generations.back().number;
-    if (newest == UINT32_MAX) return fail(ExitCode::data, "there is no number left for another generation");
+    if (newest == UINT32_MAX)
+        return fail(ExitCode::data,
+                    "there are no generation numbers left; add the client under a new name, or make a new door");
     for (Generation& generation : generations)
         generation.not_after = std::min(generation.not_after.value_or(UnixTime::max()), now + overlap);
     // One made within this second, by a clock since set back, or replaced at once would hold for no time at all.

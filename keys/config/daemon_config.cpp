@@ -38,7 +38,7 @@ std::string read_socket(json::Object& object, const std::string& file) {
 std::string read_user(json::Object& object) {
     if (!object.has("user")) return default_user;
     std::string text = object.string("user");
-    if (!is_valid_name(text) || text.size() > longest_user) object.complain("user", "must be the name of a user");
+    if (!is_valid_name(text) || text.size() > longest_user) object.complain("user", "must be a user name");
     return text;
 }
 
@@ -52,8 +52,8 @@ std::vector<std::string> read_interfaces(json::Context& context, json::Object& o
     };
     if (list->items.empty()) object.complain("interfaces", "must name at least one interface, or be [\"any\"]");
     if (list->items.size() > most_interfaces)
-        object.complain("interfaces", "names " + std::to_string(list->items.size()) + " interfaces, at most " +
-                                          std::to_string(most_interfaces) + " may be named; use [\"any\"]");
+        object.complain("interfaces", "names " + std::to_string(list->items.size()) + " interfaces; at most " +
+                                          std::to_string(most_interfaces) + " are allowed, or use [\"any\"]");
     for (const json::Value& item : list->items) {
         if (item.kind != json::Value::Kind::string) complain(item, "must be a list of strings");
         if (!is_valid_interface_name(item.text))
@@ -74,7 +74,7 @@ void read_grant(json::Context& context, const json::Value& value, DaemonConfig& 
     const Seconds absent = std::min(usual_grant, config.grant_maximum);
     config.grant_default = fields::duration(object, "default", {Seconds{1}, fields::longest_duration, absent});
     if (config.grant_default > config.grant_maximum)
-        object.complain("default", "is longer than the maximum of " + duration_text(config.grant_maximum) +
+        object.complain("default", "is longer than the maximum, " + duration_text(config.grant_maximum) +
                                        "; lower it or raise \"maximum\"");
     object.finish();
 }

@@ -30,7 +30,7 @@ FirewallMode read_mode(json::Object& object) {
 void refuse_fields_of_other_modes(json::Object& object, FirewallMode mode) {
     for (const OwnedField& field : owned_fields)
         if (field.mode != mode && object.has(field.name))
-            object.complain(field.name, std::string("belongs to mode \"") + name_of(field.mode) +
+            object.complain(field.name, std::string("is for mode \"") + name_of(field.mode) +
                                             "\" and has no effect in mode \"" + name_of(mode) + "\"; remove it");
 }
 
@@ -74,7 +74,7 @@ void read_table(json::Object& object, FirewallConfig& firewall) {
     firewall.set_table = space == std::string::npos ? "" : text.substr(space + 1);
     const auto& family = firewall.set_table_family;
     if ((family != "inet" && family != "ip" && family != "ip6") || !is_nft_name(firewall.set_table))
-        object.complain("table", "must be a family (inet, ip or ip6) and a table's name, like \"inet filter\"");
+        object.complain("table", "must be a family (inet, ip or ip6) and the name of a table, like \"inet filter\"");
 }
 
 // `foreign` is the table family in which a set of this address family can never match.
@@ -82,7 +82,7 @@ std::string read_set(json::Object& object, std::string_view field, const Firewal
                      std::string_view foreign) {
     const std::string name = object.optional_string(field).value_or("");
     if (name.empty()) return name;
-    if (!is_nft_name(name)) object.complain(field, json::quote(name) + " is not the name of a set");
+    if (!is_nft_name(name)) object.complain(field, json::quote(name) + " is not a valid set name");
     if (firewall.set_table_family == foreign)
         object.complain(field, "has no effect in a table of family " + std::string(foreign) + "; remove it");
     return name;
@@ -95,7 +95,7 @@ void read_sets(json::Object& object, FirewallConfig& firewall) {
     if (firewall.set_ipv4.empty() && firewall.set_ipv6.empty())
         object.complain("set4", "is missing, and so is \"set6\"; name at least one set");
     if (firewall.set_ipv4 == firewall.set_ipv6)
-        object.complain("set6", "is the same set as \"set4\"; the address families need a set each");
+        object.complain("set6", "is the same set as \"set4\"; IPv4 and IPv6 need separate sets");
 }
 
 }  // namespace

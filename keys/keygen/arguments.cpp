@@ -20,7 +20,7 @@ tl::unexpected<Error> refuse(const std::string& text, std::string_view what) {
 Result<std::string> absolute(const std::string& path) {
     std::error_code error;
     const auto whole = std::filesystem::absolute(path, error);
-    if (error) return refuse(path, "is in a directory that no longer exists");
+    if (error) return refuse(path, "is relative to a directory that no longer exists");
     return whole.lexically_normal().string();
 }
 
@@ -52,8 +52,8 @@ Result<std::string> state_argument(const std::string& text) { return path_argume
 Result<std::string> socket_argument(const std::string& text) {
     const auto path = state_argument(text);
     if (path && path->size() > longest_socket_path)
-        return refuse(
-            *path, "is too long for a socket, which may have " + std::to_string(longest_socket_path) + " characters");
+        return refuse(*path,
+                      "is too long for a socket: at most " + std::to_string(longest_socket_path) + " characters");
     return path;
 }
 
@@ -68,9 +68,8 @@ Result<std::map<std::string, Service>> services_argument(const std::vector<std::
         if (!service) return refuse(text, "is not a name and a service like ssh=tcp/22 or vpn=udp/51820");
         if (!is_valid_name(name)) return refuse(name, "is not a name: " + std::string(name_rule));
         const auto same = std::ranges::find(services, *service, [](const auto& entry) { return entry.second; });
-        if (same != services.end())
-            return refuse(text, "names a service that is already called " + json::quote(same->first));
-        if (!services.emplace(name, *service).second) return refuse(name, "names two services");
+        if (same != services.end()) return refuse(text, "is the same service as " + json::quote(same->first));
+        if (!services.emplace(name, *service).second) return refuse(name, "is the name of two services");
     }
     return services;
 }

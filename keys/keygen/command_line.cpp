@@ -51,12 +51,12 @@ void declare(CLI::App& app, Init& init) {
 void declare(CLI::App& app, Add& add) {
     add_folder(app, add.folder);
     add_client(app, add.client);
-    add_value(app, "--allow", add.allow, names_argument, "SERVICE", "Service that it may open; may be repeated")
+    add_value(app, "--allow", add.allow, names_argument, "SERVICE", "Service that the client may open; may be repeated")
         ->required();
     add_value(app, "--source", add.source, source_argument, "POLICY",
-              "Addresses it may open for: same, observed, any or a network (default: same)");
+              "Addresses that it may open for: same, observed, any or a network (default: same)");
     add_value(app, "--max-duration", add.max_duration, max_duration_argument, "TIME",
-              "Longest time it may open for (default: 60s)");
+              "Longest time that it may open for (default: 60s)");
     add_value(app, "--expires", add.expires, date_argument, "DATE",
               "Date on which the key expires, such as 2027-01-31 (default: never)");
     add_value(app, "-o,--output", add.output, path_argument, "FILE", "New key file, or - for standard output")
@@ -65,16 +65,18 @@ void declare(CLI::App& app, Add& add) {
 
 void declare(CLI::App& app, Rotate& rotate) {
     add_folder(app, rotate.folder);
-    CLI::App& either = *app.add_option_group("either");
-    add_value(either, "CLIENT", rotate.client, name_argument, "", "The client's name");
-    either.add_flag("--door", rotate.door, "The door's secret instead, with new key files for all clients");
-    either.require_option(1);
+    auto* const client = add_value(app, "CLIENT", rotate.client, name_argument, "", "The client's name; or use --door");
+    app.add_flag("--door", rotate.door, "Rotate the door's secret, with new key files for all clients")
+        ->excludes(client);
+    app.parse_complete_callback([&rotate] {
+        if (rotate.client.empty() && !rotate.door) throw CLI::RequiredError("CLIENT or --door");
+    });
     add_value(app, "--overlap", rotate.overlap, overlap_argument, "TIME",
-              "Longest time the old key stays valid (default: 7d)");
+              "Longest time that the old key stays valid (default: 7d)");
     add_value(app, "-o,--output", rotate.output, path_argument, "FILE",
               "New key file, or - for standard output; with --door, a new directory for the key files")
         ->required();
-    app.add_flag("--force", rotate.force, "With --door, in the middle of a rotation: end the oldest secret at once");
+    app.add_flag("--force", rotate.force, "With --door, if two secrets are in force: end the older one now");
 }
 
 void declare(CLI::App& app, List& list) {
@@ -87,11 +89,27 @@ void declare(CLI::App& app, Revoke& revoke) {
     add_client(app, revoke.client);
 }
 
+constexpr const char* init_examples =
+    "  oneknock-keygen init --dir /etc/oneknock --name home --address server.example.org --service ssh=tcp/22\n"
+    "  oneknock-keygen init --dir /etc/oneknock --name home --address 192.0.2.1 --service ssh=tcp/22 "
+    "--service vpn=udp/51820";
+constexpr const char* add_examples =
+    "  oneknock-keygen add --dir /etc/oneknock laptop --allow ssh -o laptop.json\n"
+    "  oneknock-keygen add --dir /etc/oneknock desk --allow ssh --expires 2027-01-31 -o - | ssh desk oneknock import -";
+constexpr const char* rotate_examples =
+    "  oneknock-keygen rotate --dir /etc/oneknock laptop -o laptop-2.json\n"
+    "  oneknock-keygen rotate --dir /etc/oneknock --door --overlap 2w -o new-keys";
+constexpr const char* list_examples =
+    "  oneknock-keygen list --dir /etc/oneknock\n"
+    "  oneknock-keygen list --dir /etc/oneknock --json";
+constexpr const char* revoke_examples = "  oneknock-keygen revoke --dir /etc/oneknock laptop";
+
 // One subcommand: its words fill `options`, and `command` becomes a copy of them once all are read.
 template <class Options>
 void add_command(CLI::App& app, std::optional<Command>& command, Options& options, const std::string& word,
-                 const std::string& description) {
+                 const std::string& description, const std::string& examples) {
     CLI::App* const sub = app.add_subcommand(word, description);
+    sub->footer("Examples:\n" + examples);
     declare(*sub, options);
     sub->callback([&command, &options] { command = options; });
 }
@@ -100,7 +118,7 @@ ExitCode refuse(const CLI::App& app, const CLI::ParseError& error) {
     const auto chosen = app.get_subcommands();
     const std::string word = chosen.empty() ? "" : chosen.front()->get_name() + " ";
     log::error(error.what());
-    if (word.empty()) log::info("the commands are init, add, rotate, list and revoke; options follow the command");
+    if (word.empty()) log::info("the commands are init, add, rotate, list and revoke; options come after the command");
     log::info("see: oneknock-keygen " + word + "--help");
     return ExitCode::usage;
 }
@@ -120,11 +138,11 @@ CommandLine parse_command_line(int argc, char** argv) {
     Rotate rotate;
     List list;
     Revoke revoke;
-    add_command(app, result.command, init, "init", "Make a new door");
-    add_command(app, result.command, add, "add", "Add a client and write its key file");
-    add_command(app, result.command, rotate, "rotate", "Give a client, or the door, a new key");
-    add_command(app, result.command, list, "list", "List the clients, without secrets");
-    add_command(app, result.command, revoke, "revoke", "Revoke a client's keys");
+    add_command(app, result.command, init, "init", "Make a new door", init_examples);
+    add_command(app, result.command, add, "add", "Add a client and write its key file", add_examples);
+    add_command(app, result.command, rotate, "rotate", "Give a client, or the door, a new key", rotate_examples);
+    add_command(app, result.command, list, "list", "List the clients and the state of their keys", list_examples);
+    add_command(app, result.command, revoke, "revoke", "Revoke a client's keys", revoke_examples);
     try {
         app.parse(argc, argv);
         if (!result.command) throw CLI::RequiredError("a command");

@@ -77,7 +77,7 @@ Result<void> KeyPassing::look_at_next_client() {
     if (entry == nullptr) {
         folder_was_seen_ = folder_ != nullptr && errno == 0;
         if (folder_was_seen_) return {};
-        return tl::unexpected(system_error("read the clients' folder", folder_path_, ExitCode::no_input));
+        return tl::unexpected(system_error("read the clients' directory", folder_path_, ExitCode::no_input));
     }
     if (!is_client_file(entry->d_name)) return {};
     const auto looked = look_at_client(entry->d_name);  // one that is not there any more was removed just now

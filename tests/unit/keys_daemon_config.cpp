@@ -120,7 +120,7 @@ TEST_CASE("a configuration with a wrong field is refused with the field's place"
         {R"("door.json")", R"("a\u0000b")", R"(o.json:4: field "door": must be a path)"},
         {R"("clients": "/srv/clients.d",)", "", R"(o.json:1: field "clients": is missing)"},
         {R"("ppp0")", many_interfaces.c_str(),
-         R"(o.json:6: field "interfaces": names 65 interfaces, at most 64 may be named)"},
+         R"(o.json:6: field "interfaces": names 65 interfaces; at most 64 are allowed)"},
         {R"(["eth0", "ppp0"])", "[]", R"(o.json:6: field "interfaces": must name at least one interface)"},
         {R"(["eth0", "ppp0"])", R"("any")", R"(o.json:6: field "interfaces": must be a list)"},
         {R"(["eth0", "ppp0"])", R"([1])", R"(o.json:6: field "interfaces": must be a list of strings)"},
@@ -132,7 +132,7 @@ TEST_CASE("a configuration with a wrong field is refused with the field's place"
         {R"("90s")", R"("3601s")", R"(o.json:7: field "tolerance": must be a duration)"},
         {R"("90s")", "90", R"(o.json:7: field "tolerance": must be a string)"},
         {R"("10s")", R"("0s")", R"(o.json:9: field "grant.default": must be a duration)"},
-        {R"("10s")", R"("3h")", R"(o.json:9: field "grant.default": is longer than the maximum of 2h)"},
+        {R"("10s")", R"("3h")", R"(o.json:9: field "grant.default": is longer than the maximum, 2h)"},
         {R"("2h")", R"("65536s")", R"(o.json:10: field "grant.maximum": must be a duration)"},
         {R"("2h")", R"("2h", "minimum": "1s")", R"(o.json:10: field "grant.minimum": is unknown)"},
         {R"("3h")", R"("367d")", R"(o.json:13: field "rotation.grace": must be a duration)"},
@@ -145,7 +145,7 @@ TEST_CASE("a configuration with a wrong field is refused with the field's place"
         {R"("192.0.2.0/24")", "7", R"(o.json:18: field "firewall.trusted": )"},
         {R"("/var/lib/x")", "null", R"(o.json:20: field "state": must be a string)"},
         {R"("/run/x/control.sock")", long_socket.c_str(), R"(o.json:21: field "socket": is too long for a socket)"},
-        {R"("nobody")", R"("no body")", R"(o.json:22: field "user": must be the name of a user)"},
+        {R"("nobody")", R"("no body")", R"(o.json:22: field "user": must be a user name)"},
         {R"("nobody")", R"("nobody", "users": [])", R"(o.json:22: field "users": is unknown)"},
     };
     require_refusals(full, edits, parse_and_check_exit);
@@ -177,7 +177,7 @@ TEST_CASE("a firewall that marks has a mark and nothing else") {
                    Catch::StartsWith(R"(:2: field "firewall.mark": must be from 1 to 4294967295)"));
     CHECK(firewall_complaint(R"({"mode": "mark"})") == R"(:2: field "firewall.mark": is missing)");
     CHECK_THAT(firewall_complaint(R"({"mode": "mark", "mark": 1, "closed": "drop"})"),
-               Catch::StartsWith(R"(:2: field "firewall.closed": belongs to mode "guard" and has no effect in mode )"
+               Catch::StartsWith(R"(:2: field "firewall.closed": is for mode "guard" and has no effect in mode )"
                                  R"("mark")"));
 }
 
@@ -208,9 +208,9 @@ TEST_CASE("a firewall of sets that cannot work is refused") {
     CHECK_THAT(firewall_complaint(R"({"mode": "set", "table": "ip f", "set4": "s", "set6": "t"})"),
                Catch::StartsWith(R"(:2: field "firewall.set6": has no effect in a table of family ip)"));
     CHECK_THAT(firewall_complaint(R"({"mode": "set", "table": "inet f", "set4": "a b"})"),
-               Catch::Contains("is not the name of a set"));
+               Catch::Contains("is not a valid set name"));
     CHECK_THAT(firewall_complaint(R"({"mode": "set", "table": "inet f", "set4": "s", "mark": 1})"),
-               Catch::Contains(R"(belongs to mode "mark")"));
+               Catch::Contains(R"(is for mode "mark")"));
 }
 
 TEST_CASE("fields of other modes are refused in a guard too, which is the mode if none is named") {

@@ -43,7 +43,7 @@ TEST_CASE("a locked key is the same key again under its passphrase, and under no
         const auto refused = decrypt_key(locked, passphrase(wrong), "k.json");
         REQUIRE_FALSE(refused);
         CHECK(refused.error().code == ExitCode::data);
-        CHECK_THAT(refused.error().message, Catch::StartsWith("k.json: this is not its passphrase"));
+        CHECK_THAT(refused.error().message, Catch::StartsWith("k.json: wrong passphrase"));
     }
 }
 

@@ -80,7 +80,7 @@ TEST_CASE("a key file with a wrong field is refused with the field's place") {
         {R"("2m")", "120", R"(k.json:17: field "client.max_duration": must be a string)"},
         {R"("2m")", R"("2m", "connections": null)", R"(k.json:17: field "client.connections": is unknown)"},
         {R"("ssh": "tcp/22")", "", R"(k.json:19: field "services": must have at least one service)"},
-        {R"("ssh": "tcp/22")", R"("s h": "tcp/22")", R"(k.json:20: field "services.s h": cannot be a service's name)"},
+        {R"("ssh": "tcp/22")", R"("s h": "tcp/22")", R"(k.json:20: field "services.s h": is not a name)"},
         {R"("tcp/22")", R"("tcp/0")", R"(k.json:20: field "services.ssh": must be a service like)"},
         {R"("tcp/22")", R"("22")", R"(k.json:20: field "services.ssh": must be a service like)"},
         {R"("tcp/22")", "22", R"(k.json:20: field "services.ssh": must be a service like)"},

@@ -121,7 +121,7 @@ TEST_CASE("a client's file with a wrong field is refused with the field's place"
         {R"(["ssh", "vpn"])", "[]", R"(c.json:5: field "allow": must name at least one service)"},
         {R"(["ssh", "vpn"])", R"("ssh")", R"(c.json:5: field "allow": must be a list)"},
         {R"(["ssh", "vpn"])", R"(["ssh", "ssh"])", R"(c.json:5: field "allow": "ssh" appears twice)"},
-        {R"(["ssh", "vpn"])", "[\"ssh\",\n22]", R"(c.json:6: field "allow": must be a list of names)"},
+        {R"(["ssh", "vpn"])", "[\"ssh\",\n22]", R"(c.json:6: field "allow": must be a list of service names)"},
         {R"("192.0.2.0/24")", R"("192.0.2.9/24")",
          R"(c.json:6: field "source": "192.0.2.9/24" is not a source policy)"},
         {R"("90s")", R"("90")", R"(c.json:7: field "max_duration": must be a duration)"},

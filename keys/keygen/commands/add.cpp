@@ -24,8 +24,8 @@ Result<void> check_services(const Add& command, const DoorFolder& folder, const 
 Result<void> check_client_is_new(const Add& command, const DoorFolder& folder) {
     if (!path_exists(folder.client(command.client))) return {};
     return fail(ExitCode::cannot_create, folder.client(command.client) +
-                                             ": the door already has this client; `rotate` " +
-                                             "gives it a new key, or choose another name");
+                                             ": the door already has this client; use `rotate` to " +
+                                             "give it a new key, or choose another name");
 }
 
 Client make_client(const Add& command, UnixTime now) {
@@ -60,12 +60,12 @@ std::optional<Client> half_added(const Add& command, const DoorFolder& folder, c
 
 void report(const Add& command) {
     if (command.source.mode() != SourcePolicy::Mode::same)
-        log::warning("under the source policy " + command.source.text() + " a copy of this client's knock that " +
-                     "comes first may open the door for the copier; prefer `same` where the client knows its address");
-    log::info("added " + command.client + ", who may open " + join(command.allow));
+        log::warning("with the source policy " + command.source.text() + ", whoever copies a knock of this client " +
+                     "and delivers it first may be let in; prefer `same` if the client knows its address");
+    log::info("added " + command.client + ", which may open " + join(command.allow));
     if (command.output != standard_output)
-        log::info("next: copy " + command.output + " to the client, where `oneknock import` takes it in; then remove " +
-                  "it here");
+        log::info("next: copy " + command.output +
+                  " to the client, run `oneknock import` on it there, and remove it here");
 }
 
 }  // namespace
@@ -74,14 +74,15 @@ Result<void> run(const Add& command) {
     const DoorFolder folder(command.folder);
     const UnixTime now = read_clocks().wall;
     if (command.expires && *command.expires <= now)
-        return fail(ExitCode::usage, "--expires: " + time_text(*command.expires) + " has passed already");
+        return fail(ExitCode::usage, "--expires: " + time_text(*command.expires) + " is in the past");
     const auto lock = lock_door(folder);
     if (!lock) return tl::unexpected(lock.error());
     const auto door = folder.read_door();
     if (!door) return tl::unexpected(door.error());
     if (const auto paths = client_paths(folder.clients()); !paths) return tl::unexpected(paths.error());
     if (const auto client = half_added(command, folder, *door)) {
-        log::info("an earlier run has added " + command.client + ", but was stopped before it named the key file");
+        log::info("an earlier run added " + command.client +
+                  " but was stopped before it published the key file; doing so now");
         return finish_publishing(command.output, make_key_file(*door, *client, now));
     }
     if (auto checked = check_services(command, folder, *door); !checked) return checked;

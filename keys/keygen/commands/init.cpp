@@ -34,7 +34,7 @@ Result<void> check_nothing_exists(const DoorFolder& folder) {
     for (const std::string& path : {folder.config(), folder.door(), folder.clients()})
         if (path_exists(path))
             return fail(ExitCode::cannot_create,
-                        path + " already exists; not overwritten. Give the new door a directory of its own");
+                        path + " already exists; not overwritten. Use another directory for the new door");
     return {};
 }
 

@@ -100,7 +100,7 @@ SecretBytes document(const Overview& overview, const Door& door) {
 std::optional<AuditReader> open_audit(const Result<DaemonConfig>& config) {
     auto audit = config ? AuditReader::open(config->state) : tl::unexpected(config.error());
     if (audit) return std::move(*audit);
-    log::warning(audit.error().message + "; the last use of keys is unknown");
+    log::warning(audit.error().message + "; when keys were last used is unknown");
     return std::nullopt;
 }
 

@@ -18,7 +18,7 @@ Result<void> run(const Revoke& command) {
     client->revoked = true;
     if (auto written = replace_file(folder.client(command.client), client_text(*client).bytes(), 0600); !written)
         return written;
-    log::info("revoked " + command.client + "; a running daemon closes what it opened");
+    log::info("revoked " + command.client + "; a running daemon closes everything it has opened");
     return {};
 }
 

@@ -31,14 +31,14 @@ Result<void> check_is_let_in(const Client& client, const std::string& path, Unix
 
 void report(const Rotate& command, const Client& client) {
     log::info("rotated " + client.name + ": generation " + std::to_string(client.generations.back().number) +
-              " is in force now");
+              " is now in force");
     for (const Generation& generation : client.generations)
         if (generation.not_after)
             log::info("generation " + std::to_string(generation.number) + " works until " +
                       time_text(*generation.not_after) + "; the daemon ends it earlier once the new one is in use");
     if (command.output != standard_output)
-        log::info("next: copy " + command.output + " to the client, where `oneknock import` takes it in; then remove " +
-                  "it here");
+        log::info("next: copy " + command.output +
+                  " to the client, run `oneknock import` on it there, and remove it here");
 }
 
 Result<void> rotate_client(const Rotate& command, const DoorFolder& folder, const Door& door) {
@@ -47,7 +47,8 @@ Result<void> rotate_client(const Rotate& command, const DoorFolder& folder, cons
     auto client = read_client(folder, door, command.client);
     if (!client) return tl::unexpected(client.error());
     if (is_partly_published(command.output, door, *client)) {
-        log::info("an earlier run has rotated " + client->name + ", but was stopped before it named the key file");
+        log::info("an earlier run rotated " + client->name +
+                  " but was stopped before it published the key file; doing so now");
         return finish_publishing(command.output, make_key_file(door, *client, now)).map([&] {
             report(command, *client);
         });

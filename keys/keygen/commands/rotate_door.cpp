@@ -21,7 +21,7 @@ namespace fs = std::filesystem;
 
 Result<void> check_folder_is_new(const Rotate& command, const DoorFolder& folder) {
     if (command.output == standard_output)
-        return fail(ExitCode::usage, "--door makes a key file for every client: give -o a new folder's name");
+        return fail(ExitCode::usage, "--door writes a key file for every client; give -o the name of a new directory");
     return check_output(command.output, folder);
 }
 
@@ -34,13 +34,13 @@ Result<void> limit_generations(const Rotate& command, std::vector<Generation>& g
     if (generations.size() <= most) return {};
     if (!command.force)
         return fail(ExitCode::data,
-                    "the door's secret is being rotated already: generation " + number_of(generations[0]) +
+                    "the door's secret is already being rotated: generation " + number_of(generations[0]) +
                         " is in force until " + time_text(*generations[0].not_after) +
-                        ". Wait until then; or, if `list` shows that all clients have moved to a newer " +
-                        "one, end it now with --force");
+                        ". Wait until then or, if `list` shows that all clients use a newer one, end it " +
+                        "now with --force");
     while (generations.size() > most) {
-        log::warning("generation " + number_of(generations[0]) + " of the door's secret ends now: a client that has " +
-                     "none of the newer ones is locked out until it gets its new key file");
+        log::warning("generation " + number_of(generations[0]) + " of the door's secret ends now: clients without a " +
+                     "newer one are locked out until they get their new key files");
         generations.erase(generations.begin());
     }
     return {};
@@ -107,13 +107,13 @@ Result<void> fill_folder(const std::string& partial, const Keyring& keyring, Uni
 void report(const Rotate& command, const Keyring& keyring, UnixTime now) {
     const auto& generations = keyring.door.generations;
     const auto count = std::ranges::count_if(keyring.clients, [now](const Client& c) { return is_let_in(c, now); });
-    log::info("rotated the door's secret: generation " + number_of(generations.back()) + " is in force now");
+    log::info("rotated the door's secret: generation " + number_of(generations.back()) + " is now in force");
     for (const Generation& generation : generations)
         if (generation.not_after)
             log::info("generation " + number_of(generation) + " works until " + time_text(*generation.not_after) +
                       "; the daemon ends it earlier once all clients use the new one");
-    log::info("next: bring each of the " + std::to_string(count) + " files in " + command.output +
-              " to its client, where `oneknock import` takes it in; then remove them here");
+    log::info("next: copy each of the " + std::to_string(count) + " files in " + command.output +
+              " to its client, run `oneknock import` on it there, and remove it here");
 }
 
 Result<void> change_door(const Rotate& command, const DoorFolder& folder, const Keyring& keyring, UnixTime now) {
@@ -141,7 +141,8 @@ Result<void> rotate_door(const Rotate& command, const DoorFolder& folder) {
     const std::string partial = partial_path(command.output);
     if (auto checked = check_partial_folder(partial); !checked) return checked;
     if (is_half_done(partial, keyring->door)) {
-        log::info("an earlier run rotated the door's secret but was stopped before it named the directory");
+        log::info(
+            "an earlier run rotated the door's secret but was stopped before it published the key files; doing so now");
         return fill_folder(partial, *keyring, now)
             .and_then([&] { return rename_noreplace(partial, command.output); })
             .map(tell);

@@ -36,7 +36,7 @@ bool path_exists(const std::string& path) {
 
 Result<void> make_private_folder(const std::string& path) {
     if (mkdir(path.c_str(), 0700) != 0)
-        return tl::unexpected(system_error("make the folder", path, ExitCode::cannot_create));
+        return tl::unexpected(system_error("create the directory", path, ExitCode::cannot_create));
     return sync_folder(folder_of(path));
 }
 

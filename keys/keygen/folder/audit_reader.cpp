@@ -41,7 +41,7 @@ Result<void> become_owner_inside(const std::string& folder) {
     if (stat(folder.c_str(), &info) != 0 || chroot(folder.c_str()) != 0 || chdir("/") != 0 || !give_up_capabilities() ||
         setgroups(0, nullptr) != 0 || setresgid(info.st_gid, info.st_gid, info.st_gid) != 0 ||
         setresuid(info.st_uid, info.st_uid, info.st_uid) != 0)
-        return tl::unexpected(system_error("enter the state folder", folder, ExitCode::no_input));
+        return tl::unexpected(system_error("enter the state directory", folder, ExitCode::no_input));
     return {};
 }
 

@@ -12,7 +12,7 @@
 namespace oneknock::keygen {
 namespace {
 
-constexpr const char* how_to_make_a_door = "`oneknock-keygen init` makes a door";
+constexpr const char* how_to_make_a_door = "make a door with `oneknock-keygen init`";
 
 // A missing file more often means a wrong word than a lost file.
 Error with_hint(Error error, const std::string& hint) {
@@ -23,7 +23,7 @@ Error with_hint(Error error, const std::string& hint) {
 bool lock(int fd) {
     if (flock(fd, LOCK_EX | LOCK_NB) == 0) return true;
     if (errno != EWOULDBLOCK) return false;
-    log::info("waiting for another oneknock-keygen that works on this door");
+    log::info("waiting for another oneknock-keygen that is changing this door");
     while (flock(fd, LOCK_EX) != 0)
         if (errno != EINTR) return false;
     return true;
@@ -39,16 +39,16 @@ Result<Client> DoorFolder::read_client(const std::string& name) const {
     const std::string path = client(name);
     const auto text = read_private_file(path);
     if (!text)
-        return tl::unexpected(with_hint(text.error(), "`oneknock-keygen list --dir " + path_ + "` shows the clients"));
+        return tl::unexpected(with_hint(text.error(), "to see the clients: oneknock-keygen list --dir " + path_));
     return parse_client(text->text(), path);
 }
 
 Result<Descriptor> lock_door(const DoorFolder& folder) {
     Descriptor fd(open(folder.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!fd)
-        return tl::unexpected(
-            with_hint(system_error("open the door's folder", folder.path(), ExitCode::no_input), how_to_make_a_door));
-    if (!lock(fd.get())) return tl::unexpected(system_error("lock the door's folder", folder.path()));
+        return tl::unexpected(with_hint(system_error("open the door's directory", folder.path(), ExitCode::no_input),
+                                        how_to_make_a_door));
+    if (!lock(fd.get())) return tl::unexpected(system_error("lock the door's directory", folder.path()));
     for (const std::string& path : {folder.path(), folder.clients()}) remove_leftovers(path);
     return fd;
 }

@@ -26,15 +26,15 @@ void announce_new_door(const std::string& state, const DoorId& door) {
     const std::string record = state + "/" + record_file_name;
     if (path_exists(record)) {
         log::warning(record + " is the replay record of an earlier door; if that door is still in use, give this one " +
-                     "a state folder of its own (field \"state\" of oneknockd.json), else remove the record");
+                     "its own state directory (field \"state\" of oneknockd.json), otherwise remove the record");
         return;
     }
     const std::string text = to_hex(door.bytes) + "\n";
     auto done = make_state_folder(state);
     if (done) done = replace_file(state + "/" + new_door_name, as_bytes(text), 0644);
     if (!done)
-        log::warning(done.error().message + "; so the daemon's first start will refuse knocks for one minute, as if " +
-                     "its replay record were lost");
+        log::warning(done.error().message + "; the daemon will refuse knocks for the first minute, as if its replay " +
+                     "record had been lost");
 }
 
 }  // namespace oneknock::keygen

@@ -15,7 +15,7 @@ namespace {
 namespace fs = std::filesystem;
 
 Result<void> print(const SecretBytes& text) {
-    if (isatty(STDOUT_FILENO) != 0) log::warning("the following lines contain a secret; clear the screen when done");
+    if (isatty(STDOUT_FILENO) != 0) log::warning("the following lines contain a secret; clear the screen afterwards");
     return write_standard_output(text.bytes());
 }
 
@@ -42,7 +42,7 @@ Result<void> check_output(const std::string& path, const DoorFolder& folder) {
     std::error_code error;
     if (fs::equivalent(folder_of(path), folder.clients(), error))
         return fail(ExitCode::usage, path + ": a key file belongs on the client; " + folder.clients() +
-                                         " holds the server's files, so choose another folder");
+                                         " is for the server's files; choose another directory");
     return {};
 }
 
@@ -51,7 +51,7 @@ Result<void> change_and_publish(const Change& change, const std::function<Result
     auto published = publish();
     if (published) return published;
     if (const auto back = change.take_back(); !back)
-        published.error().message += "; and this could not be undone: " + back.error().message;
+        published.error().message += "; the change to the door could not be undone: " + back.error().message;
     return published;
 }
 
