@@ -10,7 +10,7 @@
 #include "common/json.hpp"
 #include "common/text.hpp"
 #include "keys/fields.hpp"
-#include "keys/generations.hpp"
+#include "keys/json_writer.hpp"
 #include "keys/names.hpp"
 
 namespace oneknock {
@@ -33,6 +33,50 @@ std::vector<std::string> read_allow(json::Context& context, json::Object& object
         allow.push_back(item.text);
     }
     return allow;
+}
+
+constexpr std::string_view generations_field = "generations";
+
+Generation read_generation(json::Context& context, const json::Value& value, const std::string& path) {
+    json::Object object(context, value, path);
+    Generation generation;
+    generation.number = fields::generation(object, "generation");
+    generation.secret = object.secret("secret");
+    generation.not_before = fields::time(object, "not_before");
+    generation.not_after = fields::optional_time(object, "not_after");
+    if (generation.not_after && *generation.not_after <= generation.not_before)
+        object.complain("not_after", "must be null or later than not_before");
+    object.finish();
+    return generation;
+}
+
+std::vector<Generation> read_generations(json::Context& context, json::Object& object) {
+    std::vector<Generation> generations;
+    const json::Value* list = object.array(generations_field);
+    if (list == nullptr) return generations;
+    if (list->items.empty()) object.complain(generations_field, "must have at least one generation");
+    for (const json::Value& item : list->items) {
+        const std::string path = std::string(generations_field) + "[" + std::to_string(generations.size()) + "]";
+        Generation generation = read_generation(context, item, path);
+        if (!generations.empty() && generation.number <= generations.back().number)
+            context.complain(item.line, path + ".generation", "must be greater than the one before");
+        if (context.failed()) break;
+        generations.push_back(std::move(generation));
+    }
+    return generations;
+}
+
+void write_generations(JsonWriter& writer, const std::vector<Generation>& generations) {
+    writer.begin_array(generations_field);
+    for (const Generation& generation : generations) {
+        writer.begin_object();
+        writer.integer("generation", generation.number);
+        writer.secret("secret", generation.secret);
+        writer.time("not_before", generation.not_before);
+        writer.time_or_null("not_after", generation.not_after);
+        writer.end();
+    }
+    writer.end();
 }
 
 Result<Client> load_client(const std::string& path, const Door& door) {
