@@ -10,7 +10,7 @@ import stat
 import subprocess
 
 from door import Daemon, Door, change_json
-from harness import PATIENCE, NetworkTest, main, program, run
+from harness import PATIENCE, NetworkTest, eventually, main, program, run
 
 USAGE, DATA, NO_INPUT, UNAVAILABLE, CANNOT_CREATE, PERMISSION, CONFIG = 64, 65, 66, 69, 73, 77, 78
 
@@ -198,18 +198,49 @@ class BadInput(NetworkTest):
                     self.assertEqual(os.listdir(partial), [])
                     os.rmdir(partial)
 
+    def test_keygen_puts_no_keys_into_a_folder_made_by_somebody_else_while_it_runs(self):
+        folder, trace = self.net.path("new-keys"), self.net.path("trace")
+        partial = folder + ".oneknock-partial"
+        calls = "%file,%desc"  # those that name the folder are slowed down, so that there is time to be in between
+        keygen = subprocess.Popen(["strace", "-o", trace, "-P", partial, "-e", "trace=" + calls, "-e",
+                                   f"inject={calls}:delay_exit=500000", program("oneknock-keygen"), "rotate", "--dir",
+                                   self.door.folder, "--door", "-o", folder], stderr=subprocess.PIPE, text=True)
+
+        def is_found_missing():
+            if not os.path.exists(trace):
+                return False
+            with open(trace) as file:
+                return "ENOENT" in file.read()
+
+        try:
+            eventually(is_found_missing, "the check of the folder")
+            os.mkdir(partial, 0o700)
+            os.chown(partial, 65534, 65534)
+            said = keygen.communicate(timeout=2 * PATIENCE)[1]
+        finally:
+            keygen.kill()
+            keygen.wait()
+        self.assertEqual(keygen.returncode, CANNOT_CREATE, said)
+        self.assertIn(partial, said)
+        self.assertEqual(os.listdir(partial), [])
+        self.assertFalse(os.path.exists(folder))
+
     def test_keygen_gives_up_roots_powers_for_good_before_it_reads_the_audit(self):
         daemon = Daemon(self.net, self.server, self.door)
         daemon.stop()
         trace = self.net.path("trace")
-        run("strace", "-o", trace, "-e", "trace=prctl,setresuid,openat,open", program("oneknock-keygen"), "list", "--dir",
+        run("strace", "-o", trace, "-e", "trace=prctl,capset,setresuid,openat,open", program("oneknock-keygen"), "list", "--dir",
             self.door.folder)
         with open(trace) as file:
             lines = file.read().splitlines()
         opened = max(number for number, line in enumerate(lines) if "oneknock.db" in line and "= -1" not in line)
         dropped = {line.split("(")[1].split(")")[0].split(",")[0] for line in lines[:opened] if line.endswith("= 0")}
-        self.assertLessEqual({"PR_CAPBSET_DROP", "PR_SET_NO_NEW_PRIVS"}, dropped)
-        self.assertTrue(any(line.startswith("setresuid") for line in lines[:opened]))
+        self.assertLessEqual({"PR_CAPBSET_DROP", "PR_CAP_AMBIENT", "PR_SET_NO_NEW_PRIVS"}, dropped)
+        steps = [line.split("(")[0] for line in lines[:opened]]
+        self.assertLess(steps.index("setresuid"), steps.index("capset"))
+        capset = lines[steps.index("capset")]
+        self.assertIn("{effective=0, permitted=0, inheritable=0}", capset)
+        self.assertTrue(capset.endswith("= 0"), capset)
 
     def test_a_second_daemon_on_the_same_table_or_state_folder_is_refused(self):
         Daemon(self.net, self.server, self.door)

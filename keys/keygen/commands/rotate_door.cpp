@@ -73,6 +73,12 @@ Result<void> check_partial_folder(const std::string& partial) {
                                              "or choose another name");
 }
 
+// A folder that somebody has made since it was checked is checked as well.
+Result<void> prepare_partial_folder(const std::string& partial) {
+    auto made = make_private_folder(partial);
+    return !made && path_exists(partial) ? check_partial_folder(partial) : made;
+}
+
 // Whether the folder holds the door's newest secret: an earlier run has done all but the last step.
 bool is_half_done(const std::string& partial, const Door& door) {
     const auto paths = client_paths(partial);
@@ -84,8 +90,6 @@ bool is_half_done(const std::string& partial, const Door& door) {
 
 // Fills the folder with a key file for every client and nothing else; those that are current already stay.
 Result<void> fill_folder(const std::string& partial, const Keyring& keyring, UnixTime now) {
-    if (!path_exists(partial))
-        if (auto made = make_private_folder(partial); !made) return made;
     remove_leftovers(partial);
     for (const Client& client : keyring.clients) {
         const std::string path = name_in(partial, client);
@@ -122,6 +126,7 @@ Result<void> change_door(const Rotate& command, const DoorFolder& folder, const 
     if (!old_text) return tl::unexpected(old_text.error());
     const auto replace = [&](const SecretBytes& text) { return replace_file(folder.door(), text.bytes(), 0600); };
     const Change change{[&] { return replace(door_text(keyring.door)); }, [&] { return replace(*old_text); }};
+    if (auto prepared = prepare_partial_folder(partial); !prepared) return prepared;
     auto done = fill_folder(partial, keyring, now).and_then([&] {
         return change_and_publish(change, [&] { return rename_noreplace(partial, command.output); });
     });
