@@ -160,6 +160,7 @@ class BadInput(NetworkTest):
                 for name in names:
                     self.assertIn(name, done.stderr)
                 self.assertFalse(os.path.exists(new))
+        self.refused(NO_INPUT, [new, "oneknock-keygen init"], keygen, "list", "--dir", new)
         out = self.net.path("out.json")
         add = (keygen, "add", "--dir", self.door.folder, "bob", "-o", out)
         self.refused(DATA, ["nosuch", "door.json", "ssh"], *add, "--allow", "nosuch")

@@ -108,7 +108,7 @@ std::optional<AuditReader> open_audit(const Result<DaemonConfig>& config) {
 
 Result<void> run(const List& command) {
     const DoorFolder folder(command.folder);
-    const auto keyring = load_keyring(folder.door(), folder.clients());
+    const auto keyring = folder.read_keyring();
     if (!keyring) return tl::unexpected(keyring.error());
     const auto config = read_daemon_config(folder.config());
     auto audit = open_audit(config);  // from here on this process is nobody's but the audit's

@@ -108,15 +108,14 @@ Result<void> fill_folder(const std::string& partial, const Keyring& keyring, Uni
     return sync_folder(partial);
 }
 
-void report(const Rotate& command, const Keyring& keyring, UnixTime now) {
+void report(const Rotate& command, const Keyring& keyring) {
     const auto& generations = keyring.door.generations;
-    const auto count = std::ranges::count_if(keyring.clients, [now](const Client& c) { return is_let_in(c, now); });
     log::info("rotated the door's secret: generation " + number_of(generations.back()) + " is now in force");
     for (const Generation& generation : generations)
         if (generation.not_after)
             log::info("generation " + number_of(generation) + " works until " + time_text(*generation.not_after) +
                       "; the daemon ends it earlier once all clients use the new one");
-    log::info("next: copy each of the " + std::to_string(count) + " files in " + command.output +
+    log::info("next: copy every file in " + command.output +
               " to its client, run `oneknock import` on it there, and remove it here");
 }
 
@@ -140,9 +139,9 @@ Result<void> change_door(const Rotate& command, const DoorFolder& folder, const 
 Result<void> rotate_door(const Rotate& command, const DoorFolder& folder) {
     const UnixTime now = read_clocks().wall;
     if (auto checked = check_folder_is_new(command, folder); !checked) return checked;
-    auto keyring = load_keyring(folder.door(), folder.clients());
+    auto keyring = folder.read_keyring();
     if (!keyring) return tl::unexpected(keyring.error());
-    const auto tell = [&] { report(command, *keyring, now); };
+    const auto tell = [&] { report(command, *keyring); };
     const std::string partial = partial_path(command.output);
     if (auto checked = check_partial_folder(partial); !checked) return checked;
     if (is_half_done(partial, keyring->door)) {

@@ -35,6 +35,11 @@ Result<Door> DoorFolder::read_door() const {
     return load_door(door()).map_error([](Error error) { return with_hint(std::move(error), how_to_make_a_door); });
 }
 
+Result<Keyring> DoorFolder::read_keyring() const {
+    if (const auto readable = read_door(); !readable) return tl::unexpected(readable.error());
+    return load_keyring(door(), clients());
+}
+
 Result<Client> DoorFolder::read_client(const std::string& name) const {
     const std::string path = client(name);
     const auto text = read_private_file(path);

@@ -20,6 +20,7 @@ public:
     [[nodiscard]] std::string client(const std::string& name) const { return clients() + "/" + name + ".json"; }
 
     [[nodiscard]] Result<Door> read_door() const;
+    [[nodiscard]] Result<Keyring> read_keyring() const;
     [[nodiscard]] Result<Client> read_client(const std::string& name) const;
 
 private:
