@@ -8,6 +8,8 @@ import plot
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, os.pardir)
 SYSTEMS = ("oneknock", "knockd", "fwknop")
+NAMES = {"sent": "packets sent", "sent_bytes": "bytes sent", "answers": "packets in answer", "answer_bytes": "bytes in answer",
+         "started": "processes started", "executed": "programs executed"}
 
 
 def table(head, rows):
@@ -42,10 +44,11 @@ def knocks(knocks):
     for topic in ("packets", "processes", "idle", "memory"):
         for name in knocks["oneknock"][topic]:
             figures = [knocks[s][topic][name] for s in SYSTEMS]
-            label = name.replace("_", " ") + {"packets": " per knock", "processes": " per knock", "idle": " when idle", "memory": " after the knocks"}[topic]
+            when = {"packets": " per knock", "processes": " per knock", "idle": " when idle", "memory": " after the knocks"}[topic]
+            label = NAMES.get(name, name.replace("_", " ")) + when
             rows.append((label, *(f"{figure:,.2f}".removesuffix(".00") if isinstance(figure, float) else f"{figure:,}" for figure in figures)))
     floor = ", ".join(f"{name.replace('_', ' ')} {_ms(each['median_ms'])} ms" for name, each in knocks["floor"].items())
-    return table(("", *SYSTEMS), rows) + f"\n\nThe measuring loop's own floor (medians): {floor}."
+    return table(("", *SYSTEMS), rows) + f"\n\nWhat the measuring loop itself takes (medians): {floor}."
 
 
 def commands(knocks):
@@ -107,9 +110,9 @@ def per_packet(costs):
              "whole_listener/100000": "the whole listener, 100,000 clients"}
     rows = [(label, f"{of['median_s'][name] * 1e9 / 2e6:.0f}", f"{of['least_s'][name] * 1e9 / 2e6:.0f}") for name, label in names.items()]
     return (table(("2,000,000 random SYNs from a file", "ns per packet, median", "least"), rows)
-            + f"\n\nThe listener costs **{of['ratio']:.2f}** times the empty loop (least: {of['least_ratio']:.2f}); 100,000 clients cost "
-              f"**{of['clients_ratio']:.2f}** times one (least: {of['least_clients_ratio']:.2f}). Allocations per packet: "
-              f"{of['allocations_per_packet']:.6f}, which are those of opening the file.")
+            + f"\n\nA packet costs the listener **{of['ratio']:.2f}** times as much as the empty loop (least: {of['least_ratio']:.2f}), and with "
+              f"100,000 clients **{of['clients_ratio']:.2f}** times as much as with one (least: {of['least_clients_ratio']:.2f}). There are "
+              f"{of['allocations_per_packet']:.6f} allocations per packet, all of them made when the file is opened.")
 
 
 def per_knock(costs):
@@ -119,7 +122,7 @@ def per_knock(costs):
     work = {"assembly": _us(parts["assembly"]["0"]), "verification": _us(parts["verification"]["1"]),
             "record": _us(parts["decision_and_record"]["0"]), "netlink": _us(parts["open_grant"]["0"]), "total": ""}
     rows = [(name, f"{1000 * each['median_ms']:.0f}", f"{1000 * each['most_ms']:.0f}", work[name], floor[name]) for name, each in daemon.items()]
-    return table(("part", "in the daemon, median µs", "most of 100", "its work alone, mean µs", "floor, mean µs"), rows)
+    return table(("part", "in the daemon, median µs", "longest of 100", "its work alone, mean µs", "floor, mean µs"), rows)
 
 
 def growth(costs):
@@ -127,8 +130,8 @@ def growth(costs):
     what = (("verification", "clients"), ("decision_and_record", "recorded knocks"), ("open_grant", "live grants"))
     rows = [(part.replace("_", " "), f"{int(size):,} {unit}", _us(seconds)) for part, unit in what for size, seconds in of[part].items()]
     longest = of["hour_change_longest"]["100000"]
-    return (table(("part", "with", "mean µs"), rows) + f"\n\nThe change of the hour with 100,000 clients keeps a knock waiting "
-            f"for {_ms(1000 * longest)} ms at the most (the longest of its slices in 5 changes).")
+    return (table(("part", "with", "mean µs"), rows) + f"\n\nWith 100,000 clients, the change of the hour delays a knock "
+            f"by at most {_ms(1000 * longest)} ms (the longest of its slices in 5 changes).")
 
 
 def draw_growth(costs):
@@ -151,9 +154,9 @@ def clients(clients):
     rows = [(label, f"{of['reload_s']:.2f}" if "reload_s" in of else "", of["knocks"], _ms(of["median_ms"]), _ms(of["most_ms"]))
             for kind, label in kinds.items() for of in (clients[kind],)]
     mib = {name: f"{clients[name] / 2 ** 20:.0f}" for name in ("private_bytes", "locked_bytes", "private_bytes_after")}
-    return (f"{clients['clients']:,} clients are loaded in **{clients['load_s']:.1f} s** (from the start of the program until it is ready; "
-            f"{clients['load_processor_s']:.1f} s of processor time) and take **{mib['private_bytes']} MiB** of private memory in all three "
-            f"processes together, of which {mib['locked_bytes']} MiB are locked for secrets; after the reloads below it is "
+    return (f"The daemon loads {clients['clients']:,} clients in **{clients['load_s']:.1f} s**, from the start of the program until it is ready "
+            f"({clients['load_processor_s']:.1f} s of processor time). The three processes together then take **{mib['private_bytes']} MiB** of "
+            f"private memory, of which {mib['locked_bytes']} MiB are locked for secrets; after the reloads below they take "
             f"{mib['private_bytes_after']} MiB.\n\n"
             + table(("files", "a reload, s", "knocks", "from first packet to element, median ms", "at most, ms"), rows))
 

@@ -27,8 +27,8 @@ STAGES = (("the client's process starts", "oneknock", "sched_process_exec", "", 
           ("enough packets arrive", "oneknock", "netif_receive_skb", "dev=s0 .*len=28", ENOUGH),
           ("the listener decodes", "okd-listener", "sys_sendto", "fd:", 1),
           ("the gatekeeper wakes and verifies", "okd-gatekeeper", "sys_fdatasync", "fd:", 1),
-          ("the disk has it", "okd-gatekeeper", "sys_fdatasync", "->", 1),
-          ("the firewall wakes, the kernel opens", "oneknockd", "sys_sendto", "->", 1),
+          ("the record is on the disk", "okd-gatekeeper", "sys_fdatasync", "->", 1),
+          ("the parent wakes and the kernel opens the port", "oneknockd", "sys_sendto", "->", 1),
           ("the connection is accepted", "until_open", "sys_connect", "-> 0x0", 1))
 
 
