@@ -24,6 +24,10 @@ constexpr std::uint32_t load_u32be(const std::uint8_t* p) {
     return std::uint32_t{p[0]} << 24 | std::uint32_t{p[1]} << 16 | std::uint32_t{p[2]} << 8 | std::uint32_t{p[3]};
 }
 
+constexpr std::uint64_t load_u64be(const std::uint8_t* p) {
+    return std::uint64_t{load_u32be(p)} << 32 | load_u32be(p + 4);
+}
+
 constexpr void store_u16be(std::uint8_t* p, std::uint16_t v) {
     p[0] = static_cast<std::uint8_t>(v >> 8);
     p[1] = static_cast<std::uint8_t>(v);

@@ -46,9 +46,14 @@ public:
         by_end_.clear();
     }
 
-    // An entry lives until its end, not at it.
+    // An entry lives until its end, not at it. `dropped` is told the key of each that goes.
     void drop_ended(Instant now) {
+        drop_ended(now, [](const Key&) {});
+    }
+    template <class Dropped>
+    void drop_ended(Instant now, Dropped dropped) {
         while (!by_end_.empty() && by_end_.begin()->first <= now) {
+            dropped(by_end_.begin()->second);
             entries_.erase(by_end_.begin()->second);
             by_end_.erase(by_end_.begin());
         }

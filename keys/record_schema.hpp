@@ -6,9 +6,13 @@
 
 namespace oneknock {
 
-// The record, an SQLite database, and what SQLite keeps beside it.
-inline constexpr const char* record_file_name = "oneknock.db";
-inline constexpr const char* record_suffixes[] = {"", "-wal", "-shm"};
+// The audit, an SQLite database, and what SQLite keeps beside it. The replay record's two files are named as if they
+// were of these, so that whoever moves or removes `oneknock.db*` takes them along.
+inline constexpr const char* audit_file_name = "oneknock.db";
+inline constexpr const char* audit_suffixes[] = {"", "-wal", "-shm"};
+inline constexpr const char* record_file_name = "oneknock.db-replay";  // server/gatekeeper/record/journal.hpp
+inline constexpr const char* mark_file_name = "oneknock.db-mark";      // how far the former had got
+inline constexpr const char* record_file_magic = "oneknock replay";
 
 // Holds the id (hexadecimal) of a door that never had a record: a missing one is no loss then.
 inline constexpr const char* new_door_name = "new-door";

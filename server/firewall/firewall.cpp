@@ -19,6 +19,11 @@ constexpr milliseconds shortest_timeout{50};
 
 milliseconds until(Instant end, Instant now) { return std::chrono::duration_cast<milliseconds>(end - now); }
 
+// On a busy machine, and with a full set, reading takes longer than the slack of two clocks.
+milliseconds slack_since(Instant now) {
+    return timer_slack + std::max(until(read_clocks().steady, now), milliseconds{0});
+}
+
 }  // namespace
 
 Firewall::Firewall(FirewallConfig config, std::vector<Service> services, nft::Socket socket, NftWatch watch)
@@ -41,12 +46,12 @@ Result<Firewall> Firewall::open(const FirewallConfig& config, std::vector<Servic
     return Firewall(config, std::move(services), std::move(*socket), std::move(*watch));
 }
 
-Result<std::vector<Grant>> Firewall::install(Instant now) {
+Result<Firewall::Installed> Firewall::install(const std::vector<Grant>& recorded, Instant now) {
     const auto found = read();
     if (!found) return tl::unexpected(found.error());
-    auto adopted = adopt(*found, now);
+    auto installed = adopt(*found, recorded, now);
     if (const auto mended = mend(*found, now); !mended) return tl::unexpected(mended.error());
-    return adopted;
+    return installed;
 }
 
 Result<bool> Firewall::repair(Instant now) {
@@ -56,7 +61,18 @@ Result<bool> Firewall::repair(Instant now) {
     return mend(*found, now);
 }
 
-Result<std::optional<TableImage>> Firewall::read() { return has_own_table() ? read_own() : read_administrators(); }
+Result<std::optional<TableImage>> Firewall::read() {
+    if (has_own_table()) return read_own();
+    auto found = read_administrators();
+    if (found) take_stock(*found);
+    return found;
+}
+
+void Firewall::take_stock(const std::optional<TableImage>& found) {
+    foreign_ = 0;
+    for (const auto& [name, set] : found->sets)
+        foreign_ += static_cast<std::size_t>(std::ranges::count(set.elements, false, &Element::is_ours));
+}
 
 Result<std::optional<TableImage>> Firewall::read_own() {
     auto found = socket_.read_table(names_.table);
@@ -90,30 +106,65 @@ Result<TableImage> Firewall::read_present_sets() {
     return image;
 }
 
-std::vector<Grant> Firewall::adopt(const std::optional<TableImage>& found, Instant now) {
-    std::vector<Grant> adopted;
+Firewall::Installed Firewall::adopt(const std::optional<TableImage>& found, const std::vector<Grant>& recorded,
+                                    Instant now) {
+    Installed installed;
     grants_.clear();
-    if (!found) return adopted;
-    for (const auto& [key, remaining] : grants_in(names_, found->sets, services_))
+    if (!found) return installed;
+    std::map<GrantKey, milliseconds> of_record;
+    for (const Grant& grant : recorded) of_record[{grant.service, grant.address}] = grant.remaining;
+    for (const auto& [key, in_kernel] : grants_in(names_, found->sets, services_, !has_own_table())) {
+        const auto known = of_record.find(key);
+        if (known == of_record.end()) continue;
+        const milliseconds remaining = std::min(in_kernel, known->second);
         if (remaining >= shortest_timeout && grants_.put(key, now + remaining, now))
-            adopted.push_back({key.service, key.address, std::chrono::ceil<Seconds>(remaining)});
-    return adopted;
+            installed.adopted.push_back({key.service, key.address, remaining});
+    }
+    std::size_t elements = 0;
+    for (const auto& [name, set] : found->sets)
+        if (name == names_.of(Family::ipv4) || name == names_.of(Family::ipv6)) elements += set.elements.size();
+    installed.removed = elements - foreign_ - installed.adopted.size();
+    return installed;
 }
 
 Result<bool> Firewall::mend(const std::optional<TableImage>& found, Instant now) {
-    const ElementDiff diff = compare_elements(names_, found ? found->sets : TableImage{}.sets, grants_, now);
+    const ElementDiff diff =
+        compare_elements(names_, found ? found->sets : TableImage{}.sets, grants_, now, slack_since(now));
     nft::Batch batch(names_.table);
     if (has_own_table()) {
         if (found && diff.clean() && same_structure(wanted_image_, *found)) return false;
         put_table(batch, now);
     } else {
-        if (diff.lost.empty()) return false;  // other elements in the administrator's sets are the administrator's
+        const auto strange = strange_of_ours(found->sets, now);
+        if (diff.lost.empty() && strange.empty()) return false;
+        delete_elements(batch, strange);
         put_grants(batch, diff.lost, now, true);
     }
     std::string refused;
     const int error = socket_.commit(batch, &refused);
     if (error != 0) return tl::unexpected(refused_change(error, names_.table, refused));
     return true;
+}
+
+// Set mode: elements that bear our comment and are no live grants.
+std::vector<GrantKey> Firewall::strange_of_ours(const std::map<std::string, SetImage>& sets, Instant now) const {
+    std::vector<GrantKey> strange;
+    for (const auto& [key, remaining] : grants_in(names_, sets, services_, true))
+        if (remaining > slack_since(now) && grants_.end_of(key).value_or(now) <= now) strange.push_back(key);
+    return strange;
+}
+
+void Firewall::delete_elements(nft::Batch& batch, const std::vector<GrantKey>& grants) const {
+    for (const GrantKey& key : grants) {
+        const std::vector<Element> element{element_of(key, Seconds{1})};
+        batch.add_elements(names_.of(key.address.family), element);  // it may have ended meanwhile
+        batch.delete_elements(names_.of(key.address.family), element);
+    }
+}
+
+// Our comment, where others' elements are beside ours.
+Element Firewall::element_of(const GrantKey& grant, milliseconds remaining) const {
+    return {element_key(grant), remaining, !has_own_table()};
 }
 
 // Deletes and builds anew in one transaction: whatever was there, packets meet either the old table or the new one.
@@ -135,7 +186,7 @@ void Firewall::put_grants(nft::Batch& batch, const std::vector<GrantKey>& grants
         for (const GrantKey& key : grants) {
             const milliseconds remaining = until(grants_.end_of(key).value_or(now), now);
             if (key.address.family == family && remaining >= shortest_timeout)
-                elements.push_back({element_key(key), remaining});
+                elements.push_back(element_of(key, remaining));
         }
         if (again) refresh(batch, names_.of(family), elements);
         else batch.add_elements(names_.of(family), elements);
@@ -150,8 +201,8 @@ void Firewall::refresh(nft::Batch& batch, const std::string& set, const std::vec
     batch.add_elements(set, elements);
 }
 
-int Firewall::open_grant(const Service& service, const Address& address, Seconds duration, Instant now) {
-    if (!is_ours(service) || duration < Seconds{1}) return EINVAL;
+int Firewall::open_grant(const Service& service, const Address& address, milliseconds duration, Instant now) {
+    if (!is_ours(service) || duration < shortest_timeout) return EINVAL;
     if (names_.of(address.family).empty()) return EAFNOSUPPORT;
     const GrantKey grant{service, address};
     const auto before = grants_.end_of(grant);
@@ -167,9 +218,9 @@ int Firewall::open_grant(const Service& service, const Address& address, Seconds
     return error;
 }
 
-int Firewall::send_grant(const GrantKey& grant, Seconds duration) {
+int Firewall::send_grant(const GrantKey& grant, milliseconds duration) {
     nft::Batch batch(names_.table);
-    refresh(batch, names_.of(grant.address.family), {Element{element_key(grant), duration}});
+    refresh(batch, names_.of(grant.address.family), {element_of(grant, duration)});
     return socket_.commit(batch);
 }
 
@@ -180,10 +231,8 @@ int Firewall::close_grant(const Service& service, const Address& address, Instan
     const GrantKey grant{service, address};
     grants_.erase(grant);  // first: if the kernel cannot be asked, the next repair finds an element too many
     grants_.drop_ended(now);
-    const std::vector<Element> element{{element_key(grant), Seconds{1}}};
     nft::Batch batch(names_.table);
-    batch.add_elements(set, element);  // so that there is one to delete
-    batch.delete_elements(set, element);
+    delete_elements(batch, {grant});
     const int error = socket_.commit(batch);
     return error == ENOENT ? 0 : error;  // no table, no set: no grant
 }
@@ -196,11 +245,9 @@ Result<void> Firewall::remove() {
     } else {
         const auto found = read_present_sets();
         if (!found) return tl::unexpected(found.error());
-        for (const auto& [key, remaining] : grants_in(names_, found->sets, services_)) {
-            const std::vector<Element> element{{element_key(key), Seconds{1}}};
-            batch.add_elements(names_.of(key.address.family), element);  // it may have ended meanwhile
-            batch.delete_elements(names_.of(key.address.family), element);
-        }
+        std::vector<GrantKey> ours;
+        for (const auto& [key, remaining] : grants_in(names_, found->sets, services_, true)) ours.push_back(key);
+        delete_elements(batch, ours);
     }
     grants_.clear();
     std::string refused;

@@ -1,6 +1,7 @@
 // The parent's library for the firewall: the only part of the daemon that changes the kernel's rules. It builds our
 // table (guard and mark mode), opens and closes grants in timed sets, and repairs what other programs flush or change.
-// Grants live in the kernel and expire there, also when this process is gone; the next start adopts them.
+// Grants live in the kernel and expire there, also when this process is gone; the next start adopts those that the
+// record knows.
 //
 // Used from one loop, by one process per table and network namespace (table_lock.hpp). Needs CAP_NET_ADMIN all the
 // time. `now` is read once per turn of the loop and must never run backwards.
@@ -26,7 +27,7 @@ namespace oneknock {
 struct Grant {
     Service service;
     Address address;
-    Seconds remaining{};  // rounded up
+    std::chrono::milliseconds remaining{};
 };
 
 class Firewall {
@@ -34,20 +35,29 @@ public:
     // Opens the netlink sockets; changes nothing. `services` are those of the door.
     [[nodiscard]] static Result<Firewall> open(const FirewallConfig& config, std::vector<Service> services);
 
-    // Creates, upgrades or repairs our table as needed, and returns the grants of earlier runs that are still live. At
-    // most one atomic batch, so that no grant lapses and no port opens in
-    // between; a table that is right already is left alone. Set mode only checks the administrator's sets:
-    // ExitCode::config, with the commands to run.
-    [[nodiscard]] Result<std::vector<Grant>> install(Instant now);
+    // Creates, upgrades or repairs our table as needed. Of what the kernel has, only grants that are `recorded` are
+    // adopted, until the earlier of both ends; every other element of our sets goes, whoever put it there. At most one
+    // atomic batch, so that no grant lapses and no port opens in between; a table that is right already is left alone.
+    // Set mode checks the administrator's sets: ExitCode::config, with the commands to run. Elements there that do not
+    // bear our comment stay, and are never ours.
+    struct Installed {
+        std::vector<Grant> adopted;
+        std::size_t removed = 0;  // elements
+    };
+    [[nodiscard]] Result<Installed> install(const std::vector<Grant>& recorded, Instant now);
 
-    // Deletes our table; in set mode the grants' elements. Nothing to delete is no failure.
+    // Set mode: how many elements of the administrator's sets were not ours when they were read last.
+    [[nodiscard]] std::size_t foreign_elements() const { return foreign_; }
+
+    // Deletes our table; in set mode the elements that bear our comment. Nothing to delete is no failure.
     [[nodiscard]] Result<void> remove();
 
     // Opens, or sets the end of an open grant anew (atomically: no packet is lost). 0, or an errno: EINVAL (a service
-    // that is not the door's, or not 1 s or more), EAFNOSUPPORT (set mode without a set for that family), ENFILE
+    // that is not the door's, or not 50 ms or more), EAFNOSUPPORT (set mode without a set for that family), ENFILE
     // (full), ETIMEDOUT, or the kernel's refusal. Where others damaged the table it is repaired at once, the grant
     // included.
-    [[nodiscard]] int open_grant(const Service& service, const Address& address, Seconds duration, Instant now);
+    [[nodiscard]] int open_grant(const Service& service, const Address& address, std::chrono::milliseconds duration,
+                                 Instant now);
 
     // Sessions that are established go on. A grant that is not there is closed already: 0.
     [[nodiscard]] int close_grant(const Service& service, const Address& address, Instant now);
@@ -71,12 +81,17 @@ private:
     [[nodiscard]] Result<std::optional<TableImage>> read_own();
     [[nodiscard]] Result<std::optional<TableImage>> read_administrators();  // only sets
     [[nodiscard]] Result<TableImage> read_present_sets();
-    [[nodiscard]] std::vector<Grant> adopt(const std::optional<TableImage>& found, Instant now);
+    void take_stock(const std::optional<TableImage>& found);
+    [[nodiscard]] Installed adopt(const std::optional<TableImage>& found, const std::vector<Grant>& recorded,
+                                  Instant now);
     [[nodiscard]] Result<bool> mend(const std::optional<TableImage>& found, Instant now);
+    [[nodiscard]] std::vector<GrantKey> strange_of_ours(const std::map<std::string, SetImage>& sets, Instant now) const;
+    void delete_elements(nft::Batch& batch, const std::vector<GrantKey>& grants) const;
     void put_table(nft::Batch& batch, Instant now) const;
     void put_grants(nft::Batch& batch, const std::vector<GrantKey>& grants, Instant now, bool again) const;
     void refresh(nft::Batch& batch, const std::string& set, const std::vector<Element>& elements) const;
-    [[nodiscard]] int send_grant(const GrantKey& grant, Seconds duration);
+    [[nodiscard]] int send_grant(const GrantKey& grant, std::chrono::milliseconds duration);
+    [[nodiscard]] Element element_of(const GrantKey& grant, std::chrono::milliseconds remaining) const;
     [[nodiscard]] bool is_ours(const Service& service) const;
 
     FirewallConfig config_;
@@ -87,6 +102,7 @@ private:
     nft::Socket socket_;
     NftWatch watch_;
     GrantTable grants_;
+    std::size_t foreign_ = 0;
 };
 
 }  // namespace oneknock

@@ -42,7 +42,7 @@ public:
           parent_(std::move(parts.parent)),
           keys_(std::move(parts.keys)),
           decider_(std::move(decider)),
-          grants_(parent_,
+          grants_(parent_, decider_.record(),
                   [this](const auto& client, const auto& service) { return decider_.may_open(client, service); }),
           control_(std::move(parts.control_socket), {listener_, parent_, decider_, grants_, decisions_, times_}),
           schedule_(listener_, std::move(wall_timer), decider_.limits().tolerance),
@@ -80,7 +80,8 @@ private:
         for (const auto& [name, service] : door().services) services.services[services.count++] = service;
         answer_load(true);
         parent_.send(services);
-        parent_.send(Ready{});
+        grants_.begin_adoption(now_.steady);
+        parent_.send(Ready{}, HeldGrants::Map::capacity);
         maintenance_.plan(now_.steady);
     }
 
@@ -93,7 +94,7 @@ private:
         polled_.push_back({schedule_.descriptor(), POLLIN, 0});
         control_.socket().add_to(polled_);
         auto due = earliest(control_.socket().next_due(),
-                            maintenance_.next_due(decider_.record(), now_.steady, grants_.awaits_answers()));
+                            maintenance_.next_due(decider_.audit(), now_.steady, grants_.awaits_answers()));
         if (more_hints_ || !replaced_.empty()) due = now_.steady;
         poll_until(polled_, due);
     }
@@ -105,9 +106,8 @@ private:
 
     void maintain_record() {
         const bool busy = !candidates_.empty() || grants_.awaits_answers();
-        if (const auto tended = maintenance_.run_slice(decider_.record(), now_, busy); !tended)
+        if (const auto tended = maintenance_.run_slice(decider_.record(), decider_.audit(), now_, busy); !tended)
             log::warning(tended.error().message);
-        grants_.forget_holders(now_.steady);
     }
 
     // --- the listener -------------------------------------------------------------------------------------------
@@ -155,15 +155,16 @@ private:
             listener_.send(verdict);
         }
         if (const auto written = decider_.write_audit(decisions, now_); !written)
-            log::error("the audit lacks a line: " + written.error().message);
+            decisions_.problem("the audit lacks a line: " + written.error().message, now_.steady);
     }
 
     void act_on(const Decision& decision, const KnockMoments& moments) {
         if (decision.refused) {
             decisions_.refused(decision, *decision.refused, now_.steady);
-            if (*decision.refused == Reason::record_failed) log::error(decider_.record_problem());
-        } else if (!grants_.request(decision, moments)) {
+            if (*decision.refused == Reason::record_failed) decisions_.problem(decider_.record_problem(), now_.steady);
+        } else if (!grants_.request(decision, moments, now_.steady)) {
             decisions_.refused(decision, Reason::firewall_failed, now_.steady);
+            decisions_.problem("the firewall was not asked: too many requests wait for it", now_.steady);
         }
     }
 
@@ -177,8 +178,9 @@ private:
                 case Channel::Received::datagram: break;
             }
             if (const auto reply = datagram_.as<GrantReply>()) take_reply(*reply);
-            else if (const auto adopted = datagram_.as<AdoptedGrant>())
-                grants_.adopt(*adopted, decider_.record(), now_);
+            else if (const auto adopted = datagram_.as<AdoptedGrant>()) grants_.adopt(*adopted, now_.steady);
+            else if (datagram_.as<AdoptionEnd>()) grants_.end_adoption(now_.steady);
+            else if (const auto foreign = datagram_.as<ForeignElements>()) control_.handle(*foreign);
             else if (const auto trial = datagram_.as<TrialReply>()) control_.handle(*trial);
             else {
                 log::error("gatekeeper: the parent sent something unexpected");
@@ -197,10 +199,10 @@ private:
         const Decision& decision = knock->decision;
         if (reply.error != 0) {
             decisions_.refused(decision, Reason::firewall_failed, now_.steady);
-            log::error(problem_of(reply, decision));
+            decisions_.problem(problem_of(reply, decision), now_.steady);
             return;
         }
-        decisions_.accepted(decision);
+        decisions_.accepted(decision, now_.steady);
         knock->moments.answered = Instant{reply.done_ns};
         times_.add(knock->moments);
     }
@@ -294,11 +296,12 @@ private:
 Result<ExitCode> start_and_run(GatekeeperParts parts, const Identity& identity) {
     Descriptor wall_timer(timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK | TFD_CLOEXEC));
     if (!wall_timer) return tl::unexpected(system_error("make", "a timer of the wall clock"));
+    const BootId boot = read_boot_id();
     const auto folder = enter_sandbox(parts.state, identity);
     if (!folder) return tl::unexpected(folder.error());
     const auto limits = receive_settings(parts.parent);
     if (!limits) return tl::unexpected(limits.error());
-    auto decider = make_decider(*limits, *folder, parts.keys);
+    auto decider = make_decider(*limits, *folder, boot, parts.keys);
     if (!decider) return tl::unexpected(decider.error());
     return Gatekeeper(std::move(parts), std::move(wall_timer), std::move(*decider)).run();
 }

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include <unistd.h>
+
+#include "common/files.hpp"
 #include "common/log.hpp"
 #include "common/poll.hpp"
 #include "keys/rotation.hpp"
@@ -28,13 +31,16 @@ Result<KeyChange> receive_keys(Channel& channel) {
     }
 }
 
-void say_what_was_lost(const Record& record, UnixTime now) {
+void say_what_was_lost(const Record& record, const Audit& audit, Seconds tolerance) {
+    if (audit.was_damaged()) log::warning("the audit was damaged and has been put aside in the state folder");
     if (record.lost() == Record::Loss::none) return;
-    const std::string what = record.lost() == Record::Loss::missing
-                                 ? "there is no replay record in the state folder"
-                                 : "the replay record was damaged and has been put aside in the state folder";
-    log::warning(what + ": for " + std::to_string((record.floor() - now).count()) + " s every knock made before " +
-                 time_text(record.floor()) + " is refused, so that none can be played back; then all is normal");
+    const std::string what =
+        record.lost() == Record::Loss::missing
+            ? "there is no replay record in the state folder"
+            : "the replay record in the state folder was damaged (" + record.damage() + ") and has been put aside";
+    log::warning(what + ": for " + std::to_string(2 * tolerance.count()) +
+                 " s every knock is refused (record-lost), so that none can be played back; then all is normal. " +
+                 "Grants of earlier runs have ended");
 }
 
 // A clock that was reset to some year in the past makes the daemon deaf: that shall not be found out by knocking.
@@ -47,6 +53,18 @@ void say_if_deaf(const Door& door, UnixTime now, Seconds tolerance) {
 }
 
 }  // namespace
+
+BootId read_boot_id() {
+    BootId boot;
+    fill_random(boot);  // where it is not to be had: no grant of an earlier run is of this boot
+    const auto file = open_to_read("/proc/sys/kernel/random/boot_id");
+    char text[64];
+    const ssize_t length = file ? read(file->get(), text, sizeof text) : 0;
+    std::string digits(text, static_cast<std::size_t>(std::max<ssize_t>(length, 0)));
+    std::erase_if(digits, [](char c) { return c == '-' || c == '\n'; });
+    static_cast<void>(from_hex(digits, boot));
+    return boot;
+}
 
 Result<std::string> enter_sandbox(const Descriptor& state, const Identity& identity) {
     auto folder = confine_to_folder(state, identity);
@@ -70,16 +88,18 @@ Result<Limits> receive_settings(Channel& parent) {
     return limits;
 }
 
-Result<Decider> make_decider(const Limits& limits, const std::string& folder, Channel& channel) {
+Result<Decider> make_decider(const Limits& limits, const std::string& folder, const BootId& boot, Channel& channel) {
     auto keys = receive_keys(channel);
     if (!keys) return tl::unexpected(keys.error());
-    const UnixTime now = read_clocks().wall;
-    auto record = Record::open(folder, keys->door->id, now, limits.tolerance);
+    const Now now = read_clocks();
+    auto record = Record::open(folder, keys->door->id, now, limits.tolerance, boot);
     if (!record) return tl::unexpected(record.error());
-    say_what_was_lost(*record, now);
-    say_if_deaf(*keys->door, now, limits.tolerance);
-    Decider decider(Verifier(std::move(*keys)), std::move(*record), limits);
-    decider.learn_uses(now);
+    auto audit = Audit::open(folder, now.wall);
+    if (!audit) return tl::unexpected(audit.error());
+    say_what_was_lost(*record, *audit, limits.tolerance);
+    say_if_deaf(*keys->door, now.wall, limits.tolerance);
+    Decider decider(Verifier(std::move(*keys)), std::move(*record), std::move(*audit), limits);
+    decider.learn_uses(now.wall);
     return decider;
 }
 

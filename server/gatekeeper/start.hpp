@@ -9,6 +9,9 @@
 
 namespace oneknock {
 
+// What tells this run of the kernel from others. Before the sandbox, which has no /proc.
+[[nodiscard]] BootId read_boot_id();
+
 // Confines the process to the state folder and gives everything else up; the folder's path as seen from inside, ending
 // in '/'.
 [[nodiscard]] Result<std::string> enter_sandbox(const Descriptor& state, const Identity& identity);
@@ -18,6 +21,7 @@ namespace oneknock {
 
 // Blocks until every key file has come by the channel. `folder` is what enter_sandbox() gave. An error with
 // an empty message has been told by the parent already.
-[[nodiscard]] Result<Decider> make_decider(const Limits& limits, const std::string& folder, Channel& channel);
+[[nodiscard]] Result<Decider> make_decider(const Limits& limits, const std::string& folder, const BootId& boot,
+                                           Channel& channel);
 
 }  // namespace oneknock

@@ -25,7 +25,7 @@ Result<void> set_guard_up(const DaemonConfig& config) {
     if (!lock) return tl::unexpected(lock.error());
     auto firewall = Firewall::open(config.firewall, std::move(*services));
     if (!firewall) return tl::unexpected(firewall.error());
-    const auto installed = firewall->install(read_clocks().steady);
+    const auto installed = firewall->install({}, read_clocks().steady);
     if (!installed) return tl::unexpected(installed.error());
     return {};
 }
@@ -33,7 +33,6 @@ Result<void> set_guard_up(const DaemonConfig& config) {
 Result<void> remove_guard(const DaemonConfig& config) {
     const auto lock = lock_table(config.firewall);
     if (!lock) return tl::unexpected(lock.error());
-    // In set mode grants lie among the administrator's elements: those of our services are ours.
     auto services = config.firewall.mode == FirewallMode::set ? services_of_door(config) : std::vector<Service>{};
     if (!services) return tl::unexpected(services.error());
     auto firewall = Firewall::open(config.firewall, std::move(*services));

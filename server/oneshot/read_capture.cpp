@@ -128,9 +128,11 @@ Result<void> read_capture(const DaemonConfig& config, const std::string& file, b
     if (!keyring) return tl::unexpected(keyring.error());
     auto capture = CaptureFile::open(file);
     if (!capture) return tl::unexpected(capture.error());
-    auto record = Record::open("", keyring->door.id, UnixTime{}, config.tolerance);
+    auto record = Record::open("", keyring->door.id, {}, config.tolerance);
     if (!record) return tl::unexpected(record.error());
-    Explainer explainer(Decider(Verifier(std::move(*keyring)), std::move(*record),
+    auto audit = Audit::open("", {});
+    if (!audit) return tl::unexpected(audit.error());
+    Explainer explainer(Decider(Verifier(std::move(*keyring)), std::move(*record), std::move(*audit),
                                 {config.tolerance, config.grant_default, config.grant_maximum, std::nullopt}),
                         config.tolerance, as_json);
     auto frame = capture->next();

@@ -21,14 +21,16 @@ using std::chrono::milliseconds;
 
 constexpr Instant repair_delay = milliseconds{20};      // to take one foreign transaction's messages together
 constexpr Instant repair_interval = milliseconds{150};  // between repairs, should two programs fight over the table
-constexpr int most_requests_a_turn = 64;                // so that signals and timers get their turn
-constexpr Instant reload_delay = milliseconds{200};     // to take one command's files together
+constexpr milliseconds shortest_grant{100};
+constexpr int most_requests_a_turn = 64;             // so that signals and timers get their turn
+constexpr Instant reload_delay = milliseconds{200};  // to take one command's files together
 
 class Loop {
 public:
     explicit Loop(ParentParts parts) : parts_(parts) {
         now_ = read_clocks().steady;
         if (parts_.trial) trial_ends_ = now_ + *parts_.trial;
+        if (parts_.firewall) tell_foreign_elements();
     }
 
     // The trial ends with the daemon, whatever ended it: whoever tries the guard out must not be locked out by a fault.
@@ -123,16 +125,17 @@ private:
 
     // What kinds of values leave open is checked as well: the gatekeeper is another process.
     int change(const GrantRequest& request) {
-        const Seconds duration{request.duration_s};
+        const milliseconds duration{request.duration_ms};
         const Service service = request.service;
         const bool opens = request.operation == Operation::open;
-        if (opens && (duration < Seconds{1} || duration > parts_.config.grant_maximum)) return EINVAL;
+        if (opens && duration > parts_.config.grant_maximum) return EINVAL;
         if (!parts_.firewall) {
             log::info("dry run: would " + operation_name(request.operation) + " " + service.text() + " for " +
                       request.address.text());
             return 0;
         }
-        return opens ? parts_.firewall->open_grant(service, request.address, duration, now_)
+        // A moment before the end of somebody else's: let it end by the kernel's clock.
+        return opens ? parts_.firewall->open_grant(service, request.address, std::max(duration, shortest_grant), now_)
                      : parts_.firewall->close_grant(service, request.address, now_);
     }
 
@@ -163,6 +166,16 @@ private:
         } else if (*repaired) {
             log::warning("another program changed or flushed our firewall table; it is rebuilt, with all grants");
         }
+        tell_foreign_elements();
+    }
+
+    void tell_foreign_elements() {
+        if (parts_.config.firewall.mode != FirewallMode::set || told_foreign_ == parts_.firewall->foreign_elements())
+            return;
+        ForeignElements foreign;
+        told_foreign_ = parts_.firewall->foreign_elements();
+        foreign.count = static_cast<std::uint32_t>(told_foreign_);
+        parts_.gatekeeper.send(foreign);
     }
 
     void begin_reload() {
@@ -222,6 +235,7 @@ private:
     std::optional<Instant> repair_at_, reload_at_, trial_ends_;
     Instant repaired_{};
     RequestId last_reload_request_ = 0;
+    std::size_t told_foreign_ = 0;
 };
 
 }  // namespace

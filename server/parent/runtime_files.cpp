@@ -63,8 +63,8 @@ Result<void> hand_over_state(const DaemonConfig& config, const Descriptor& folde
     if (!identity.can_change) return {};
     if (fchownat(folder.get(), "", identity.uid, identity.gid, AT_EMPTY_PATH) != 0)
         return tl::unexpected(system_error("hand over", config.state));
-    std::vector<std::string> names{lock_name, new_door_name};
-    for (const char* suffix : record_suffixes) names.push_back(std::string(record_file_name) + suffix);
+    std::vector<std::string> names{lock_name, new_door_name, record_file_name, mark_file_name};
+    for (const char* suffix : audit_suffixes) names.push_back(std::string(audit_file_name) + suffix);
     for (const std::string& name : names)
         if (const auto given = hand_over(folder, name, config.state + "/" + name, identity); !given) return given;
     return {};

@@ -26,6 +26,8 @@
 namespace oneknock {
 namespace {
 
+constexpr std::size_t most_recorded = 2 * GrantTable::capacity;
+
 // The rooms' processes and the parent's ends.
 struct Rooms {
     RoomProcesses processes;
@@ -152,9 +154,14 @@ Result<void> pass_keys(Rooms& rooms, KeyPassing& passing) {
     return {};
 }
 
-// The services of the door, once the gatekeeper is ready.
-Result<std::vector<Service>> await_gatekeeper(Rooms& rooms) {
+// What the gatekeeper says before it is ready: what the door opens at all, and what the record says is open.
+struct GatekeeperStart {
     std::vector<Service> services;
+    std::vector<Grant> recorded;
+};
+
+Result<GatekeeperStart> await_gatekeeper(Rooms& rooms) {
+    GatekeeperStart start;
     Datagram datagram;
     for (;;) {
         pollfd wait{rooms.to_gatekeeper.descriptor(), POLLIN, 0};
@@ -162,30 +169,43 @@ Result<std::vector<Service>> await_gatekeeper(Rooms& rooms) {
         const auto received = rooms.to_gatekeeper.receive(datagram);
         if (received == Channel::Received::closed) return tl::unexpected(gatekeeper_ended_early(rooms));
         if (received == Channel::Received::nothing) continue;
-        if (datagram.as<Ready>()) return services;
-        const auto said = datagram.as<DoorServices>();
-        if (!said || said->count > most_services)
-            return fail(ExitCode::software, "the gatekeeper said something unexpected");
-        services.assign(said->services, said->services + said->count);
+        if (datagram.as<Ready>()) return start;
+        if (const auto said = datagram.as<DoorServices>())
+            start.services.assign(said->services, said->services + said->count);
+        else if (const auto grant = datagram.as<RecordedGrant>(); grant && start.recorded.size() < most_recorded)
+            start.recorded.push_back({grant->service, grant->address, std::chrono::milliseconds{grant->remaining_ms}});
+        else return fail(ExitCode::software, "the gatekeeper said something unexpected");
     }
 }
 
-Result<std::optional<Firewall>> set_up_firewall(const DaemonConfig& config, const DaemonOptions& options,
-                                                const std::vector<Service>& services, Channel& gatekeeper) {
-    if (options.dry_run) return std::optional<Firewall>{};
-    auto firewall = Firewall::open(config.firewall, services);
-    if (!firewall) return tl::unexpected(firewall.error());
-    const auto adopted = firewall->install(read_clocks().steady);
-    if (!adopted) return tl::unexpected(adopted.error());
-    for (const Grant& grant : *adopted) {
+void tell_adopted(const Firewall::Installed& installed, Channel& gatekeeper) {
+    for (const Grant& grant : installed.adopted) {
         AdoptedGrant message;
         message.service = grant.service;
         message.address = grant.address;
-        message.remaining_s = static_cast<std::uint32_t>(grant.remaining.count());
+        message.remaining_ms = static_cast<std::uint32_t>(grant.remaining.count());
         gatekeeper.send(message, GrantTable::capacity);
     }
-    if (!adopted->empty()) log::info("adopted " + std::to_string(adopted->size()) + " grants of an earlier run");
-    return std::optional<Firewall>(std::move(*firewall));
+    if (!installed.adopted.empty())
+        log::info("adopted " + std::to_string(installed.adopted.size()) + " grants of an earlier run");
+    if (installed.removed > 0)
+        log::warning("removed " + std::to_string(installed.removed) +
+                     " elements from the sets of grants: the record knows no grant of that kind");
+}
+
+Result<std::optional<Firewall>> set_up_firewall(const DaemonConfig& config, const DaemonOptions& options,
+                                                const GatekeeperStart& start, Channel& gatekeeper) {
+    std::optional<Firewall> result;
+    if (!options.dry_run) {
+        auto firewall = Firewall::open(config.firewall, start.services);
+        if (!firewall) return tl::unexpected(firewall.error());
+        const auto installed = firewall->install(start.recorded, read_clocks().steady);
+        if (!installed) return tl::unexpected(installed.error());
+        tell_adopted(*installed, gatekeeper);
+        result = std::move(*firewall);
+    }
+    gatekeeper.send(AdoptionEnd{}, GrantTable::capacity + 1);
+    return result;
 }
 
 Result<Descriptor> take_signals() {
@@ -208,7 +228,7 @@ void say_ready(const DaemonOptions& options) {
 }
 
 // The keys in force, and with them what the door opens.
-Result<std::vector<Service>> load_keys(Rooms& rooms, KeyPassing& passing) {
+Result<GatekeeperStart> load_keys(Rooms& rooms, KeyPassing& passing) {
     if (const auto passed = pass_keys(rooms, passing); !passed) return tl::unexpected(passed.error());
     return await_gatekeeper(rooms);
 }
@@ -228,12 +248,12 @@ Result<ExitCode> start_and_run(const DaemonConfig& config, const DaemonOptions& 
     auto watch = KeyWatch::open(config);
     if (!watch) return tl::unexpected(watch.error());
     KeyPassing passing(config);
-    const auto services = load_keys(rooms, passing);
-    if (!services) return tl::unexpected(services.error());
+    const auto start = load_keys(rooms, passing);
+    if (!start) return tl::unexpected(start.error());
     if (const auto kept = keep_net_admin_only(); !kept) return tl::unexpected(kept.error());
-    auto firewall = set_up_firewall(config, options, *services, rooms.to_gatekeeper);
+    auto firewall = set_up_firewall(config, options, *start, rooms.to_gatekeeper);
     if (!firewall) return tl::unexpected(firewall.error());
-    warn_of_lock_out(config, *services);
+    warn_of_lock_out(config, start->services);
     say_ready(options);
     return run_parent({config, rooms.processes, rooms.to_gatekeeper, rooms.keys, *firewall, signals->get(), *watch,
                        passing, options.trial});

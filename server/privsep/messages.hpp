@@ -4,18 +4,21 @@
 //
 //   listener   -> gatekeeper   Candidate, CaptureReport
 //   gatekeeper -> listener     DoorSpan, BookSeed, WordVerdict, ReportRequest
-//   gatekeeper -> parent       GrantRequest, DoorServices, Ready, TrialConfirmed, ReloadRequest
-//   parent     -> gatekeeper   GatekeeperSettings, GrantReply, AdoptedGrant, TrialReply
+//   gatekeeper -> parent       DoorServices, RecordedGrant, Ready, GrantRequest, TrialConfirmed, ReloadRequest
+//   parent     -> gatekeeper   GatekeeperSettings, AdoptedGrant, AdoptionEnd, ForeignElements, GrantReply, TrialReply
 // and on a pair of its own, so that no grant waits behind key files:
 //   parent     -> gatekeeper   PassedKeyFile (with a descriptor), MissingKeyFile, KeyFilesEnd
 //   gatekeeper -> parent       KeysAnswer
 #pragma once
 
+#include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <span>
 #include <type_traits>
 
+#include "common/clock.hpp"
 #include "common/protocol/address.hpp"
 #include "common/protocol/message.hpp"
 #include "common/protocol/port_span.hpp"
@@ -44,6 +47,9 @@ enum class Kind : std::uint32_t {
     missing_key_file,
     keys_answer,
     gatekeeper_settings,
+    recorded_grant,
+    adoption_end,
+    foreign_elements,
 };
 
 // Numbers that name things on both sides of a channel.
@@ -133,7 +139,7 @@ struct CaptureReport {
 struct GrantRequest {
     static constexpr Kind kind = Kind::grant_request;
     Kind head = kind;
-    std::uint32_t duration_s = 0;  // for open: 1..the configuration's maximum
+    std::uint32_t duration_ms = 0;  // for open: up to the configuration's maximum
     RequestId id = 0;
     SentService service;
     Operation operation = Operation::open;
@@ -149,14 +155,37 @@ struct GrantReply {
     std::int64_t done_ns = 0;  // CLOCK_MONOTONIC when the kernel had answered
 };
 
-// An element found in the kernel's set at start: a grant of an earlier run.
-struct AdoptedGrant {
-    static constexpr Kind kind = Kind::adopted_grant;
+// A grant of an earlier run as the record has it: an element that is none of these is none of ours. Before Ready.
+struct RecordedGrant {
+    static constexpr Kind kind = Kind::recorded_grant;
     Kind head = kind;
-    std::uint32_t remaining_s = 0;
+    std::uint32_t remaining_ms = 0;
     SentService service;
     Address address;
     Bytes<3> padding{};
+};
+
+// One of these that the kernel's set has, with the time that is left of it by both.
+struct AdoptedGrant {
+    static constexpr Kind kind = Kind::adopted_grant;
+    Kind head = kind;
+    std::uint32_t remaining_ms = 0;
+    SentService service;
+    Address address;
+    Bytes<3> padding{};
+};
+
+// There are no more of them.
+struct AdoptionEnd {
+    static constexpr Kind kind = Kind::adoption_end;
+    Kind head = kind;
+};
+
+// Mode set: how many elements of the administrator's sets are not ours. At the start, and whenever that has changed.
+struct ForeignElements {
+    static constexpr Kind kind = Kind::foreign_elements;
+    Kind head = kind;
+    std::uint32_t count = 0;
 };
 
 // Announces a file of keys; its descriptor travels with the same datagram.
@@ -242,6 +271,12 @@ struct Ready {
     Kind head = kind;
 };
 
+// What is left until then, of at most the longest grant; 1 at least.
+[[nodiscard]] constexpr std::uint32_t milliseconds_until(Instant end, Instant now) {
+    return static_cast<std::uint32_t>(
+        std::max<std::int64_t>(1, std::chrono::ceil<std::chrono::milliseconds>(end - now).count()));
+}
+
 // The values that the kinds and sizes of datagrams leave open. Of each struct, so that none is forgotten;
 // Datagram::as() asks.
 [[nodiscard]] constexpr bool is_well_formed(const Flag& flag) { return flag.value <= 1; }
@@ -258,6 +293,7 @@ template <std::size_t size>
     return request.address.is_canonical() &&
            (request.operation == Operation::open || request.operation == Operation::close);
 }
+[[nodiscard]] inline bool is_well_formed(const RecordedGrant& grant) { return grant.address.is_canonical(); }
 [[nodiscard]] inline bool is_well_formed(const AdoptedGrant& grant) { return grant.address.is_canonical(); }
 [[nodiscard]] constexpr bool is_well_formed(const GrantReply& reply) { return reply.error >= 0 && reply.done_ns >= 0; }
 [[nodiscard]] constexpr bool is_well_formed(const WordVerdict& verdict) { return is_well_formed(verdict.verified); }
@@ -279,6 +315,8 @@ template <std::size_t size>
 [[nodiscard]] constexpr bool is_well_formed(const ReportRequest&) { return true; }
 [[nodiscard]] constexpr bool is_well_formed(const ReloadRequest&) { return true; }
 [[nodiscard]] constexpr bool is_well_formed(const TrialConfirmed&) { return true; }
+[[nodiscard]] constexpr bool is_well_formed(const AdoptionEnd&) { return true; }
+[[nodiscard]] constexpr bool is_well_formed(const ForeignElements&) { return true; }
 [[nodiscard]] constexpr bool is_well_formed(const Ready&) { return true; }
 
 inline constexpr std::size_t largest_datagram = 512;

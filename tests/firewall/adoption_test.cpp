@@ -20,6 +20,8 @@ void leave_grants(const std::vector<Service>& services) {
     REQUIRE(earlier.open_grant(web, client6, Seconds{20}, now()) == 0);
 }
 
+const std::vector<Grant> left{{ssh, client4, Seconds{60}}, {web, client6, Seconds{60}}};
+
 std::string with_handles() { return output("nft -a list table inet oneknock | grep handle"); }
 
 }  // namespace
@@ -30,22 +32,40 @@ TEST_CASE("the next start adopts the grants with their remaining times") {
     const auto handles = with_handles();
     usleep(1'100'000);
     std::vector<Grant> adopted;
-    Firewall firewall = installed({}, {ssh, web}, &adopted);
+    Firewall firewall = installed({}, {ssh, web}, &adopted, left);
     REQUIRE(adopted.size() == 2);
     CHECK(adopted[0].service == ssh);
     CHECK(adopted[0].address == client4);
-    CHECK(adopted[0].remaining == Seconds{39});
+    CHECK(std::chrono::ceil<Seconds>(adopted[0].remaining) == Seconds{39});
     CHECK(adopted[1].address == client6);
-    CHECK(adopted[1].remaining == Seconds{19});
+    CHECK(std::chrono::ceil<Seconds>(adopted[1].remaining) == Seconds{19});
     CHECK(with_handles() == handles);  // nothing was touched
     CHECK_FALSE(repaired(firewall, now()));
+}
+
+TEST_CASE("what the record does not know is removed, and what it knows ends when the record says") {
+    const TestNetwork network;
+    leave_grants({ssh, web});
+    run("nft 'add element inet oneknock granted4 { 10.77.0.9 . tcp . 22 timeout 40d }'");
+    auto opened = Firewall::open({}, {ssh, web});
+    REQUIRE(opened);
+    const auto found = opened->install({{ssh, client4, Seconds{10}}, {ssh, other_client4, Seconds{10}}}, now());
+    REQUIRE(found);
+    REQUIRE(found->adopted.size() == 1);
+    CHECK(found->adopted[0].address == client4);
+    CHECK(found->adopted[0].remaining == Seconds{10});
+    CHECK(found->removed == 2);
+    CHECK(listing().find("10.77.0.9") == std::string::npos);
+    CHECK(listing().find("fd77::2") == std::string::npos);
+    CHECK(listing().find("timeout 10s") != std::string::npos);
+    CHECK(output("nft list set inet oneknock granted4").find("40d") == std::string::npos);
 }
 
 TEST_CASE("another configuration rebuilds the table and keeps the grants of services that stay") {
     const TestNetwork network;
     leave_grants({ssh, web});
     std::vector<Grant> adopted;
-    Firewall firewall = installed(dropping(), {ssh, vpn}, &adopted);
+    Firewall firewall = installed(dropping(), {ssh, vpn}, &adopted, left);
     REQUIRE(adopted.size() == 1);
     CHECK(adopted[0].service == ssh);
     CHECK(listing().find("8443") == std::string::npos);
@@ -59,7 +79,7 @@ TEST_CASE("permanent elements, malformed ones and other services' are not adopte
     run("nft 'add element inet oneknock granted4 { 10.77.0.3 . tcp . 22, 10.77.0.4 . tcp . 99 timeout 1h, "
         "* timeout 1h }'");
     std::vector<Grant> adopted;
-    const Firewall firewall = installed({}, {ssh, web}, &adopted);
+    const Firewall firewall = installed({}, {ssh, web}, &adopted, left);
     CHECK(adopted.size() == 2);
     CHECK(listing().find("10.77.0.3") == std::string::npos);
     CHECK(listing().find("10.77.0.4") == std::string::npos);
@@ -83,7 +103,7 @@ TEST_CASE("a start under a stream of connections refuses none of a granted addre
     leave_grants({ssh, web});
     ConnectionStream stream(network, sshd, 22);
     for (int i = 0; i < 30 || stream.accepted() < 500; ++i) {  // each start finds the other configuration
-        (void)installed(i % 2 == 0 ? dropping() : FirewallConfig{}, {ssh, web});
+        (void)installed(i % 2 == 0 ? dropping() : FirewallConfig{}, {ssh, web}, nullptr, left);
         stream.accept_all();
     }
     CHECK(stream.finish());

@@ -37,7 +37,9 @@ TEST_CASE("what grants, audits and repairs cost") {
                                      << "; with 1000 grants: audit " << audit << ", rebuild " << rebuild);
     CHECK(failures == 0);
     std::vector<Grant> adopted;
-    const Firewall next = installed({}, {ssh, vpn}, &adopted);
+    std::vector<Grant> recorded;
+    for (int i = 9000; i < 10000; ++i) recorded.push_back({ssh, address(i), Seconds{60}});
+    const Firewall next = installed({}, {ssh, vpn}, &adopted, recorded);
     CHECK(adopted.size() == 1000);
 }
 
@@ -55,7 +57,9 @@ TEST_CASE("as many grants as the sets hold survive a flush") {
     const auto rebuild = microseconds(1, [&](int) { CHECK(repaired(firewall, now())); });
     const auto audit = microseconds(1, [&](int) { CHECK_FALSE(repaired(firewall, now())); });
     std::vector<Grant> adopted;
-    const Firewall next = installed({}, {ssh}, &adopted);
+    std::vector<Grant> recorded;
+    for (std::size_t i = 0; i < GrantTable::capacity; ++i) recorded.push_back({ssh, address(i), Seconds{600}});
+    const Firewall next = installed({}, {ssh}, &adopted, recorded);
     CHECK(adopted.size() == GrantTable::capacity);
     WARN("milliseconds with as many grants: rebuild " << rebuild / 1000 << ", audit " << audit / 1000);
 }

@@ -109,7 +109,7 @@ TEST_CASE("sessions older than the guard, and sessions whose grant has ended, li
     REQUIRE(firewall.close_grant(ssh, client4, now()) == 0);
     CHECK(from_client(network, server4, 22) == Port::refused);
     CHECK(talk(granted.socket, granted_end));
-    CHECK(firewall.install(now()));
+    CHECK(firewall.install({{ssh, client4, Seconds{30}}}, now()));
     CHECK(talk(old.socket, old_end));
     CHECK(conntrack_count() == "0\n");  // nothing here needs connection tracking
 }

@@ -29,7 +29,7 @@ void add_administrators_sets() {
 Error install_error(const FirewallConfig& config) {
     auto firewall = Firewall::open(config, {ssh});
     REQUIRE(firewall);
-    const auto result = firewall->install(now());
+    const auto result = firewall->install({}, now());
     REQUIRE_FALSE(result);
     return result.error();
 }
@@ -90,8 +90,11 @@ TEST_CASE("set mode puts lost grants back and leaves the administrator's own ele
     CHECK(elements.find("10.77.0.2 . tcp . 22 timeout") != std::string::npos);
     CHECK(elements.find("10.9.9.9 . tcp . 22") != std::string::npos);
 
+    CHECK(elements.find("comment \"oneknock\"") != std::string::npos);
+    CHECK(firewall.foreign_elements() == 1);
+
     std::vector<Grant> adopted;
-    Firewall next = installed(set_mode, {ssh}, &adopted);
+    Firewall next = installed(set_mode, {ssh}, &adopted, {{ssh, client4, Seconds{30}}, {ssh, client6, Seconds{10}}});
     CHECK(adopted.size() == 2);
     CHECK(next.remove());
     const auto left = output("nft list table inet filter");

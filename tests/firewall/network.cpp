@@ -133,12 +133,13 @@ bool repaired(Firewall& firewall, Instant when) {
     return *result;
 }
 
-Firewall installed(const FirewallConfig& config, const std::vector<Service>& services, std::vector<Grant>* adopted) {
+Firewall installed(const FirewallConfig& config, const std::vector<Service>& services, std::vector<Grant>* adopted,
+                   const std::vector<Grant>& recorded) {
     auto firewall = Firewall::open(config, services);
     if (!firewall) throw std::runtime_error(firewall.error().message);
-    const auto grants = firewall->install(now());
+    const auto grants = firewall->install(recorded, now());
     if (!grants) throw std::runtime_error(grants.error().message);
-    if (adopted != nullptr) *adopted = *grants;
+    if (adopted != nullptr) *adopted = grants->adopted;
     return std::move(*firewall);
 }
 

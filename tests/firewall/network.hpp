@@ -62,9 +62,9 @@ void run(const std::string& command);
 [[nodiscard]] FirewallConfig marking(std::uint32_t mark);
 [[nodiscard]] FirewallConfig using_sets(std::string family, std::string table, std::string ipv4, std::string ipv6);
 
-// A firewall that is open and installed; what it adopted goes to `adopted`.
+// A firewall that is open and installed, with a record of these grants; what it adopted goes to `adopted`.
 [[nodiscard]] Firewall installed(const FirewallConfig& config, const std::vector<Service>& services,
-                                 std::vector<Grant>* adopted = nullptr);
+                                 std::vector<Grant>* adopted = nullptr, const std::vector<Grant>& recorded = {});
 
 // Whether there was something to repair; throws if it could not be repaired.
 [[nodiscard]] bool repaired(Firewall& firewall, Instant when);

@@ -92,9 +92,9 @@ TEST_CASE("our own changes do not even wake the watch") {
     CHECK(g.firewall.open_grant(ssh, other_client4, Seconds{30}, now()) == 0);
     CHECK(g.firewall.close_grant(ssh, other_client4, now()) == 0);
     CHECK_FALSE(repaired(g.firewall, now()));
-    CHECK(g.firewall.install(now()));
+    CHECK(g.firewall.install({}, now()));
     CHECK(g.firewall.remove());
-    CHECK(g.firewall.install(now()));
+    CHECK(g.firewall.install({}, now()));
     CHECK_FALSE(has_news(g.firewall));
 }
 

@@ -5,9 +5,11 @@
 """
 
 import glob
+import itertools
 import os
 import random
 import re
+import shutil
 import time
 
 from door import Daemon, Door, elements, knock
@@ -15,7 +17,8 @@ from frames import Capture, Injector, read_pcap, with_source_port
 from harness import NetworkTest, eventually, main, program, run, sleep_until, stretched
 from traffic import CLOSED, OPEN, Service, attempt, connect, is_alive
 
-LOST = r"for 2 s every knock made before \S+ is refused, so that none can be played back; then all is normal$"
+LOST = r"for 4 s every knock is refused \(record-lost\), so that none can be played back; then all is normal"
+RECORD = ("oneknock.db-replay", "oneknock.db-mark")
 
 
 class Restarts(NetworkTest):
@@ -143,50 +146,118 @@ class Restarts(NetworkTest):
     # --- the record -----------------------------------------------------------------------------------------------
 
     def check_a_lost_record(self, spoil, says):
-        """`spoil` gets the record's path while no daemon runs."""
+        """`spoil` gets the state folder's path while no daemon runs."""
         self.door.configure(tolerance="2s")
         self.start()
         packets = self.planned()
         self.injector().send(packets)
         self.daemon.wait_for("^accepted:")
         self.daemon.ctl("revoke", "--all")
-        self.daemon.stop()
-        spoil(os.path.join(self.door.state, "oneknock.db"))
-        lost_at = int(time.time())
+        self.daemon.kill()
+        spoil(self.door.state)
+        lost_at = time.monotonic()
         self.start().wait_for("^warning: " + says + LOST)
 
         knock(self.client, self.key)
         self.injector().send([with_source_port(packet, 40000) for packet in packets])
         eventually(lambda: sum(self.daemon.refused().values()) == 2, "both to be refused")
-        self.assert_becomes(0, lambda: self.daemon.accepted())
-        self.assertEqual(self.ssh(self.client), CLOSED)
-        sleep_until(lost_at + 4)
+        if time.monotonic() < lost_at + 4:
+            self.assertEqual(self.daemon.refused(), {"record-lost": 2})
+        self.assertEqual((self.daemon.accepted(), self.ssh(self.client)), (0, CLOSED))
+        sleep_until(time.time() + max(0, lost_at + 4 - time.monotonic()))
         self.injector().send([with_source_port(packet, 40001) for packet in packets])
         knock(self.client, self.key, "ssh", "--wait")
         self.assert_becomes(1, lambda: self.daemon.accepted())
 
     def test_a_deleted_record_closes_one_window_and_says_so(self):
-        def delete(path):
-            for part in glob.glob(path + "*"):
+        def delete(state):
+            for part in glob.glob(state + "/oneknock.db*"):
                 os.remove(part)
 
         self.check_a_lost_record(delete, "there is no replay record in the state folder: ")
 
     def test_a_damaged_record_is_put_aside_closes_one_window_and_says_so(self):
-        def scribble(path):
-            with open(path, "r+b") as file:
+        def scribble(state):
+            with open(os.path.join(state, RECORD[0]), "r+b") as file:
                 file.write(os.urandom(8192))
 
-        self.check_a_lost_record(scribble, "the replay record was damaged and has been put aside in the state folder: ")
-        self.assertEqual(len(glob.glob(os.path.join(self.door.state, "oneknock.db.damaged-*[0-9]"))), 1)
+        self.check_a_lost_record(scribble, "the replay record in the state folder was damaged .* has been put aside: ")
+        self.assertEqual(len(glob.glob(os.path.join(self.door.state, RECORD[0] + ".damaged-*[0-9]"))), 1)
 
-    def test_a_truncated_record_is_put_aside_closes_one_window_and_says_so(self):
-        self.check_a_lost_record(lambda path: os.truncate(path, 6000),
-                                 "the replay record was damaged and has been put aside in the state folder: ")
+    def test_a_record_of_which_either_file_is_lost_or_another_one_closes_one_window_and_says_so(self):
+        def replace_with(content):
+            def replace(path):
+                with open(path, "wb") as file:
+                    file.write(content)
+            return replace
 
-    def test_an_emptied_record_is_put_aside_closes_one_window_and_says_so(self):
-        self.check_a_lost_record(lambda path: os.truncate(path, 0),
-                                 "the replay record was damaged and has been put aside in the state folder: ")
+        def flip(path):
+            with open(path, "r+b") as file:
+                file.seek(17)
+                byte = file.read(1)[0]
+                file.seek(17)
+                file.write(bytes([byte ^ 1]))
+
+        as_made = self.door.state + "-as-made"
+        shutil.copytree(self.door.state, as_made)
+        for name, spoil in itertools.product(RECORD, (os.remove, replace_with(b""), replace_with(bytes(65536)), flip)):
+            with self.subTest(name=name, spoil=spoil):
+                self.start()
+                packets = self.planned()
+                self.injector().send(packets)
+                self.daemon.wait_for("^accepted:")
+                self.daemon.kill()
+                spoil(os.path.join(self.door.state, name))
+                self.start().wait_for("^warning: .*replay record .*every knock is refused")
+                self.assertEqual(self.daemon.elements(), [])
+                self.injector().send([with_source_port(packet, 40000) for packet in packets])
+                eventually(lambda: self.daemon.refused() == {"record-lost": 1}, "the replay to be refused")
+                self.daemon.kill()
+                shutil.rmtree(self.door.state)
+                shutil.copytree(as_made, self.door.state)
+
+    def test_an_audit_that_is_damaged_is_put_aside_and_changes_nothing_else(self):
+        self.start()
+        packets = self.planned()
+        self.injector().send(packets)
+        self.daemon.wait_for("^accepted:")
+        self.daemon.kill()
+        os.remove(os.path.join(self.door.state, "oneknock.db-wal"))
+        with open(os.path.join(self.door.state, "oneknock.db"), "r+b") as file:
+            file.write(os.urandom(8192))
+        self.start().wait_for("^warning: the audit was damaged and has been put aside")
+        self.assertNotIn("replay record", self.daemon.log)
+        self.assertEqual([grant["client"] for grant in self.daemon.grants()], ["alice"])
+        self.injector().send([with_source_port(packet, 40000) for packet in packets])
+        eventually(lambda: self.daemon.refused() == {"replayed": 1}, "the replay to be refused")
+
+    # --- who holds what -------------------------------------------------------------------------------------------
+
+    def test_a_grant_belongs_to_its_client_however_close_to_it_the_daemon_is_killed(self):
+        """Killed when the grant is asked for, before any audit of it: the revocation of its client closes it."""
+        self.start()
+        gatekeeper = self.daemon.rooms()["gatekeeper"]
+        tracer = self.net.start(self.server, "strace", "-qq", "-p", str(gatekeeper), "-o", "/dev/null", "-e", "trace=sendto",
+                                "-e", "inject=sendto:signal=KILL:when=2")
+        eventually(lambda: "TracerPid:\t0" not in open(f"/proc/{gatekeeper}/status").read(), "the tracer")
+        knock(self.client, self.key, "ssh", "--for", "60s")
+        self.daemon.process.wait()
+        tracer.wait()
+        self.assertEqual(len(elements(self.server)), 1)
+        self.start()
+        grant, = self.daemon.grants()
+        self.assertEqual(grant["client"], "alice")
+        self.door.revoke("alice")
+        eventually(lambda: not elements(self.server), "the grant to be closed")
+
+    def test_elements_that_the_record_does_not_know_are_removed_at_the_start_and_said(self):
+        self.start()
+        knock(self.client, self.key, "ssh", "--wait", "--for", "40s")
+        self.daemon.kill()
+        self.server.run("nft", "add element inet oneknock granted4 { 10.77.1.2 . tcp . 22 timeout 40d }")
+        self.assertEqual(self.ssh(self.other), OPEN)
+        self.start().wait_for("^warning: removed 1 elements from the sets of grants")
+        self.assertEqual((self.ssh(self.client), self.ssh(self.other)), (OPEN, CLOSED))
 
     def test_a_record_that_cannot_be_opened_for_lack_of_disk_is_left_alone_and_as_good_as_before(self):
         state = self.door.state
@@ -207,7 +278,7 @@ class Restarts(NetworkTest):
                 pass
         full = self.net.start(self.server, program("oneknockd"), "--config", self.door.config)
         self.assertEqual(full.wait(), 73)
-        self.assertRegex(full.log, "error: the replay record oneknock.db in the state folder: .*Check the disk")
+        self.assertRegex(full.log, "error: the replay record in the state folder: .*Check the disk")
         self.assertEqual(glob.glob(os.path.join(state, "oneknock.db.*")), [])
         os.remove(os.path.join(state, "filling"))
         self.start()

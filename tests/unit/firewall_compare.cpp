@@ -92,11 +92,11 @@ TEST_CASE("only timed elements of configured services are grants") {
                              {element_key(other), std::nullopt},
                              {element_key({{protocol_tcp, 23}, other.address}), milliseconds{1500}},
                              {{1, 2, 3}, milliseconds{1500}}});
-    const auto grants = grants_in(names, found, {ssh});
+    const auto grants = grants_in(names, found, {ssh}, false);
     REQUIRE(grants.size() == 1);
     CHECK(grants.front().first == known);
     CHECK(grants.front().second == milliseconds{1500});
-    CHECK(grants_in(names, {}, {ssh}).empty());
+    CHECK(grants_in(names, {}, {ssh}, false).empty());
 }
 
 TEST_CASE("a set serves for grants if its key, its timeouts and its kind are right") {

@@ -13,6 +13,8 @@ constexpr UnixTime noon{Seconds{1'800'001'800}};  // the middle of an hour
 const Address home = *Address::parse("192.0.2.7");
 const Address elsewhere = *Address::parse("198.51.100.9");
 
+Now at(UnixTime wall) { return {wall, Seconds{5000} + (wall - noon)}; }
+
 struct Door1 {
     Secret32 alice = Secret32::random();
     Secret32 old_alice = Secret32::random();
@@ -36,7 +38,8 @@ struct Door1 {
     }
 
     Decider decider(const std::function<void(Client&)>& change = {}) {
-        Decider decider(Verifier(keyring(change)), *Record::open("", id, noon, Seconds{60}), Limits{});
+        Decider decider(Verifier(keyring(change)), *Record::open("", id, at(noon), Seconds{60}), *Audit::open("", noon),
+                        Limits{});
         const std::uint64_t hour = epoch_of(noon).value;
         decider.verifier().set_epochs({Epoch{hour - 1}, Epoch{hour}, Epoch{hour + 1}});
         return decider;
@@ -64,8 +67,6 @@ struct Door1 {
         return candidate(r, alice, source);
     }
 };
-
-Now at(UnixTime wall) { return {wall, Seconds{5000} + (wall - noon)}; }
 
 std::string outcome(Decider& decider, const Candidate& candidate, UnixTime now = noon) {
     const auto decisions = decider.decide_and_record({candidate}, at(now));
@@ -218,8 +219,8 @@ TEST_CASE("a door's older secret does not wait for a client that was removed") {
     bob.allow = {"ssh"};
     bob.generations.push_back({1, Secret32::random(), noon - Seconds{100'000}, std::nullopt});
     keyring.clients.push_back(std::move(bob));
-    Decider decider(Verifier(std::move(keyring)), *Record::open("", door.id, noon, Seconds{60}),
-                    {Seconds{60}, Seconds{30}, Seconds{3600}, day});
+    Decider decider(Verifier(std::move(keyring)), *Record::open("", door.id, at(noon), Seconds{60}),
+                    *Audit::open("", noon), {Seconds{60}, Seconds{30}, Seconds{3600}, day});
     decider.verifier().set_epochs({epoch_of(noon)});
     auto knock = door.candidate(door.request());
     knock.door_generation = 2;
@@ -246,8 +247,8 @@ TEST_CASE("nothing is left of a reload that was refused") {
     };
     Keyring keyring = door.keyring();
     keyring.clients[0] = alice(noon - Seconds{1000});
-    Decider decider(Verifier(std::move(keyring)), *Record::open("", door.id, noon, Seconds{60}),
-                    {Seconds{60}, Seconds{30}, Seconds{3600}, day});
+    Decider decider(Verifier(std::move(keyring)), *Record::open("", door.id, at(noon), Seconds{60}),
+                    *Audit::open("", noon), {Seconds{60}, Seconds{30}, Seconds{3600}, day});
     decider.verifier().set_epochs({epoch_of(noon)});
     REQUIRE(outcome(decider, door.candidate(door.request())) == "accepted");
     const auto reload = [&](Client client) {
@@ -326,8 +327,9 @@ TEST_CASE("a client that fills its share of the record is stopped, and nothing o
     Door1 door;
     auto decider = door.decider();
     std::vector<Candidate> knocks;
-    for (int i = 0; i < Record::most_tags_per_client + 10; ++i) knocks.push_back(door.candidate(door.request()));
-    int accepted = 0;
+    for (std::size_t i = 0; i < Record::most_tags_per_client + 10; ++i)
+        knocks.push_back(door.candidate(door.request()));
+    std::size_t accepted = 0;
     for (std::size_t i = 0; i < knocks.size(); ++i) {
         const auto decision = decider.decide_and_record(
             {knocks[i]}, {noon, Seconds{5000} + std::chrono::milliseconds{20} * static_cast<long>(i)})[0];
@@ -337,7 +339,7 @@ TEST_CASE("a client that fills its share of the record is stopped, and nothing o
     CHECK(outcome(decider, knocks.back(), noon + Seconds{1}) == "replayed");
     CHECK(outcome(decider, door.candidate(door.request(noon)), noon + Seconds{1}) == "replayed");
     CHECK(outcome(decider, door.candidate(door.request(noon + Seconds{1})), noon + Seconds{1}) == "rate-limited");
-    REQUIRE(decider.record().prune(noon + Seconds{62}, Seconds{60}));
+    CHECK_FALSE(decider.record().prune(noon + Seconds{62}, Seconds{60}));
     CHECK(outcome(decider, door.candidate(door.request(noon + Seconds{62})), noon + Seconds{62}) == "accepted");
 }
 
@@ -364,13 +366,14 @@ TEST_CASE("a client that knocks beyond its share or its rate fills neither the a
             seal(far, derive_message_keys(door.alice), door.id, hint_for(derive_hint_key(door.alice), live));
         return candidate;
     };
-    for (int i = 0; i < Record::most_tags_per_client + 1000; ++i) CHECK(outcome(decider, next()) == "wrong-epoch");
-    CHECK(record.share_of("alice").tags == Record::most_tags_per_client);
-    CHECK(record.share_of("alice").lines == 1000);  // the burst
+    for (std::size_t i = 0; i < Record::most_tags_per_client + 1000; ++i)
+        CHECK(outcome(decider, next()) == "wrong-epoch");
+    CHECK(record.tags_of("alice") == Record::most_tags_per_client);
+    CHECK(decider.audit().lines_of("alice") == 1000);  // the burst
     CHECK(record.client_floor("alice") == noon + Seconds{60});
     CHECK(outcome(decider, next(), noon + Seconds{10}) == "wrong-epoch");
     CHECK(record.client_floor("alice") == noon + Seconds{70});
-    CHECK(record.share_of("alice").lines == 1000);
+    CHECK(decider.audit().lines_of("alice") == 1000);
 }
 
 TEST_CASE("tags are forgotten only behind the floor, and a clock that jumped ahead locks nobody out") {
@@ -379,12 +382,12 @@ TEST_CASE("tags are forgotten only behind the floor, and a clock that jumped ahe
     Record& record = decider.record();
     const auto knock = door.candidate(door.request());
     CHECK(outcome(decider, knock) == "accepted");
-    REQUIRE(record.prune(noon + Seconds{60}, Seconds{60}));
+    CHECK_FALSE(record.prune(noon + Seconds{60}, Seconds{60}));
     CHECK(record.holds(knock.message.tag(), noon));
     CHECK(record.floor() == UnixTime{});
 
     const UnixTime far = noon + Seconds{10'000'000};
-    REQUIRE(record.prune(far, Seconds{60}));  // the clock jumps months ahead
+    CHECK_FALSE(record.prune(far, Seconds{60}));  // the clock jumps months ahead
     CHECK_FALSE(record.holds(knock.message.tag(), noon));
     CHECK(record.floor() == noon);
     CHECK(outcome(decider, knock, noon + Seconds{1}) == "replayed");  // and back again

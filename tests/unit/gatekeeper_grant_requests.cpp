@@ -11,21 +11,41 @@ const Address home = *Address::parse("192.0.2.7");
 const Address elsewhere = *Address::parse("198.51.100.9");
 constexpr Instant now = Seconds{1000};
 
-Decision accepted(const std::string& client, const Address& address, Operation operation = Operation::open) {
-    Decision decision;
-    decision.client = client;
-    decision.address = address;
-    decision.request.operation = static_cast<std::uint8_t>(operation);
-    decision.request.port = 22;
-    decision.duration = Seconds{30};
-    return decision;
-}
+const Service ssh{protocol_tcp, 22};
 
 struct Desk {
     std::pair<Channel, Channel> channel = std::move(*Channel::make_pair());
+    Record record = *Record::open("", DoorId{}, {UnixTime{Seconds{1'800'001'800}}, now}, Seconds{60});
     bool allowed = true;
-    GrantRequests desk{channel.first, [this](const auto&, const auto&) { return allowed; }};
+    GrantRequests desk{channel.first, record, [this](const auto&, const auto&) { return allowed; }};
+    std::uint8_t tags = 0;
 
+    // As the decider does: into the record, then asked for.
+    [[nodiscard]] bool open(const std::string& client, const Address& address, Seconds duration = Seconds{30}) {
+        Decision decision = decided(client, address, Operation::open);
+        decision.ended_before = record.grants().end_of(decision.grant(), now);
+        decision.ends = std::max(now + duration, decision.ended_before.value_or(now));
+        record.begin();
+        record.add_tag_and_grant(Tag{{++tags}}, UnixTime{}, decision.grant(), decision.ends, now);
+        REQUIRE(record.commit());
+        return desk.request(decision, {}, now);
+    }
+    [[nodiscard]] bool close(const std::string& client, const Address& address) {
+        Decision decision = decided(client, address, Operation::close);
+        decision.ended_before = record.grants().end_of(decision.grant(), now);
+        record.begin();
+        record.close(decision.grant(), UnixTime{}, now);
+        REQUIRE(record.commit());
+        return desk.request(decision, {}, now);
+    }
+    static Decision decided(const std::string& client, const Address& address, Operation operation) {
+        Decision decision;
+        decision.client = client;
+        decision.address = address;
+        decision.request.operation = static_cast<std::uint8_t>(operation);
+        decision.request.port = 22;
+        return decision;
+    }
     // What the firewall has been asked and not read yet.
     std::vector<GrantRequest> asked() {
         std::vector<GrantRequest> all;
@@ -34,90 +54,127 @@ struct Desk {
             all.push_back(datagram.as<GrantRequest>().value());
         return all;
     }
-    // A grant of an earlier run; of nobody: the audit does not know.
-    void adopt(const std::string& client, const Service& service, const Address& address) {
-        const UnixTime noon{Seconds{1'800'001'800}};
-        Record record = *Record::open("", DoorId{}, noon, Seconds{60});
-        AuditEntry entry{noon, client, 1, address, address, {}, Seconds{30}, "accepted", ""};
-        entry.request.protocol = service.protocol;
-        entry.request.port = service.port;
-        record.begin();
-        if (!client.empty()) record.audit(entry);
-        REQUIRE(record.commit());
-        AdoptedGrant adopted;
-        adopted.service = service;
-        adopted.address = address;
-        adopted.remaining_s = 9;
-        desk.adopt(adopted, record, {noon + Seconds{21}, now});
-        desk.forget_holders(now + Seconds{2});
+    std::size_t count() { return record.grants().live(now).size(); }
+    [[nodiscard]] Instant end(const std::string& client, const Address& address) {
+        return record.grants().end_of({ssh, address, client}, now).value_or(Instant{});
     }
-    auto knock_done(RequestId id, int error = 0) {
+    static GrantReply reply(RequestId id, int error) {
         GrantReply reply;
         reply.id = id;
         reply.error = error;
-        return desk.answer_to_knock(reply, now);
+        return reply;
     }
-    auto close_done(RequestId id, int error = 0) {
-        GrantReply reply;
-        reply.id = id;
-        reply.error = error;
-        return desk.answer_to_close(reply, now);
-    }
+    auto knock_done(RequestId id, int error = 0) { return desk.answer_to_knock(reply(id, error), now); }
+    auto close_done(RequestId id, int error = 0) { return desk.answer_to_close(reply(id, error), now); }
 };
 
 }  // namespace
 
-TEST_CASE("a grant is noted when the firewall has made it, and a close takes the note away") {
+TEST_CASE("a knock asks the firewall once, and is told its answer once") {
     Desk d;
-    REQUIRE(d.desk.request(accepted("alice", home), {}));
+    REQUIRE(d.open("alice", home));
     const auto open = d.asked();
     REQUIRE(open.size() == 1);
-    CHECK(open[0].duration_s == 30);
-    CHECK(d.desk.count(now) == 0);
+    CHECK(open[0].operation == Operation::open);
+    CHECK(open[0].duration_ms == 30'000);
     CHECK(d.knock_done(open[0].id)->decision.client == "alice");
     CHECK_FALSE(d.knock_done(open[0].id));
-    CHECK(d.desk.live(now).at(0).deadline == now + Seconds{30});
-    REQUIRE(d.desk.request(accepted("alice", home, Operation::close), {}));
-    REQUIRE(d.knock_done(d.asked().at(0).id));
-    CHECK(d.desk.count(now) == 0);
+    CHECK(d.end("alice", home) == now + Seconds{30});
+    REQUIRE(d.close("alice", home));
+    CHECK(d.asked().at(0).operation == Operation::close);
+    CHECK(d.count() == 0);
 }
 
-TEST_CASE("a grant that the firewall refused is not noted") {
+TEST_CASE("opening for a shorter time does not shorten, for whomever") {
     Desk d;
-    REQUIRE(d.desk.request(accepted("alice", home), {}));
+    REQUIRE(d.open("alice", home, Seconds{60}));
+    REQUIRE(d.open("alice", home, Seconds{5}));
+    REQUIRE(d.open("bob", home, Seconds{1}));
+    for (const auto& request : d.asked()) CHECK(request.duration_ms == 60'000);
+    CHECK(d.end("bob", home) == now + Seconds{1});
+}
+
+TEST_CASE("a close ends one's own grant; the element lasts until the latest of the others'") {
+    Desk d;
+    REQUIRE(d.open("alice", home, Seconds{60}));
+    REQUIRE(d.open("bob", home, Seconds{20}));
+    static_cast<void>(d.asked());
+    REQUIRE(d.close("carol", home));  // who holds none
+    CHECK(d.asked().at(0).duration_ms == 60'000);
+    REQUIRE(d.close("alice", home));
+    const auto shortened = d.asked();
+    CHECK(shortened.at(0).operation == Operation::open);
+    CHECK(shortened.at(0).duration_ms == 20'000);
+    REQUIRE(d.close("bob", home));
+    CHECK(d.asked().at(0).operation == Operation::close);
+}
+
+TEST_CASE("what the firewall refused is taken back, and what was before is there again") {
+    Desk d;
+    REQUIRE(d.open("alice", home));
     CHECK(d.knock_done(d.asked().at(0).id, ENFILE));
-    CHECK(d.desk.count(now) == 0);
+    CHECK(d.count() == 0);
+    REQUIRE(d.open("alice", home, Seconds{10}));
+    CHECK(d.knock_done(d.asked().at(0).id));
+    REQUIRE(d.open("alice", home, Seconds{50}));
+    CHECK(d.knock_done(d.asked().at(0).id, EIO));
+    CHECK(d.end("alice", home) == now + Seconds{10});
+    REQUIRE(d.close("alice", home));
+    CHECK(d.knock_done(d.asked().at(0).id, EIO));
+    CHECK(d.end("alice", home) == now + Seconds{10});  // it may be open still
+}
+
+TEST_CASE("what a refused request would have changed stays as something later left it") {
+    Desk d;
+    REQUIRE(d.open("alice", home, Seconds{10}));
+    const auto first = d.asked().at(0).id;
+    REQUIRE(d.open("alice", home, Seconds{50}));
+    CHECK(d.knock_done(first, EIO));
+    CHECK(d.end("alice", home) == now + Seconds{50});
+    CHECK(d.desk.revoke("alice", 7, now) == 1);
+    CHECK(d.knock_done(d.asked().at(0).id, EIO));
+    CHECK(d.count() == 0);
+}
+
+TEST_CASE("a request for which there is no room is refused, and what it was for taken back") {
+    Desk d;
+    std::size_t sent = 0;
+    while (sent < 10'000 && d.open("alice", Address::ipv4(static_cast<std::uint32_t>(sent % 1000)))) ++sent;
+    REQUIRE(sent < 10'000);
+    REQUIRE_FALSE(d.open("bob", home));
+    CHECK(d.end("bob", home) == Instant{});
 }
 
 TEST_CASE("a grant that may be open, since the kernel did not answer in time, can be revoked") {
     Desk d;
-    REQUIRE(d.desk.request(accepted("alice", home), {}));
+    REQUIRE(d.open("alice", home));
     CHECK(d.knock_done(d.asked().at(0).id, ETIMEDOUT));
-    CHECK(d.desk.live(now).at(0).client == "alice");
+    CHECK(d.count() == 1);
     CHECK(d.desk.revoke("alice", 7, now) == 1);
     CHECK(d.asked().at(0).operation == Operation::close);
 }
 
 TEST_CASE("a grant that could not be closed is listed again, and can be closed once more") {
     Desk d;
-    d.adopt("alice", {protocol_tcp, 22}, home);
+    REQUIRE(d.open("alice", home));
+    REQUIRE(d.knock_done(d.asked().at(0).id));
     CHECK(d.desk.revoke("alice", 7, now) == 1);
-    CHECK(d.desk.count(now) == 0);
+    CHECK(d.count() == 0);
     CHECK(d.close_done(d.asked().at(0).id, ETIMEDOUT)->failed);
-    CHECK(d.desk.live(now).at(0).deadline == now + Seconds{9});
+    CHECK(d.end("alice", home) == now + Seconds{30});
     d.allowed = false;
     CHECK(d.desk.close_what_is_no_longer_allowed(now) == 1);
     CHECK_FALSE(d.close_done(d.asked().at(0).id, EIO));
-    CHECK(d.desk.count(now) == 1);
+    CHECK(d.count() == 1);
     CHECK(d.desk.revoke("", 8, now) == 1);
     CHECK_FALSE(d.close_done(d.asked().at(0).id)->failed);
-    CHECK(d.desk.count(now) == 0);
+    CHECK(d.count() == 0);
 }
 
 TEST_CASE("revoking closes a grant that is on its way, behind it") {
     for (const char* whom : {"alice", ""}) {
         Desk d;
-        REQUIRE(d.desk.request(accepted("alice", home), {}));
+        REQUIRE(d.open("alice", home));
         CHECK(d.desk.revoke(whom, 7, now) == 1);
         const auto asked = d.asked();
         REQUIRE(asked.size() == 2);
@@ -125,7 +182,7 @@ TEST_CASE("revoking closes a grant that is on its way, behind it") {
         CHECK(asked[1].operation == Operation::close);
         CHECK(asked[1].address == home);
         CHECK(d.knock_done(asked[0].id));
-        CHECK(d.desk.count(now) == 0);
+        CHECK(d.count() == 0);
         const auto revoked = d.close_done(asked[1].id);
         REQUIRE(revoked);
         CHECK(revoked->waiter == 7);
@@ -134,48 +191,87 @@ TEST_CASE("revoking closes a grant that is on its way, behind it") {
     }
 }
 
-TEST_CASE("revoking leaves the grants of others, also those on their way") {
+TEST_CASE("revoking leaves the grants of others, on the same address as well") {
     Desk d;
-    REQUIRE(d.desk.request(accepted("alice", home), {}));
-    REQUIRE(d.desk.request(accepted("bob", elsewhere), {}));
-    const auto opens = d.asked();
-    REQUIRE(d.knock_done(opens.at(0).id));
-    REQUIRE(d.desk.request(accepted("alice", home), {}));  // again, while the first one lives
-    CHECK(d.desk.revoke("alice", 7, now) == 1);
+    REQUIRE(d.open("alice", home, Seconds{60}));
+    REQUIRE(d.open("alice", elsewhere));
+    REQUIRE(d.open("bob", home, Seconds{20}));
+    for (const auto& request : d.asked()) REQUIRE(d.knock_done(request.id));
+    CHECK(d.desk.revoke("alice", 7, now) == 2);
     const auto asked = d.asked();
     REQUIRE(asked.size() == 2);
-    REQUIRE(d.knock_done(opens.at(1).id));
-    REQUIRE(d.knock_done(asked[0].id));
-    REQUIRE(d.close_done(asked[1].id));
-    CHECK(d.desk.live(now).at(0).client == "bob");
-    CHECK(d.desk.count(now) == 1);
+    CHECK(asked[0].operation == Operation::open);
+    CHECK(asked[0].address == home);
+    CHECK(asked[0].duration_ms == 20'000);
+    CHECK(asked[1].operation == Operation::close);
+    CHECK(asked[1].address == elsewhere);
+    CHECK(d.end("bob", home) == now + Seconds{20});
+    CHECK(d.count() == 1);
     CHECK(d.desk.revoke("carol", 8, now) == 0);
 }
 
 TEST_CASE("a revocation is complete with its last answer, and says if one was a refusal") {
     Desk d;
-    for (const Address& address : {home, elsewhere}) d.adopt("", {protocol_tcp, 22}, address);
-    CHECK(d.desk.revoke("", 7, now) == 2);
+    for (const char* client : {"alice", "bob"})
+        for (const Address& address : {home, elsewhere}) REQUIRE(d.open(client, address));
+    for (const auto& request : d.asked()) REQUIRE(d.knock_done(request.id));
+    CHECK(d.desk.revoke("", 7, now) == 4);
     const auto asked = d.asked();
-    CHECK_FALSE(d.close_done(asked.at(0).id, EIO));
-    const auto revoked = d.close_done(asked.at(1).id);
+    REQUIRE(asked.size() == 2);  // one for each address
+    CHECK_FALSE(d.close_done(asked[0].id, EIO));
+    CHECK(d.count() == 2);
+    const auto revoked = d.close_done(asked[1].id);
     REQUIRE(revoked);
     CHECK(revoked->failed);
-    CHECK_FALSE(d.close_done(asked.at(1).id));
+    CHECK(revoked->closed == 4);
+    CHECK_FALSE(d.close_done(asked[1].id));
 }
 
-TEST_CASE("what the keys do not allow any more is closed, live, on its way or of an earlier run") {
+TEST_CASE("what the keys do not allow any more is closed, live or on its way") {
     Desk d;
-    REQUIRE(d.desk.request(accepted("alice", home), {}));
+    REQUIRE(d.open("alice", home));
     REQUIRE(d.knock_done(d.asked().at(0).id));
-    REQUIRE(d.desk.request(accepted("alice", elsewhere), {}));
+    REQUIRE(d.open("alice", elsewhere));
     const auto on_its_way = d.asked().at(0).id;
     d.allowed = false;
-    CHECK(d.desk.close_what_is_no_longer_allowed(now) == 1);
+    CHECK(d.desk.close_what_is_no_longer_allowed(now) == 2);
     REQUIRE(d.knock_done(on_its_way));
-    d.adopt("alice", {protocol_udp, 53}, home);
-    CHECK(d.asked().size() == 3);
-    CHECK(d.desk.count(now) == 0);
-    d.adopt("", {protocol_udp, 53}, elsewhere);  // whose, nobody knows
-    CHECK(d.desk.count(now) == 1);
+    CHECK(d.asked().size() == 2);
+    CHECK(d.count() == 0);
+}
+
+TEST_CASE("of earlier runs that lives which the record, the kernel and the keys in force agree on") {
+    Desk d;
+    REQUIRE(d.open("alice", home, Seconds{60}));
+    REQUIRE(d.open("bob", home, Seconds{20}));
+    REQUIRE(d.open("bob", elsewhere));
+    static_cast<void>(d.asked());
+    GrantRequests next{d.channel.first, d.record, [](const auto& client, const auto&) { return client != "bob"; }};
+    next.begin_adoption(now);
+    Datagram datagram;
+    REQUIRE(d.channel.second.receive(datagram) == Channel::Received::datagram);
+    const auto told = datagram.as<RecordedGrant>();
+    REQUIRE(told);
+    CHECK(told->address == home);
+    CHECK(told->remaining_ms == 60'000);
+    CHECK(d.channel.second.receive(datagram) == Channel::Received::nothing);
+    AdoptedGrant adopted;
+    adopted.service = ssh;
+    adopted.address = home;
+    adopted.remaining_ms = 9000;
+    next.adopt(adopted, now);
+    next.end_adoption(now);
+    CHECK(d.end("alice", home) == now + Seconds{9});
+    CHECK(d.count() == 1);
+}
+
+TEST_CASE("what the kernel has no more is not listed, unless it was asked for anew") {
+    Desk d;
+    REQUIRE(d.open("alice", home));
+    REQUIRE(d.open("bob", elsewhere));
+    d.desk.begin_adoption(now);
+    REQUIRE(d.open("bob", elsewhere));
+    d.desk.end_adoption(now);
+    CHECK(d.count() == 1);
+    CHECK(d.end("bob", elsewhere) == now + Seconds{30});
 }

@@ -1,6 +1,5 @@
 // The small parts of the gatekeeper: hours, hints, grants.
 #include "server/gatekeeper/decide/reason.hpp"
-#include "server/gatekeeper/grants/grant_list.hpp"
 #include "server/gatekeeper/keys/book_validity.hpp"
 #include "server/gatekeeper/verify/hint_table.hpp"
 #include "server/privsep/messages.hpp"
@@ -71,21 +70,6 @@ TEST_CASE("a door without clients has complete and empty hint tables") {
     int found = 0;
     table.for_each(Hint{{0, 0}}, [&](std::uint32_t) { ++found; });
     CHECK(found == 0);
-}
-
-TEST_CASE("grants are known until they end, and knocking again renews the one there is") {
-    GrantList list;
-    const Address a = *Address::parse("192.0.2.7"), b = *Address::parse("2001:db8::7");
-    const Service ssh{protocol_tcp, 22};
-    list.open({"alice", ssh, a, Seconds{10}}, {});
-    list.open({"bob", ssh, b, Seconds{20}}, {});
-    list.open({"alice", ssh, a, Seconds{30}}, Seconds{5});
-    CHECK(list.live("", Seconds{5}).size() == 2);
-    CHECK(list.live("alice", Seconds{29}).size() == 1);
-    CHECK(list.live("", Seconds{30}).empty());
-    list.open({"alice", ssh, a, Seconds{60}}, Seconds{31});
-    list.close({a, ssh});
-    CHECK(list.live("", Seconds{31}).empty());
 }
 
 TEST_CASE("every reason has its own name") {

@@ -1,11 +1,13 @@
 // The record on disk: what survives, and what is done when it does not.
 #include "server/gatekeeper/record/record.hpp"
 
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 
-#include <sqlite3.h>
+#include <sys/resource.h>
 
 #include "tests/catch.hpp"
 
@@ -14,39 +16,58 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr UnixTime now{Seconds{1'800'000'000}};
+constexpr UnixTime noon{Seconds{1'800'000'000}};
 constexpr Seconds tolerance{60};
+constexpr Instant start = Seconds{5000};
 const DoorId door{{0xab, 0xcd}};
+const Service ssh{protocol_tcp, 22};
+const Address home = *Address::parse("192.0.2.7");
+const Address elsewhere = *Address::parse("2001:db8::7");
+
+Now at(int second) { return {noon + Seconds{second}, start + Seconds{second}}; }
 
 struct Folder {
     std::string path;
+    std::string replay, mark;
     Folder() {
         std::string name = (fs::temp_directory_path() / "oneknock-record-XXXXXX").string();
         REQUIRE(mkdtemp(name.data()) != nullptr);
         path = name + "/";
+        replay = path + "oneknock.db-replay";
+        mark = path + "oneknock.db-mark";
     }
     ~Folder() { fs::remove_all(path); }
     Folder(const Folder&) = delete;
     Folder& operator=(const Folder&) = delete;
 
     void mark_new(const DoorId& id) const { std::ofstream(path + "new-door") << to_hex(id.bytes) << "\n"; }
-    // What another program does to the file.
-    void meddle(const char* sql) const {
-        sqlite3* db = nullptr;
-        REQUIRE(sqlite3_open((path + "oneknock.db").c_str(), &db) == SQLITE_OK);
-        CHECK(sqlite3_exec(db, sql, nullptr, nullptr, nullptr) == SQLITE_OK);
-        sqlite3_close(db);
-    }
-    [[nodiscard]] Record open(UnixTime at = now) const {
-        auto record = Record::open(path, door, at, tolerance);
+    [[nodiscard]] Record open(const Now& now = at(0), const BootId& boot = {}) const {
+        auto record = Record::open(path, door, now, tolerance, boot);
         REQUIRE(record);
         return std::move(*record);
     }
+    [[nodiscard]] Record open_new() const {
+        mark_new(door);
+        return open();
+    }
 };
 
-void remember(Record& record, std::uint8_t number, UnixTime time = now) {
+std::string content_of(const std::string& file) {
+    std::ifstream in(file, std::ios::binary);
+    return {std::istreambuf_iterator<char>(in), {}};
+}
+void put(const std::string& file, const std::string& content) {
+    std::ofstream(file, std::ios::binary | std::ios::trunc) << content;
+}
+
+void remember(Record& record, std::uint8_t number, UnixTime time = noon) {
     record.begin();
     record.add_tag(Tag{{number}}, time, "alice");
+    REQUIRE(record.commit());
+}
+void grant(Record& record, const ClientGrant& grant, Instant end, std::uint8_t number) {
+    record.begin();
+    record.add_tag_and_grant(Tag{{number}}, noon, grant, end, start);
     REQUIRE(record.commit());
 }
 
@@ -59,162 +80,302 @@ TEST_CASE("a new door starts without a floor, once") {
         Record record = folder.open();
         CHECK(record.lost() == Record::Loss::none);
         CHECK(record.floor() == UnixTime{});
+        CHECK_FALSE(record.is_closed(start));
     }
     CHECK_FALSE(fs::exists(folder.path + "new-door"));
-    for (const char* file : {"oneknock.db", "oneknock.db-wal", "oneknock.db-shm"}) fs::remove(folder.path + file);
+    for (const auto& file : {folder.replay, folder.mark}) fs::remove(file);
     CHECK(folder.open().lost() == Record::Loss::missing);
 }
 
-TEST_CASE("a missing record, or the marker of another door, closes one window") {
+TEST_CASE("a missing record, or the marker of another door, closes for two tolerances of the steady clock") {
     const Folder folder;
     folder.mark_new(DoorId{{1}});
     const Record record = folder.open();
     CHECK(record.lost() == Record::Loss::missing);
-    CHECK(record.floor() == now + tolerance);
+    CHECK(record.floor() == noon + tolerance);
+    CHECK(record.is_closed(at(119).steady));
+    CHECK_FALSE(record.is_closed(at(120).steady));
 }
 
-TEST_CASE("tags, floors and closes are there after opening again") {
+TEST_CASE("the window behind a loss outlives a restart, and ends once it has passed") {
     const Folder folder;
-    folder.mark_new(door);
+    static_cast<void>(folder.open());
     {
-        Record record = folder.open();
+        Record record = folder.open(at(100));
+        CHECK(record.lost() == Record::Loss::none);
+        CHECK(record.is_closed(at(219).steady));  // how much of it had passed is not known
+        CHECK_FALSE(record.wants_renewal(at(219).steady));
+        CHECK(record.wants_renewal(at(220).steady));
+        REQUIRE(record.renew(at(220).steady));
+        CHECK_FALSE(record.wants_renewal(at(220).steady));
+    }
+    CHECK_FALSE(folder.open(at(230)).is_closed(at(230).steady));
+}
+
+TEST_CASE("tags, floors, closes and grants are there after opening again, also twice") {
+    const Folder folder;
+    {
+        Record record = folder.open_new();
         remember(record, 1);
         record.begin();
-        record.raise_client_floor("bob", now + Seconds{5});
-        record.set_last_close("alice", {protocol_tcp, 22}, now);
+        record.raise_client_floor("bob", noon + Seconds{5});
+        record.add_tag_and_grant(Tag{{2}}, noon, {ssh, home, "alice"}, start + Seconds{30}, start);
+        record.add_tag_and_grant(Tag{{3}}, noon, {ssh, home, "bob"}, start + Seconds{90}, start);
+        record.add_tag_and_grant(Tag{{4}}, noon, {ssh, elsewhere, "bob"}, start + Seconds{90}, start);
+        record.add_tag_and_grant(Tag{{5}}, noon, {ssh, elsewhere, "alice"}, start + Seconds{90}, start);
+        record.close({ssh, elsewhere, "alice"}, noon, start);
+        record.end({ssh, elsewhere, "bob"}, start);
         REQUIRE(record.commit());
     }
-    Record record = folder.open();
+    static_cast<void>(folder.open(at(1)));
+    Record record = folder.open(at(2));
     CHECK(record.lost() == Record::Loss::none);
-    CHECK(record.holds(Tag{{1}}, now));
-    CHECK_FALSE(record.holds(Tag{{2}}, now));
-    CHECK(record.client_floor("bob") == now + Seconds{5});
+    for (std::uint8_t number = 1; number < 6; ++number) CHECK(record.holds(Tag{{number}}, noon));
+    CHECK_FALSE(record.holds(Tag{{6}}, noon));
+    CHECK(record.tags_of("alice") == 3);
+    CHECK(record.client_floor("bob") == noon + Seconds{5});
     CHECK_FALSE(record.client_floor("alice"));
-    CHECK(record.last_close("alice", {protocol_tcp, 22}) == now);
+    CHECK(record.last_close("alice", ssh) == noon);
     CHECK_FALSE(record.last_close("alice", {protocol_udp, 22}));
+    CHECK(record.grants().live(start).size() == 2);
+    CHECK(record.grants().end_of({ssh, home, "alice"}, start) == start + Seconds{30});
+    CHECK(record.grants().latest_end(ssh, home, start) == start + Seconds{90});
+}
+
+TEST_CASE("grants of another boot have ended, and tags have not") {
+    const Folder folder;
+    {
+        Record record = folder.open_new();
+        grant(record, {ssh, home, "alice"}, start + Seconds{90}, 1);
+    }
+    Record record = folder.open(at(1), {7});
+    CHECK(record.holds(Tag{{1}}, noon));
+    CHECK(record.grants().live(start).empty());
+    CHECK(folder.open(at(2)).grants().all().empty());
 }
 
 TEST_CASE("a turn that was not committed leaves nothing") {
     const Folder folder;
-    folder.mark_new(door);
     {
-        Record record = folder.open();
+        Record record = folder.open_new();
         record.begin();
-        record.add_tag(Tag{{7}}, now, "alice");
+        record.add_tag(Tag{{7}}, noon, "alice");
     }
-    CHECK_FALSE(folder.open().holds(Tag{{7}}, now));
+    CHECK_FALSE(folder.open().holds(Tag{{7}}, noon));
 }
 
-TEST_CASE("a turn with a failed write is undone as a whole and says so") {
+TEST_CASE("a turn that cannot be written is undone as a whole and says so, and the next one is as good as ever") {
     const Folder folder;
-    folder.mark_new(door);
-    Record record = folder.open();
-    remember(record, 1);
-    record.begin();
-    record.add_tag(Tag{{2}}, now, "alice");
-    record.add_tag(Tag{{1}}, now, "alice");  // there already: the constraint fails
-    CHECK_FALSE(record.commit());
-    CHECK_FALSE(record.holds(Tag{{2}}, now));
-    remember(record, 3);
-    CHECK(record.holds(Tag{{3}}, now));
-}
-
-TEST_CASE("what cannot be looked up refuses") {
-    const Folder folder;
-    folder.mark_new(door);
-    Record record = folder.open();
-    folder.meddle("DROP TABLE tag; DROP TABLE client_floor; DROP TABLE last_close;");
-    CHECK(record.holds(Tag{{1}}, now));
-    CHECK(record.client_floor("alice") == UnixTime::max());
-    CHECK(record.last_close("alice", {protocol_tcp, 22}) == UnixTime::max());
+    const ClientGrant mine{ssh, home, "alice"};
+    {
+        Record record = folder.open_new();
+        grant(record, mine, start + Seconds{30}, 1);
+        std::signal(SIGXFSZ, SIG_IGN);
+        rlimit before{};
+        REQUIRE(getrlimit(RLIMIT_FSIZE, &before) == 0);
+        const rlimit small{fs::file_size(folder.replay), before.rlim_max};
+        REQUIRE(setrlimit(RLIMIT_FSIZE, &small) == 0);
+        record.begin();
+        for (int i = 0; i < 3000; ++i) {  // more than the file has room for
+            Tag tag{{2}};
+            tag.bytes[1] = static_cast<std::uint8_t>(i);
+            tag.bytes[2] = static_cast<std::uint8_t>(i / 256);
+            record.add_tag(tag, noon, "alice");
+        }
+        record.add_tag_and_grant(Tag{{3}}, noon, mine, start + Seconds{600}, start);
+        record.close({ssh, elsewhere, "bob"}, noon, start);
+        record.raise_client_floor("bob", noon);
+        const auto failed = record.commit();
+        REQUIRE(setrlimit(RLIMIT_FSIZE, &before) == 0);
+        REQUIRE_FALSE(failed);
+        CHECK(failed.error().message.find("cannot write the replay record: ") == 0);
+        CHECK(record.tags_of("alice") == 1);
+        CHECK_FALSE(record.holds(Tag{{3}}, noon));
+        CHECK(record.grants().end_of(mine, start) == start + Seconds{30});
+        CHECK_FALSE(record.last_close("bob", ssh));
+        CHECK_FALSE(record.client_floor("bob"));
+        remember(record, 4);
+    }
+    const Record record = folder.open();
+    CHECK(record.lost() == Record::Loss::none);
+    CHECK(record.tags_of("alice") == 2);
+    CHECK(record.holds(Tag{{4}}, noon));
 }
 
 TEST_CASE("the floor is durable, never goes back, and stays behind the tags that are kept") {
     const Folder folder;
-    folder.mark_new(door);
+    {
+        Record record = folder.open_new();
+        remember(record, 1, noon);
+        remember(record, 2, noon + Seconds{10});
+        CHECK_FALSE(record.prune(noon + Seconds{61}, tolerance));
+        CHECK(record.floor() == noon);
+        CHECK_FALSE(record.holds(Tag{{1}}, noon));
+        CHECK(record.holds(Tag{{2}}, noon + Seconds{10}));
+        CHECK_FALSE(record.prune(noon - Seconds{1000}, tolerance));
+        CHECK(record.floor() == noon);
+    }
     {
         Record record = folder.open();
-        remember(record, 1, now);
-        remember(record, 2, now + Seconds{10});
-        REQUIRE(record.prune(now + Seconds{61}, tolerance));
-        CHECK(record.floor() == now);
-        CHECK_FALSE(record.holds(Tag{{1}}, now));
-        CHECK(record.holds(Tag{{2}}, now + Seconds{10}));
-        REQUIRE(record.prune(now - Seconds{1000}, tolerance));
-        CHECK(record.floor() == now);
+        CHECK((record.floor() == noon || record.holds(Tag{{1}}, noon)));  // either refuses
+        CHECK_FALSE(record.prune(noon + Seconds{61}, tolerance));
+        REQUIRE(record.renew(start));
     }
-    CHECK(folder.open().floor() == now);
+    CHECK(folder.open().floor() == noon);
+    CHECK_FALSE(folder.open().holds(Tag{{1}}, noon));
 }
 
-TEST_CASE("damaged records are put aside and one window is closed") {
-    constexpr int overwritten = -1;
-    for (const int size : {overwritten, 0, 100, 4096, 5000, 20'000}) {
-        const Folder folder;
-        folder.mark_new(door);
-        {
-            Record record = folder.open();
-            for (int i = 0; i < 200; ++i) remember(record, static_cast<std::uint8_t>(i));
-        }
-        const std::string file = folder.path + "oneknock.db";
-        if (size != overwritten) {
-            fs::resize_file(file, static_cast<std::uintmax_t>(size));
-        } else {
-            std::fstream damage(file, std::ios::in | std::ios::out | std::ios::binary);
-            damage << std::string(4096, '\x5a');
-        }
-        Record record = folder.open();
-        CHECK(record.lost() == Record::Loss::damaged);
-        CHECK(record.floor() == now + tolerance);
-        CHECK(fs::exists(file + ".damaged-" + std::to_string(now.time_since_epoch().count())));
+// Whatever happens to the files while no daemon runs: a used message is refused, by its tag or because a record was
+// lost.
+TEST_CASE("no damage to either file makes a used message fresh") {
+    const Folder folder;
+    constexpr std::uint8_t used = 20;
+    {
+        Record record = folder.open_new();
+        for (std::uint8_t i = 0; i < used; ++i) remember(record, i);
+    }
+    const std::string replay = content_of(folder.replay), mark = content_of(folder.mark);
+    const auto refuses_all = [&](const Now& now) {
+        Record record = folder.open(now);
+        if (record.is_closed(now.steady)) return true;
+        for (std::uint8_t i = 0; i < used; ++i)
+            if (!record.holds(Tag{{i}}, noon)) return false;
+        return true;
+    };
+    const auto with = [&](const std::string& a, const std::string& b) {
+        put(folder.replay, a);
+        put(folder.mark, b);
+        return refuses_all(at(1));
+    };
+    REQUIRE(with(replay, mark));
+    int wrong = 0;
+    const std::size_t written = (1 + used) * JournalEntry::size;
+    for (std::size_t at = 0; at < written; ++at)  // a bit of each byte
+        wrong += !with(std::string(replay).replace(at, 1, 1, static_cast<char>(replay[at] ^ 1 << at % 8)), mark);
+    for (std::size_t at = 0; at < mark.size(); ++at)
+        wrong += !with(replay, std::string(mark).replace(at, 1, 1, static_cast<char>(mark[at] ^ 1 << at % 8)));
+    for (std::size_t length = 0; length < written; length += 32) {
+        wrong += !with(replay.substr(0, length), mark);
+        wrong += !with(std::string(replay).replace(length, written - length, written - length, '\0'), mark);
+        wrong += !with(std::string(replay).replace(0, length, length, '\0'), mark) && length > 0;
+        wrong += !with(std::string(replay).replace(length, 32, 32, '\x5a'), mark);
+    }
+    for (std::size_t length = 0; length < mark.size(); ++length) wrong += !with(replay, mark.substr(0, length));
+    wrong += !with(replay + replay, mark) + !with(mark, replay) + !with("", "") +
+             !with(std::string(replay.size(), '\0'), mark);
+    CHECK(wrong == 0);
+}
+
+TEST_CASE("an older copy of the files is found out, and so is one of them beside the other's newer one") {
+    const Folder folder;
+    {
+        Record record = folder.open_new();
         remember(record, 1);
     }
-}
-
-TEST_CASE("a sound record that cannot be read for now is left as it is, and nothing half made stays behind") {
-    const Folder folder;
-    folder.mark_new(door);
-    const std::string file = folder.path + "oneknock.db", in_the_way = file + "-wal";
-    fs::create_directory(in_the_way);
-    const auto problem = Record::open(folder.path, door, now, tolerance);
-    REQUIRE_FALSE(problem);
-    CHECK(problem.error().code == ExitCode::cannot_create);
-    CHECK(problem.error().message.find("Check the disk and the folder's owner") != std::string::npos);
-    CHECK_FALSE(fs::exists(file));
-    CHECK_FALSE(fs::exists(folder.path + "new-door"));  // used up: what may have been begun is not new
-    fs::remove_all(in_the_way);
+    const std::string replay = content_of(folder.replay), mark = content_of(folder.mark);
     {
         Record record = folder.open();
-        CHECK(record.lost() == Record::Loss::missing);
-        remember(record, 1, now + Seconds{90});
+        remember(record, 2);
     }
-    fs::create_directory(in_the_way);
-    REQUIRE_FALSE(Record::open(folder.path, door, now, tolerance));
-    CHECK(fs::exists(file));
-    fs::remove_all(in_the_way);
+    const std::string newer_mark = content_of(folder.mark), newer_replay = content_of(folder.replay);
+    put(folder.replay, replay);
+    CHECK(folder.open().lost() == Record::Loss::damaged);
+    put(folder.replay, newer_replay);
+    put(folder.mark, mark);  // as a crash between the two leaves them
     Record record = folder.open();
-    CHECK(record.lost() == Record::Loss::none);
-    CHECK(record.holds(Tag{{1}}, now + Seconds{90}));
+    CHECK(record.holds(Tag{{1}}, noon));
+    CHECK(record.holds(Tag{{2}}, noon));
+}
+
+TEST_CASE("a write that was cut off is no damage; one that was accepted is missed") {
+    const Folder folder;
+    {
+        Record record = folder.open_new();
+        remember(record, 1);
+        record.begin();
+        record.add_tag(Tag{{2}}, noon, "alice");
+        record.add_tag(Tag{{3}}, noon, "alice");
+        REQUIRE(record.commit());
+    }
+    const std::string replay = content_of(folder.replay), mark = content_of(folder.mark);
+    std::string before_turn;
+    {
+        const Folder other;  // the mark as it was before the second turn
+        Record record = other.open_new();
+        remember(record, 1);
+        before_turn = content_of(other.mark);
+    }
+    std::string torn = replay;
+    torn.replace(2 * JournalEntry::size, 40, 40, '\0');  // the first entry of the turn, and not the second
+    put(folder.replay, torn);
+    put(folder.mark, before_turn);
+    {
+        const Record record = folder.open();
+        CHECK(record.lost() == Record::Loss::none);
+        CHECK(record.holds(Tag{{1}}, noon));
+        CHECK_FALSE(record.holds(Tag{{3}}, noon));
+    }
+    put(folder.replay, torn);
+    put(folder.mark, mark);
+    CHECK(folder.open().lost() == Record::Loss::damaged);
+}
+
+TEST_CASE("damaged records are put aside and say what was damaged") {
+    const Folder folder;
+    {
+        Record record = folder.open_new();
+        for (std::uint8_t i = 0; i < 20; ++i) remember(record, i);
+    }
+    fs::resize_file(folder.replay, 1000);
+    Record record = folder.open();
+    CHECK(record.lost() == Record::Loss::damaged);
+    CHECK(record.damage() == "of 20 entries it has 6");
+    CHECK(record.floor() == noon + tolerance);
+    CHECK(fs::file_size(folder.replay + ".damaged-" + std::to_string(noon.time_since_epoch().count())) == 1000);
+    remember(record, 1);
 }
 
 TEST_CASE("what is in the record's place but cannot be opened is not taken for missing, and left there") {
     const Folder folder;
-    const std::string file = folder.path + "oneknock.db";
-    for (const char* target : {"elsewhere.db", "oneknock.db"}) {  // to nowhere, and to itself
-        fs::create_symlink(target, file);
-        REQUIRE_FALSE(Record::open(folder.path, door, now, tolerance));
-        CHECK(fs::is_symlink(file));
-        CHECK_FALSE(fs::exists(folder.path + "elsewhere.db"));
+    const auto refused = [&] {
+        const auto record = Record::open(folder.path, door, at(0), tolerance);
+        return !record && record.error().code == ExitCode::cannot_create &&
+               record.error().message.find("Check the disk and the folder's owner") != std::string::npos;
+    };
+    for (const auto& file : {folder.replay, folder.mark}) {
+        for (const char* target :
+             {"elsewhere", "oneknock.db-replay", "oneknock.db-mark"}) {  // to nowhere, and to itself
+            fs::create_symlink(target, file);
+            CHECK(refused());
+            CHECK(fs::is_symlink(file));
+            CHECK_FALSE(fs::exists(folder.path + "elsewhere"));
+            fs::remove(file);
+        }
+        fs::create_directory(file);
+        CHECK(refused());
         fs::remove(file);
     }
-    CHECK_FALSE(Record::open(file + "/", door, now, tolerance));  // no folder at all
-    std::ofstream(file) << "";
-    CHECK_FALSE(Record::open(file + "/", door, now, tolerance));
-    CHECK(fs::exists(file));
+    CHECK_FALSE(Record::open(folder.path + "no/", door, at(0), tolerance));  // no folder at all
+}
+
+TEST_CASE("a record that cannot be begun leaves nothing half made behind") {
+    const Folder folder;
+    folder.mark_new(door);
+    fs::create_directory(folder.replay + ".new");
+    std::ofstream(folder.replay + ".new/file") << "";
+    REQUIRE_FALSE(Record::open(folder.path, door, at(0), tolerance));
+    CHECK_FALSE(fs::exists(folder.replay));
+    CHECK_FALSE(fs::exists(folder.path + "new-door"));  // used up: what may have been begun is not new
+    fs::remove_all(folder.replay + ".new");
+    CHECK(folder.open().lost() == Record::Loss::missing);
 }
 
 TEST_CASE("a marker of a new door that lies beside a record is taken away") {
     const Folder folder;
-    remember(*std::make_unique<Record>(folder.open()), 1);
+    {
+        Record record = folder.open();
+        remember(record, 1);
+    }
     folder.mark_new(door);
     CHECK(folder.open().lost() == Record::Loss::none);
     CHECK_FALSE(fs::exists(folder.path + "new-door"));
@@ -222,147 +383,62 @@ TEST_CASE("a marker of a new door that lies beside a record is taken away") {
 
 TEST_CASE("pruning goes in slices, each with its floor, until nothing stale is left") {
     const Folder folder;
-    folder.mark_new(door);
-    Record record = folder.open();
-    for (std::uint8_t i = 0; i < 10; ++i) remember(record, i, now + Seconds{i / 3});
-    CHECK(record.share_of("alice").tags == 10);
-    CHECK(*record.prune(now + Seconds{1000}, tolerance, 4));
-    CHECK(record.share_of("alice").tags == 6);
-    CHECK(record.floor() == now + Seconds{1});  // so the two others of that second stay refused
-    CHECK_FALSE(record.holds(Tag{{3}}, now + Seconds{1}));
-    CHECK(record.holds(Tag{{4}}, now + Seconds{1}));
-    CHECK(*record.prune(now + Seconds{1000}, tolerance, 4));
-    CHECK_FALSE(*record.prune(now + Seconds{1000}, tolerance, 4));
+    Record record = folder.open_new();
+    for (std::uint8_t i = 0; i < 10; ++i) remember(record, i, noon + Seconds{i / 3});
+    CHECK(record.tags_of("alice") == 10);
+    CHECK(record.prune(noon + Seconds{1000}, tolerance, 4));
+    CHECK(record.tags_of("alice") == 6);
+    CHECK(record.floor() == noon + Seconds{1});  // so the two others of that second stay refused
+    CHECK_FALSE(record.holds(Tag{{3}}, noon + Seconds{1}));
+    CHECK(record.holds(Tag{{4}}, noon + Seconds{1}));
+    CHECK(record.prune(noon + Seconds{1000}, tolerance, 4));
+    CHECK_FALSE(record.prune(noon + Seconds{1000}, tolerance, 4));
     CHECK_FALSE(record.has_tags());
-    CHECK(record.floor() == now + Seconds{3});
+    CHECK(record.floor() == noon + Seconds{3});
 }
 
-TEST_CASE("what a client has in the record is known after opening again, and not changed by a turn that failed") {
+TEST_CASE("a file of which most is forgotten is written anew, and not before that pays") {
     const Folder folder;
-    folder.mark_new(door);
-    {
-        Record record = folder.open();
-        for (std::uint8_t i = 0; i < 3; ++i) remember(record, i);
+    Record record = folder.open_new();
+    const auto fill = [&](UnixTime time, int count) {
         record.begin();
-        record.audit({now, "bob", 1, {}, {}, {}, {}, "refused", "stale"});
-        REQUIRE(record.commit());
-        record.begin();
-        record.add_tag(Tag{{7}}, now, "alice");
-        record.add_tag(Tag{{7}}, now, "alice");
-        CHECK_FALSE(record.commit());
-        CHECK(record.share_of("alice").tags == 3);
-    }
-    const Record record = folder.open();
-    CHECK(record.share_of("alice").tags == 3);
-    CHECK(record.share_of("bob").lines == 1);
-    CHECK(record.share_of("carol").tags == 0);
-}
-
-TEST_CASE("a client that fills the audit loses its own oldest lines and no others") {
-    auto record = Record::open("", door, now, tolerance);
-    REQUIRE(record);
-    const auto fill = [&](const char* client, std::int64_t lines) {
-        record->begin();
-        for (std::int64_t i = 0; i < lines; ++i) record->audit({now, client, 1, {}, {}, {}, {}, "refused", "stale"});
-        REQUIRE(record->commit());
-    };
-    fill("alice", 10);
-    fill("mallory", Record::most_lines_per_client + 700);
-    int slices = 1;
-    for (; *record->prune(now, tolerance, 500); ++slices) REQUIRE(slices < 10);
-    CHECK(slices >= 7);
-    CHECK(record->share_of("mallory").lines == Record::most_lines_per_client);
-    CHECK(record->share_of("alice").lines == 10);
-    CHECK_FALSE(*record->prune(now + Record::audit_kept, tolerance));
-    CHECK(record->share_of("alice").lines == 10);
-    CHECK_FALSE(*record->prune(now + Record::audit_kept + Seconds{1}, tolerance));
-    CHECK(record->share_of("alice").lines == 0);
-}
-
-TEST_CASE("a record from before the door's generations were noted is kept and goes on") {
-    const Folder folder;
-    AuditEntry entry;
-    entry.when = now;
-    entry.client = "alice";
-    entry.generation = 2;
-    entry.decision = "accepted";
-    entry.door_generation = 1;
-    const auto file = [&](Record& record) {
-        record.begin();
-        record.audit(entry);
+        for (int i = 0; i < count; ++i) {
+            Tag tag{{static_cast<std::uint8_t>(i), static_cast<std::uint8_t>(i / 256)}};
+            record.add_tag(tag, time, "alice");
+        }
         REQUIRE(record.commit());
     };
-    {
-        Record record = folder.open();
-        remember(record, 7);
-        file(record);
-    }
-    folder.meddle("ALTER TABLE audit DROP COLUMN door_generation");
-    Record record = folder.open();
-    CHECK(record.lost() == Record::Loss::none);
-    CHECK(record.holds(Tag{{7}}, now));
-    auto uses = record.uses_of("alice", now);
-    CHECK((uses.of_key.contains(2) && uses.of_door.empty()));
-    file(record);
-    uses = record.uses_of("alice", now);
-    CHECK((uses.of_key.size() == 1 && uses.of_door.contains(1)));
+    fill(noon, 4000);
+    CHECK_FALSE(record.prune(noon + Seconds{100}, tolerance));
+    CHECK_FALSE(record.wants_renewal(start));
+    fill(noon + Seconds{100}, 100);
+    CHECK(record.wants_renewal(start));
+    const auto size = fs::file_size(folder.replay);
+    REQUIRE(record.renew(start));
+    CHECK(fs::file_size(folder.replay) < size);
+    CHECK_FALSE(record.wants_renewal(start));
+    CHECK_FALSE(fs::exists(folder.replay + ".new"));
+    const Record again = folder.open();
+    CHECK(again.tags_of("alice") == 100);
+    CHECK(again.floor() == noon);
 }
 
-TEST_CASE("the log has its room on the disk from the beginning, and what it holds is found again") {
-    const Folder folder;
-    const auto size_of_log = [&] { return fs::file_size(folder.path + "oneknock.db-wal"); };
-    {
-        Record record = folder.open();
-        CHECK(size_of_log() >= Record::wal_preallocation);
-        const auto before = size_of_log();
-        for (std::uint8_t number = 0; number < 20; ++number) remember(record, number);
-        CHECK(size_of_log() == before);
-        fs::copy(folder.path, folder.path + "copy");  // as a crash would leave it: the log is not folded in
-    }
-    auto copy = Record::open(folder.path + "copy/", door, now, tolerance);
-    REQUIRE(copy);
-    CHECK(copy->lost() == Record::Loss::none);
-    for (std::uint8_t number = 0; number < 20; ++number) CHECK(copy->holds(Tag{{number}}, now));
-    CHECK_FALSE(copy->holds(Tag{{99}}, now));
-}
-
-TEST_CASE("the log is folded into the file when it is asked for, and starts anew") {
-    const Folder folder;
-    folder.mark_new(door);
-    Record record = folder.open();
-    for (int i = 0; i < 200; ++i) remember(record, static_cast<std::uint8_t>(i));
-    const auto log = folder.path + "oneknock.db-wal";
-    const auto size = fs::file_size(log);
-    CHECK(record.wal_has(200));
-    CHECK_FALSE(record.wal_has(5000));
-    record.checkpoint();
-    CHECK_FALSE(record.wal_has(1));
-    remember(record, 201);
-    CHECK(record.wal_has(1));
-    CHECK_FALSE(record.wal_has(50));
-    CHECK(fs::file_size(log) == size);  // written over, not cut off: the next commits need no new room on the disk
-}
-
-TEST_CASE("the audit knows who holds a grant that can still be live") {
-    const Folder folder;
-    Record record = folder.open();
-    AuditEntry entry{now,         "alice",    1, *Address::parse("192.0.2.7"), *Address::parse("192.0.2.7"), {},
-                     Seconds{30}, "accepted", ""};
-    entry.request.port = 22;
-    record.begin();
-    record.audit(entry);
-    entry.client = "bob";  // the latest one holds it
-    record.audit(entry);
-    entry.address = *Address::parse("2001:db8::7");
-    entry.duration = Seconds{90};
-    record.audit(entry);
-    entry.address = *Address::parse("192.0.2.8");
-    entry.decision = "refused";
-    record.audit(entry);
-    REQUIRE(record.commit());
-    const Service ssh{protocol_tcp, 22};
-    CHECK(record.holders(now + Seconds{30}) == Record::Holders{{{*Address::parse("192.0.2.7"), ssh}, "bob"},
-                                                               {{*Address::parse("2001:db8::7"), ssh}, "bob"}});
-    CHECK(record.holders(now + Seconds{31}).size() == 1);
-    CHECK(record.holders(now + Seconds{91}).empty());
+TEST_CASE("grants are known until they end, each client's own, and a share is all that a client can take") {
+    HeldGrants grants;
+    const ClientGrant alices{ssh, home, "alice"}, bobs{ssh, home, "bob"};
+    grants.put(alices, Seconds{10}, Seconds{1});
+    grants.put(bobs, Seconds{20}, Seconds{1});
+    CHECK(grants.latest_end(ssh, home, Seconds{1}) == Seconds{20});
+    CHECK_FALSE(grants.latest_end(ssh, elsewhere, Seconds{1}));
+    grants.erase(bobs, Seconds{2});
+    CHECK(grants.latest_end(ssh, home, Seconds{2}) == Seconds{10});
+    CHECK(grants.live(Seconds{9}).size() == 1);
+    CHECK(grants.live(Seconds{10}).empty());
+    const auto number = [](std::size_t i) { return Address::ipv4(static_cast<std::uint32_t>(i)); };
+    for (std::size_t i = 0; i < HeldGrants::most_per_client; ++i)
+        grants.put({ssh, number(i), "mallory"}, Seconds{100}, Seconds{10});
+    CHECK_FALSE(grants.has_room_for({ssh, home, "mallory"}, Seconds{10}));
+    CHECK(grants.has_room_for({ssh, number(7), "mallory"}, Seconds{10}));  // the same once more
+    CHECK(grants.has_room_for(alices, Seconds{10}));
+    CHECK(grants.has_room_for({ssh, home, "mallory"}, Seconds{100}));  // when the others have ended
 }

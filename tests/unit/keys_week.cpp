@@ -65,8 +65,8 @@ Keyring new_keyring() {
 class Daemon {
 public:
     explicit Daemon(const Keyring& files)
-        : decider_(Verifier(copy(files)), *Record::open("", files.door.id, start, tolerance),
-                   {tolerance, Seconds{30}, Seconds{3600}, grace}) {
+        : decider_(Verifier(copy(files)), *Record::open("", files.door.id, {start, start - UnixTime{}}, tolerance),
+                   *Audit::open("", start), {tolerance, Seconds{30}, Seconds{3600}, grace}) {
         decider_.learn_uses(start);
     }
 
@@ -87,7 +87,7 @@ public:
         for (const Client& client : files.clients) change.clients.emplace(client.name, decider_.prepare(copy(client)));
         decider_.change_keys(change, now);
     }
-    void tidy(UnixTime now) { REQUIRE(decider_.record().prune(now, tolerance)); }
+    void tidy(UnixTime now) { CHECK_FALSE(decider_.record().prune(now, tolerance)); }
 
     // The reason of a refusal; nothing: accepted. "not heard": no book of the listener's knows the packets.
     std::string decide_and_record(Candidate candidate, const Secret32& door_secret, UnixTime now) {

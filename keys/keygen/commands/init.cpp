@@ -62,7 +62,7 @@ Result<void> make_state_folder(const std::string& state) {
     return make_private_folder(state);
 }
 
-// The daemon treats a missing replay record as lost and refuses knocks for one tolerance window. The file
+// The daemon treats a missing replay record as lost and refuses knocks for two tolerances. The file
 // STATE/new-door, with the door's id, tells it that this door never had one. Where it cannot be written the door works
 // all the same after that window, so what fails here is a warning.
 void announce_new_door(const std::string& state, const DoorId& door) {
@@ -76,7 +76,8 @@ void announce_new_door(const std::string& state, const DoorId& door) {
     auto done = make_state_folder(state);
     if (done) done = replace_file(state + "/" + new_door_name, as_bytes(text), 0644);
     if (!done)
-        log::warning(done.error().message + "; the daemon will refuse knocks for the first minute, as if its replay " +
+        log::warning(done.error().message +
+                     "; the daemon will refuse knocks for the first two minutes, as if its replay " +
                      "record had been lost");
 }
 

@@ -72,14 +72,14 @@ Error AuditReader::unreadable() const {
 
 Result<AuditReader> AuditReader::open(const std::string& state_folder) {
     AuditReader reader;
-    reader.path_ = state_folder + "/" + record_file_name;
+    reader.path_ = state_folder + "/" + audit_file_name;
     struct stat info {};
     if (lstat(reader.path_.c_str(), &info) != 0)
         return tl::unexpected(system_error("find the audit", reader.path_, ExitCode::no_input));
     std::string path = reader.path_;
     if (geteuid() == 0) {
         if (auto entered = become_owner_inside(state_folder); !entered) return tl::unexpected(entered.error());
-        path = std::string("/") + record_file_name;
+        path = std::string("/") + audit_file_name;
     }
     sqlite3* db = nullptr;
     const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW;

@@ -108,6 +108,7 @@ void Batch::put_elements(std::uint16_t type, const std::string& set, std::span<c
         nftnl_set_elem_set(e, NFTNL_SET_ELEM_KEY, element.key.data(), static_cast<std::uint32_t>(element.key.size()));
         if (element.remaining && type == NFT_MSG_NEWSETELEM)
             nftnl_set_elem_set_u64(e, NFTNL_SET_ELEM_TIMEOUT, static_cast<std::uint64_t>(element.remaining->count()));
+        if (element.is_ours && type == NFT_MSG_NEWSETELEM) set_comment(e);
         nftnl_set_elem_add(handle.get(), e);
     }
     nftnl_set_elems_nlmsg_build_payload(message, handle.get());

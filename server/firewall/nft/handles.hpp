@@ -40,4 +40,8 @@ inline SetHandle new_set() { return SetHandle(allocated(nftnl_set_alloc())); }
 [[nodiscard]] RuleHandle build_rule(const TableName& table, const Rule& rule);
 [[nodiscard]] std::string expressions_text(const nftnl_rule* rule);
 
+// Our comment on an element, as nft shows it: comment "oneknock".
+void set_comment(nftnl_set_elem* element);
+[[nodiscard]] bool has_our_comment(nftnl_set_elem* element);
+
 }  // namespace oneknock::nft

@@ -38,6 +38,7 @@ Element image_of_element(nftnl_set_elem* element) {
     std::uint32_t length = 0;
     const auto* key = static_cast<const std::uint8_t*>(nftnl_set_elem_get(element, NFTNL_SET_ELEM_KEY, &length));
     if (key != nullptr) image.key.assign(key, key + length);
+    image.is_ours = has_our_comment(element);
     if (nftnl_set_elem_is_set(element, NFTNL_SET_ELEM_EXPIRATION))
         image.remaining = std::chrono::milliseconds(nftnl_set_elem_get_u64(element, NFTNL_SET_ELEM_EXPIRATION));
     return image;

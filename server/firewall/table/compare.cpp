@@ -28,13 +28,13 @@ const SetImage* find(const std::map<std::string, SetImage>& sets, const std::str
 milliseconds distance(milliseconds a, milliseconds b) { return a < b ? b - a : a - b; }
 
 // Whether the element is what one of our live grants should look like; if so, it is taken out of `missing`.
-bool expected(Family family, const Element& element, GrantTable::Map& missing, Instant now) {
+bool expected(Family family, const Element& element, GrantTable::Map& missing, Instant now, milliseconds slack) {
     const auto key = grant_of_key(family, element.key);
     if (!key || !element.remaining) return false;
     const auto grant = missing.find(*key);
-    if (grant == missing.end()) return *element.remaining <= timer_slack;  // about to end, or ended for us just now
+    if (grant == missing.end()) return *element.remaining <= slack;  // about to end, or ended for us just now
     const auto remaining = std::chrono::duration_cast<milliseconds>(grant->second.end - now);
-    if (distance(*element.remaining, remaining) <= timer_slack) missing.erase(grant);
+    if (distance(*element.remaining, remaining) <= slack) missing.erase(grant);
     return true;  // of ours; with another end it counts as lost
 }
 
@@ -57,29 +57,30 @@ std::optional<std::string> unfit_for_grants(Family family, const SetImage& set) 
 }
 
 ElementDiff compare_elements(const GrantSets& names, const std::map<std::string, SetImage>& sets,
-                             const GrantTable& grants, Instant now) {
+                             const GrantTable& grants, Instant now, milliseconds slack) {
     GrantTable::Map missing = grants.all();
     ElementDiff result;
     for (const Family family : {Family::ipv4, Family::ipv6}) {
         const SetImage* set = find(sets, names.of(family));
         if (set == nullptr) continue;
         for (const Element& element : set->elements)
-            if (!expected(family, element, missing, now)) result.strange = true;
+            if (!expected(family, element, missing, now, slack)) result.strange = true;
     }
     for (const auto& [key, grant] : missing)
-        if (grant.end > now + timer_slack) result.lost.push_back(key);
+        if (grant.end > now + slack) result.lost.push_back(key);
     return result;
 }
 
 std::vector<std::pair<GrantKey, milliseconds>> grants_in(const GrantSets& names,
                                                          const std::map<std::string, SetImage>& sets,
-                                                         const std::vector<Service>& services) {
+                                                         const std::vector<Service>& services, bool ours_only) {
     std::vector<std::pair<GrantKey, milliseconds>> result;
     for (const Family family : {Family::ipv4, Family::ipv6}) {
         const SetImage* set = find(sets, names.of(family));
         if (set == nullptr || unfit_for_grants(family, *set)) continue;
         for (const Element& element : set->elements) {
             const auto key = grant_of_key(family, element.key);
+            if (ours_only && !element.is_ours) continue;
             if (key && element.remaining && std::ranges::find(services, key->service) != services.end())
                 result.emplace_back(*key, *element.remaining);
         }

@@ -16,6 +16,7 @@ namespace oneknock {
 struct Element {
     ByteString key;                                      // empty: a catch-all element
     std::optional<std::chrono::milliseconds> remaining;  // nothing: it never expires
+    bool is_ours = false;                                // it bears our comment; only where others' are beside ours
     friend bool operator==(const Element&, const Element&) = default;
 };
 
@@ -57,13 +58,15 @@ struct ElementDiff {
     [[nodiscard]] bool clean() const { return lost.empty() && !strange; }
 };
 
-// Differences shorter than `timer_slack` are those of two clocks and of an audit that takes its time.
+// Differences of up to `slack` are those of two clocks: `timer_slack`, and as long as the reading took since `now`.
 inline constexpr std::chrono::milliseconds timer_slack{500};
 [[nodiscard]] ElementDiff compare_elements(const GrantSets& names, const std::map<std::string, SetImage>& sets,
-                                           const GrantTable& grants, Instant now);
+                                           const GrantTable& grants, Instant now,
+                                           std::chrono::milliseconds slack = timer_slack);
 
-// The grants among the elements: timed, of one of these services.
+// The grants among the elements: timed, of one of these services; with `ours_only`, those with our comment.
 [[nodiscard]] std::vector<std::pair<GrantKey, std::chrono::milliseconds>> grants_in(
-    const GrantSets& names, const std::map<std::string, SetImage>& sets, const std::vector<Service>& services);
+    const GrantSets& names, const std::map<std::string, SetImage>& sets, const std::vector<Service>& services,
+    bool ours_only);
 
 }  // namespace oneknock

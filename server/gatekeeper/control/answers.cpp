@@ -31,17 +31,19 @@ std::string status_json(const StatusFigures& figures, const CaptureReport& repor
          {"times", parts},
          {"accepted", decisions.accepted_count()},
          {"refused", refused},
-         {"grants", figures.grants}});
+         {"unlogged", decisions.unlogged_count()},
+         {"grants", figures.grants},
+         {"foreign_elements", figures.foreign_elements}});
 }
 
-std::string grants_json(const std::vector<GrantList::Entry>& grants, Instant now) {
+std::string grants_json(const HeldGrants::Map::Map& grants, Instant now) {
     Json list = Json::array();
-    for (const auto& grant : grants)
+    for (const auto& [grant, held] : grants)
         list.push_back({{"client", grant.client},
                         {"address", grant.address.text()},
                         {"protocol", protocol_name(grant.service.protocol)},
                         {"port", grant.service.port},
-                        {"remaining_s", std::chrono::ceil<Seconds>(grant.deadline - now).count()}});
+                        {"remaining_s", std::chrono::ceil<Seconds>(held.end - now).count()}});
     return line_of({{"schema", 1}, {"grants", list}});
 }
 

@@ -8,7 +8,7 @@
 #include "common/clock.hpp"
 #include "server/gatekeeper/decide/decision_log.hpp"
 #include "server/gatekeeper/decide/knock_latency.hpp"
-#include "server/gatekeeper/grants/grant_list.hpp"
+#include "server/gatekeeper/record/held_grants.hpp"
 #include "server/privsep/messages.hpp"
 
 namespace oneknock {
@@ -18,11 +18,12 @@ struct StatusFigures {
     Seconds uptime{};
     std::size_t clients = 0;
     std::size_t grants = 0;
+    std::size_t foreign_elements = 0;  // mode set
 };
 
 [[nodiscard]] std::string status_json(const StatusFigures& figures, const CaptureReport& report,
                                       const DecisionLog& decisions, const KnockLatency& times);
-[[nodiscard]] std::string grants_json(const std::vector<GrantList::Entry>& grants, Instant now);
+[[nodiscard]] std::string grants_json(const HeldGrants::Map::Map& grants, Instant now);
 [[nodiscard]] std::string done_json();
 [[nodiscard]] std::string closed_json(std::size_t count);  // so many grants
 [[nodiscard]] std::string error_json(const std::string& what);

@@ -20,7 +20,7 @@ void ControlCommands::asked(Connection connection, std::string_view line, Instan
     if (word == "status") {
         ask_for_report(connection);
     } else if (word == "grants") {
-        socket_.answer(connection, grants_json(dependencies_.grants.live(now), now));
+        socket_.answer(connection, grants_json(dependencies_.decider.record().grants().live(now), now));
     } else if (word == "revoke" && !argument.empty()) {
         revoke(connection, argument == "--all" ? "" : argument, now);
     } else if (word == "reload") {
@@ -49,7 +49,8 @@ bool ControlCommands::handle(const CaptureReport& report, Instant now) {
     if (reports_asked_.erase(report.id) == 0) return false;
     const Keyring& keyring = dependencies_.decider.verifier().keyring();
     const StatusFigures figures{keyring.door.name, std::chrono::duration_cast<Seconds>(now - started_),
-                                keyring.clients.size(), dependencies_.grants.count(now)};
+                                keyring.clients.size(), dependencies_.decider.record().grants().live(now).size(),
+                                foreign_elements_};
     socket_.answer(report.id, status_json(figures, report, dependencies_.decisions, dependencies_.times));
     return true;
 }

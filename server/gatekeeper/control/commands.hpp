@@ -40,6 +40,7 @@ public:
     // Answers of the other rooms. False: nobody asked for this report.
     [[nodiscard]] bool handle(const CaptureReport& report, Instant now);
     void handle(const TrialReply& reply);
+    void handle(const ForeignElements& foreign) { foreign_elements_ = foreign.count; }
     void handle(const GrantRequests::Revocation& revocation);
     // The outcome of a reload, whoever asked for it, and the last request that came before it began.
     void reloaded(const Result<void>& result, RequestId last_request);
@@ -57,6 +58,7 @@ private:
     std::set<RequestId> reports_asked_;
     std::map<RequestId, Connection> reload_waiters_;  // by the request made for them
     RequestId last_reload_request_ = 0;
+    std::size_t foreign_elements_ = 0;
 };
 
 }  // namespace oneknock

@@ -51,12 +51,10 @@ void Decider::make_durable(std::vector<Decision>& decisions, const Now& now) {
 }
 
 Result<void> Decider::write_audit(const std::vector<Decision>& decisions, const Now& now) {
-    for (const Decision& decision : decisions) {
-        if (!decision.in_record) continue;
-        if (!record_.in_turn()) record_.begin();
-        record_.audit(audit_entry(decision, now.wall));
-    }
-    return record_.in_turn() ? record_.commit() : Result<void>{};
+    std::vector<AuditEntry> entries;
+    for (const Decision& decision : decisions)
+        if (decision.in_record) entries.push_back(audit_entry(decision, now.wall));
+    return audit_.write(entries);
 }
 
 void Decider::note_uses(const std::vector<Decision>& decisions, UnixTime now) {
@@ -68,7 +66,7 @@ void Decider::note_uses(const std::vector<Decision>& decisions, UnixTime now) {
 }
 
 PreparedClient Decider::prepare(Client client) {
-    uses_.look_up(client, verifier_.keyring().door, record_);
+    uses_.look_up(client, verifier_.keyring().door, audit_);
     return prepare_client(std::move(client), verifier_.epochs());
 }
 
@@ -112,13 +110,6 @@ Decision Decider::decide_one(const Candidate& candidate, const Now& now) {
     // From the right address it is recorded whatever becomes of it; from a wrong one never, or a racing copy would burn
     // the real one.
     if (address) record_and_refuse(*match, candidate.message.tag(), now, decision);
-    if (!decision.refused && match->request.is_open()) {
-        const Seconds asked =
-            match->request.duration_s == 0 ? limits_.grant_default : Seconds{match->request.duration_s};
-        decision.duration = std::min({asked, match->client->max_duration, limits_.grant_maximum});
-    }
-    if (!decision.refused && match->request.is_close())
-        record_.set_last_close(decision.client, match->request.service(), match->request.made_at());
     return decision;
 }
 
@@ -130,18 +121,17 @@ bool Decider::accepts_door_generation(std::uint32_t door_generation, UnixTime no
 }
 
 void Decider::record_and_refuse(const Verifier::Match& match, const Tag& tag, const Now& now, Decision& decision) {
-    const UnixTime time = match.request.made_at();
     if (!record_.in_turn()) record_.begin();
-    if (was_used(match, tag)) {
-        if (!decision.refused) decision.refused = Reason::replayed;
-        return;
-    }
-    if (time + limits_.tolerance < now.wall) return;  // stale
-    const bool recorded = add_to_record(match, tag, now);
-    if (!decision.refused) decision.refused = refusal_by_policy(match);
+    const auto by_record = refusal_by_record(match, tag, now.steady);
+    if (!decision.refused) decision.refused = by_record;
+    if (by_record == Reason::replayed) return;
+    if (match.request.made_at() + limits_.tolerance < now.wall) return;  // stale
+    if (!decision.refused) decision.refused = refusal_by_policy(match, decision, now.steady);
+    const bool has_share = record_.tags_of(match.client->name) < Record::most_tags_per_client;
     const bool calm = rates_[decision.client].try_take(knocks_per_client, now.steady);
-    decision.in_record = recorded && calm;
+    decision.in_record = has_share && calm;
     if (!decision.refused && !decision.in_record) decision.refused = Reason::rate_limited;
+    add_to_record(match, tag, now, decision);
 }
 
 std::optional<Reason> Decider::refusal_before_record(const Verifier::Match& match, const Candidate& candidate,
@@ -158,37 +148,52 @@ std::optional<Reason> Decider::refusal_before_record(const Verifier::Match& matc
     return std::nullopt;
 }
 
-// In the record, or made before a floor, so that its tag may have been forgotten.
-bool Decider::was_used(const Verifier::Match& match, const Tag& tag) {
+// Of a record that was lost nobody knows what was in it: until the window behind that has passed, nothing is accepted.
+std::optional<Reason> Decider::refusal_by_record(const Verifier::Match& match, const Tag& tag, Instant now) const {
     const UnixTime time = match.request.made_at();
-    if (time <= record_.floor() || record_.holds(tag, time)) return true;
-    const auto floor = record_.client_floor(match.client->name);
-    return floor && time <= *floor;
+    if (record_.holds(tag, time)) return Reason::replayed;
+    if (record_.is_closed(now)) return Reason::record_lost;
+    const UnixTime floor =
+        std::max(record_.floor(), record_.client_floor(match.client->name).value_or(UnixTime::min()));
+    return time <= floor ? std::optional(Reason::replayed) : std::nullopt;  // its tag may have been forgotten
 }
 
-// False if the client's share of the record is full: then its own floor rises instead, as far as our clock allows, so
-// that a message that was not recorded cannot be played back either.
-bool Decider::add_to_record(const Verifier::Match& match, const Tag& tag, const Now& now) {
-    const std::string& client = match.client->name;
-    const UnixTime time = match.request.made_at();
-    if (record_.share_of(client).tags < Record::most_tags_per_client) {
-        record_.add_tag(tag, time, client);
-        return true;
-    }
-    const UnixTime floor = std::min(time, now.wall + limits_.tolerance);
-    if (record_.client_floor(client).value_or(UnixTime::min()) < floor) record_.raise_client_floor(client, floor);
-    return false;
-}
-
-std::optional<Reason> Decider::refusal_by_policy(const Verifier::Match& match) {
+std::optional<Reason> Decider::refusal_by_policy(const Verifier::Match& match, const Decision& decision, Instant now) {
     const Request& request = match.request;
     if (!request.is_open() && !request.is_close()) return Reason::unknown_operation;
     if (!is_allowed(*match.client, verifier_.keyring().door, request.service())) return Reason::service_not_allowed;
-    if (request.is_open())
-        if (const auto closed = record_.last_close(match.client->name, request.service());
-            closed && request.made_at() < *closed)
-            return Reason::closed_since;
+    if (!request.is_open()) return std::nullopt;
+    const auto closed = record_.last_close(match.client->name, request.service());
+    if (closed && request.made_at() < *closed) return Reason::closed_since;
+    if (!record_.grants().has_room_for(decision.grant(), now)) return Reason::rate_limited;
     return std::nullopt;
+}
+
+// If the client's share of the record is full, its own floor rises instead, as far as our clock allows, so that a
+// message that was not recorded cannot be played back either.
+void Decider::add_to_record(const Verifier::Match& match, const Tag& tag, const Now& now, Decision& decision) {
+    const std::string& client = match.client->name;
+    const UnixTime time = match.request.made_at();
+    if (record_.tags_of(client) >= Record::most_tags_per_client) {
+        const UnixTime floor = std::min(time, now.wall + limits_.tolerance);
+        if (record_.client_floor(client).value_or(UnixTime::min()) < floor) record_.raise_client_floor(client, floor);
+        return;
+    }
+    if (decision.refused) return record_.add_tag(tag, time, client);
+    set_ends(match, now.steady, decision);
+    if (match.request.is_open())
+        return record_.add_tag_and_grant(tag, time, decision.grant(), decision.ends, now.steady);
+    record_.add_tag(tag, time, client);
+    record_.close(decision.grant(), time, now.steady);
+}
+
+// Opening for a shorter time than is left does not shorten: closing does.
+void Decider::set_ends(const Verifier::Match& match, Instant now, Decision& decision) {
+    decision.ended_before = record_.grants().end_of(decision.grant(), now);
+    if (!match.request.is_open()) return;
+    const Seconds asked = match.request.duration_s == 0 ? limits_.grant_default : Seconds{match.request.duration_s};
+    decision.duration = std::min({asked, match.client->max_duration, limits_.grant_maximum});
+    decision.ends = std::max(now + decision.duration, decision.ended_before.value_or(now));
 }
 
 }  // namespace oneknock

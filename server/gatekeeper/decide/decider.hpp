@@ -13,6 +13,7 @@
 #include "common/token_bucket.hpp"
 #include "server/gatekeeper/decide/reason.hpp"
 #include "server/gatekeeper/keys/generation_uses.hpp"
+#include "server/gatekeeper/record/audit.hpp"
 #include "server/gatekeeper/record/record.hpp"
 #include "server/gatekeeper/verify/verifier.hpp"
 #include "server/privsep/messages.hpp"
@@ -31,7 +32,12 @@ struct Decision {
     Seconds duration{0};     // granted, for open
     Seconds skew{0};         // message time minus our clock
     bool in_record = false;  // in the record, and within the client's share and rate: so in the audit as well
+    // Of accepted ones: the client's grant of the service for the address.
+    Instant ends{};                       // for open: not before it ended anyway
+    std::optional<Instant> ended_before;  // when it would have ended without this knock, if there was one
     std::int64_t first_packet_ns = 0;
+
+    [[nodiscard]] ClientGrant grant() const { return {request.service(), address, client}; }
 };
 
 struct Limits {
@@ -43,8 +49,12 @@ struct Limits {
 
 class Decider {
 public:
-    Decider(Verifier verifier, Record record, const Limits& limits)
-        : verifier_(std::move(verifier)), record_(std::move(record)), limits_(limits), uses_(limits.rotation_grace) {}
+    Decider(Verifier verifier, Record record, Audit audit, const Limits& limits)
+        : verifier_(std::move(verifier)),
+          record_(std::move(record)),
+          audit_(std::move(audit)),
+          limits_(limits),
+          uses_(limits.rotation_grace) {}
 
     // One turn of the loop, in three steps. First it decides on all candidates that wait; then it commits them to
     // disk, before which none may be acted on: if that fails, what would have been accepted is refused as
@@ -71,12 +81,13 @@ public:
     void keep_keys() { uses_.forget_what_was_looked_up(); }
 
     // Ends generations of keys early as far as the audit tells; once after the start, before the first decision.
-    void learn_uses(UnixTime now) { uses_.learn(verifier_.keyring(), record_, now); }
+    void learn_uses(UnixTime now) { uses_.learn(verifier_.keyring(), audit_, now); }
     // Whether the ends of the door's generations may have changed since the last call.
     [[nodiscard]] bool door_has_changed() { return uses_.door_has_changed(); }
 
     [[nodiscard]] Verifier& verifier() { return verifier_; }
     [[nodiscard]] Record& record() { return record_; }
+    [[nodiscard]] Audit& audit() { return audit_; }
     [[nodiscard]] const Limits& limits() const { return limits_; }
 
 private:
@@ -91,12 +102,16 @@ private:
     [[nodiscard]] std::optional<Reason> refusal_before_record(const Verifier::Match& match, const Candidate& candidate,
                                                               const Now& now,
                                                               const std::optional<Address>& address) const;
-    [[nodiscard]] bool was_used(const Verifier::Match& match, const Tag& tag);
-    [[nodiscard]] bool add_to_record(const Verifier::Match& match, const Tag& tag, const Now& now);
-    [[nodiscard]] std::optional<Reason> refusal_by_policy(const Verifier::Match& match);
+    [[nodiscard]] std::optional<Reason> refusal_by_record(const Verifier::Match& match, const Tag& tag,
+                                                          Instant now) const;
+    [[nodiscard]] std::optional<Reason> refusal_by_policy(const Verifier::Match& match, const Decision& decision,
+                                                          Instant now);
+    void add_to_record(const Verifier::Match& match, const Tag& tag, const Now& now, Decision& decision);
+    void set_ends(const Verifier::Match& match, Instant now, Decision& decision);
 
     Verifier verifier_;
     Record record_;
+    Audit audit_;
     Limits limits_;
     GenerationUses uses_;
     std::map<std::string, TokenBucket> rates_;  // by client: as many as there are clients

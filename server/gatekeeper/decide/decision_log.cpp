@@ -8,7 +8,14 @@
 namespace oneknock {
 namespace {
 
-constexpr Rate lines{5, 50};
+constexpr Rate lines{50, 1000};
+constexpr double kept_for_accepted = 500;  // so that no refusals push them out
+
+// Opening for a shorter time than the client's grant lasts anyway leaves it as it is.
+std::string what_was_left(const Decision& decision) {
+    if (!decision.request.is_open() || decision.ended_before != decision.ends) return "";
+    return "; it was open for longer already, and stays so";
+}
 
 bool is_clock(Reason reason) {
     return reason == Reason::stale || reason == Reason::future || reason == Reason::wrong_epoch;
@@ -32,21 +39,34 @@ std::string describe_refusal(const Decision& decision, Reason reason) {
     return line;
 }
 
-void DecisionLog::accepted(const Decision& decision) {
+bool DecisionLog::may_log(double kept, Instant now) {
+    lines_.refill(lines, now);
+    if (lines_.tokens() < kept + 1) {
+        ++unlogged_;
+        return false;
+    }
+    lines_.take();
+    if (const auto silent = unlogged_ - std::exchange(last_said_, unlogged_); silent > 0)
+        log::warning(std::to_string(silent) +
+                     " more lines about knocks were not logged; `oneknockctl status` counts them");
+    return true;
+}
+
+void DecisionLog::accepted(const Decision& decision, Instant now) {
     ++accepted_;
-    log::info("accepted: " + describe(decision) + " (generation " + std::to_string(decision.generation) + ")");
+    if (may_log(0, now))
+        log::info("accepted: " + describe(decision) + " (generation " + std::to_string(decision.generation) + ")" +
+                  what_was_left(decision));
 }
 
 void DecisionLog::refused(const Decision& decision, Reason reason, Instant now) {
     ++refused_[static_cast<std::size_t>(reason)];
-    if (!decision.verified) return;
-    if (!lines_.try_take(lines, now)) {
-        ++unlogged_;
-        return;
-    }
-    if (unlogged_ > 0)
-        log::warning(std::to_string(std::exchange(unlogged_, 0)) + " more refusals were not logged, but counted");
-    log::warning("refused: " + describe_refusal(decision, reason));
+    if (decision.verified && may_log(kept_for_accepted, now))
+        log::warning("refused: " + describe_refusal(decision, reason));
+}
+
+void DecisionLog::problem(const std::string& what, Instant now) {
+    if (may_log(kept_for_accepted, now)) log::error(what);
 }
 
 }  // namespace oneknock

@@ -1,5 +1,5 @@
 // Counts and log lines of decisions. A line names the client, the source and, where it is the clock, the seconds of
-// skew; what no key of ours made is junk, and only counted. Refusals are logged at a bounded rate.
+// skew; what no key of ours made is junk, and only counted. All lines that a packet can bring about share one budget.
 #pragma once
 
 #include <array>
@@ -14,17 +14,23 @@ namespace oneknock {
 
 class DecisionLog {
 public:
-    void accepted(const Decision& decision);
+    void accepted(const Decision& decision, Instant now);
     void refused(const Decision& decision, Reason reason, Instant now);
+    // An error that a knock has brought about.
+    void problem(const std::string& what, Instant now);
 
     [[nodiscard]] std::uint64_t accepted_count() const { return accepted_; }
     [[nodiscard]] std::uint64_t refused_count(std::size_t reason) const { return refused_[reason]; }
+    [[nodiscard]] std::uint64_t unlogged_count() const { return unlogged_; }
 
 private:
+    [[nodiscard]] bool may_log(double kept, Instant now);
+
     std::uint64_t accepted_ = 0;
     std::array<std::uint64_t, reason_count> refused_{};
     TokenBucket lines_;
-    std::uint64_t unlogged_ = 0;
+    std::uint64_t unlogged_ = 0;   // all in all
+    std::uint64_t last_said_ = 0;  // of these, when the log last said how many
 };
 
 // "alice opens tcp/22 for 192.0.2.7 for 30s" and so on; for logs and for `oneknockd --read`.

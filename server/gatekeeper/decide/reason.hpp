@@ -16,6 +16,7 @@ enum class Reason : std::uint8_t {
     future,
     address_mismatch,
     replayed,
+    record_lost,
     unknown_operation,
     service_not_allowed,
     closed_since,
@@ -23,12 +24,23 @@ enum class Reason : std::uint8_t {
     record_failed,
     firewall_failed,
 };
-inline constexpr std::size_t reason_count = 14;
+inline constexpr std::size_t reason_count = 15;
 
-inline constexpr std::array<std::string_view, reason_count> reason_names{
-    "unknown-key",  "wrong-epoch",      "key-expired",   "key-revoked",       "stale",
-    "future",       "address-mismatch", "replayed",      "unknown-operation", "service-not-allowed",
-    "closed-since", "rate-limited",     "record-failed", "firewall-failed"};
+inline constexpr std::array<std::string_view, reason_count> reason_names{"unknown-key",
+                                                                         "wrong-epoch",
+                                                                         "key-expired",
+                                                                         "key-revoked",
+                                                                         "stale",
+                                                                         "future",
+                                                                         "address-mismatch",
+                                                                         "replayed",
+                                                                         "record-lost",
+                                                                         "unknown-operation",
+                                                                         "service-not-allowed",
+                                                                         "closed-since",
+                                                                         "rate-limited",
+                                                                         "record-failed",
+                                                                         "firewall-failed"};
 
 constexpr std::string_view reason_name(Reason reason) { return reason_names[static_cast<std::size_t>(reason)]; }
 

@@ -9,20 +9,57 @@
 namespace oneknock {
 namespace {
 
-GrantList::Entry grant_of(const Decision& decision, Instant now) {
-    return {decision.client, decision.request.service(), decision.address, now + decision.duration};
+// However many there are: what takes away is never dropped.
+constexpr std::size_t longest_queue = 2 * HeldGrants::Map::capacity;
+
+bool is_same_element(const ClientGrant& a, const ClientGrant& b) {
+    return a.service == b.service && a.address == b.address;
 }
 
 }  // namespace
 
-bool GrantRequests::request(const Decision& decision, const KnockMoments& moments) {
-    GrantRequest request;
-    request.id = next_id_++;
-    request.operation = static_cast<Operation>(decision.request.operation);
-    request.service = decision.request.service();
-    request.address = decision.address;
-    request.duration_s = static_cast<std::uint32_t>(decision.duration.count());
-    if (!parent_.send(request)) return false;
+// --- the grants of earlier runs -----------------------------------------------------------------------------------
+
+void GrantRequests::begin_adoption(Instant now) {
+    end_in_record(no_longer_allowed(now), now);
+    const ClientGrant* last = nullptr;
+    for (const auto& [grant, held] : record_.grants().live(now)) {
+        to_be_adopted_.insert(grant);
+        if (last != nullptr && is_same_element(*last, grant)) continue;
+        last = &grant;
+        RecordedGrant recorded;
+        recorded.service = grant.service;
+        recorded.address = grant.address;
+        recorded.remaining_ms =
+            milliseconds_until(*record_.grants().latest_end(grant.service, grant.address, now), now);
+        parent_.send(recorded, longest_queue);
+    }
+}
+
+void GrantRequests::adopt(const AdoptedGrant& adopted, Instant now) {
+    const Instant end = now + std::chrono::milliseconds{adopted.remaining_ms};
+    auto holder = to_be_adopted_.lower_bound({adopted.service, adopted.address, ""});
+    while (holder != to_be_adopted_.end() && is_same_element(*holder, {adopted.service, adopted.address, ""})) {
+        if (const auto recorded = record_.grants().end_of(*holder, now); recorded && end < *recorded)
+            record_.grants().put(*holder, end, now);
+        holder = to_be_adopted_.erase(holder);
+    }
+}
+
+void GrantRequests::end_adoption(Instant now) {
+    for (const ClientGrant& grant : to_be_adopted_) record_.grants().erase(grant, now);
+    to_be_adopted_.clear();
+}
+
+// --- knocks ---------------------------------------------------------------------------------------------------------
+
+bool GrantRequests::request(const Decision& decision, const KnockMoments& moments, Instant now) {
+    const GrantRequest request = change(decision.request.service(), decision.address, now);
+    if (!parent_.send(request)) {
+        take_back(decision, now);
+        return false;
+    }
+    to_be_adopted_.erase(decision.grant());
     requests_.emplace(request.id, Knock{decision, moments});
     return true;
 }
@@ -30,55 +67,87 @@ bool GrantRequests::request(const Decision& decision, const KnockMoments& moment
 std::optional<GrantRequests::Knock> GrantRequests::answer_to_knock(const GrantReply& reply, Instant now) {
     const auto found = requests_.find(reply.id);
     if (found == requests_.end()) return std::nullopt;
-    const Knock knock = std::move(requests_.extract(found).mapped());
-    const Decision& decision = knock.decision;
-    // The kernel that did not answer in time may have opened it: it is listed, so that it can be revoked.
-    if (reply.error != 0 && !(reply.error == ETIMEDOUT && decision.request.is_open())) return knock;
-    if (!decision.request.is_open()) list_.close({decision.address, decision.request.service()});
-    else if (!knock.is_revoked) note(grant_of(decision, now), now);
+    Knock knock = std::move(requests_.extract(found).mapped());
+    // The kernel that did not answer in time may have opened it: it stays listed, so that it can be revoked.
+    const bool may_be_open = reply.error == ETIMEDOUT && knock.decision.request.is_open();
+    if (reply.error != 0 && !may_be_open) take_back(knock.decision, now);
     return knock;
 }
 
-void GrantRequests::adopt(const AdoptedGrant& adopted, Record& record, const Now& now) {
-    if (!holders_) holders_ = record.holders(now.wall);
-    holders_until_ = now.steady + Seconds{1};
-    const auto holder = holders_->find({adopted.address, adopted.service});
-    note({holder == holders_->end() ? "" : holder->second, adopted.service, adopted.address,
-          now.steady + Seconds{adopted.remaining_s}},
-         now.steady);
+// Unless something else has become of the grant since.
+void GrantRequests::take_back(const Decision& decision, Instant now) {
+    HeldGrants& grants = record_.grants();
+    const auto present = grants.end_of(decision.grant(), now);
+    const bool is_as_decided = decision.request.is_open() ? present && *present == decision.ends : !present.has_value();
+    if (!is_as_decided) return;
+    if (decision.ended_before) grants.put(decision.grant(), *decision.ended_before, now);
+    else grants.erase(decision.grant(), now);
 }
 
-void GrantRequests::forget_holders(Instant now) {
-    if (now > holders_until_) holders_.reset();
+GrantRequest GrantRequests::change(const Service& service, const Address& address, Instant now) {
+    GrantRequest request;
+    request.id = next_id_++;
+    request.service = service;
+    request.address = address;
+    const auto end = record_.grants().latest_end(service, address, now);
+    request.operation = end ? Operation::open : Operation::close;
+    if (end) request.duration_ms = milliseconds_until(*end, now);
+    return request;
 }
 
-void GrantRequests::note(const GrantList::Entry& grant, Instant now) {
-    list_.open(grant, now);
-    if (!grant.client.empty() && !allowed_(grant.client, grant.service)) close(grant);
+// --- what takes away ------------------------------------------------------------------------------------------------
+
+std::vector<GrantRequests::Held> GrantRequests::held_by(const std::string& client, Instant now) {
+    std::vector<Held> held;
+    for (const auto& [grant, entry] : record_.grants().live(now))
+        if (client.empty() || grant.client == client) held.push_back({grant, entry.end});
+    return held;
 }
 
-// The live grants, and those on their way, each once. Whatever is on its way to the same address and service, of
-// whomever, is closed with it and shall not be noted.
-std::vector<GrantList::Entry> GrantRequests::to_revoke(const std::string& client, Instant now) {
-    auto grants = list_.live(client, now);
-    for (const auto& [id, request] : requests_)
-        if (request.decision.request.is_open() && (client.empty() || request.decision.client == client))
-            grants.push_back(grant_of(request.decision, now));
-    std::ranges::sort(grants, {}, GrantList::key_of);
-    const auto is_same = [](const auto& a, const auto& b) { return GrantList::key_of(a) == GrantList::key_of(b); };
-    grants.erase(std::unique(grants.begin(), grants.end(), is_same), grants.end());
-    for (auto& [id, request] : requests_)
-        if (std::ranges::binary_search(grants, GrantList::key_of(grant_of(request.decision, now)), {},
-                                       GrantList::key_of))
-            request.is_revoked = true;
-    return grants;
+std::vector<GrantRequests::Held> GrantRequests::no_longer_allowed(Instant now) {
+    auto held = held_by("", now);
+    std::erase_if(held, [&](const Held& one) { return allowed_(one.grant.client, one.grant.service); });
+    return held;
 }
 
 std::size_t GrantRequests::revoke(const std::string& client, RequestId waiter, Instant now) {
-    const auto grants = to_revoke(client, now);
-    if (!grants.empty()) revocations_[waiter] = {waiter, grants.size(), grants.size()};
-    for (const auto& grant : grants) close(grant, waiter);
+    const auto grants = held_by(client, now);
+    if (!grants.empty()) revocations_[waiter] = {waiter, 0, grants.size()};
+    const std::size_t requests = close(grants, waiter, now);
+    if (!grants.empty()) revocations_[waiter].awaited = requests;
     return grants.size();
+}
+
+std::size_t GrantRequests::close_what_is_no_longer_allowed(Instant now) {
+    const auto grants = no_longer_allowed(now);
+    close(grants, std::nullopt, now);
+    return grants.size();
+}
+
+// They end in any case: where the disk does not take it, in memory and in the kernel.
+void GrantRequests::end_in_record(const std::vector<Held>& grants, Instant now) {
+    if (grants.empty()) return;
+    record_.begin();
+    for (const Held& held : grants) record_.end(held.grant, now);
+    const auto ended = record_.commit();
+    if (ended) return;
+    log::error(ended.error().message +
+               "; after a crash of the daemon the grants that were closed just now might be open");
+    for (const Held& held : grants) record_.grants().erase(held.grant, now);
+}
+
+// How many requests that takes.
+std::size_t GrantRequests::close(const std::vector<Held>& grants, std::optional<RequestId> waiter, Instant now) {
+    end_in_record(grants, now);
+    std::size_t requests = 0;
+    for (std::size_t first = 0, next = 0; first < grants.size(); first = next, ++requests) {
+        while (next < grants.size() && is_same_element(grants[first].grant, grants[next].grant)) ++next;
+        const auto from = grants.begin() + static_cast<std::ptrdiff_t>(first);
+        const GrantRequest request = change(from->grant.service, from->grant.address, now);
+        parent_.send(request, longest_queue);
+        closes_.emplace(request.id, Close{{from, grants.begin() + static_cast<std::ptrdiff_t>(next)}, waiter});
+    }
+    return requests;
 }
 
 std::optional<GrantRequests::Revocation> GrantRequests::answer_to_close(const GrantReply& reply, Instant now) {
@@ -87,33 +156,13 @@ std::optional<GrantRequests::Revocation> GrantRequests::answer_to_close(const Gr
     const auto found = closes_.find(reply.id);
     if (found == closes_.end()) return std::nullopt;
     const Close close = std::move(closes_.extract(found).mapped());
-    if (reply.error != 0 && close.grant.deadline > now) list_.open(close.grant, now);  // it may be open still
+    if (reply.error != 0)  // they may be open still
+        for (const auto& [grant, end] : close.ended) record_.grants().put(grant, end, now);
     const auto revocation = close.waiter ? revocations_.find(*close.waiter) : revocations_.end();
     if (revocation == revocations_.end()) return std::nullopt;  // nobody waits for it
     revocation->second.failed = revocation->second.failed || reply.error != 0;
     if (--revocation->second.awaited > 0) return std::nullopt;
     return std::move(revocations_.extract(revocation).mapped());
-}
-
-void GrantRequests::close(const GrantList::Entry& grant, std::optional<RequestId> waiter) {
-    GrantRequest request;
-    request.id = next_id_++;
-    request.operation = Operation::close;
-    request.service = grant.service;
-    request.address = grant.address;
-    parent_.send(request, 2 * GrantList::most);  // however many there are
-    list_.close(GrantList::key_of(grant));
-    closes_.emplace(request.id, Close{grant, waiter});
-}
-
-std::size_t GrantRequests::close_what_is_no_longer_allowed(Instant now) {
-    std::size_t closed = 0;
-    for (const auto& grant : live(now)) {
-        if (grant.client.empty() || allowed_(grant.client, grant.service)) continue;
-        close(grant);
-        ++closed;
-    }
-    return closed;
 }
 
 }  // namespace oneknock

@@ -2,14 +2,14 @@
 
 namespace oneknock {
 
-void GenerationUses::learn(Keyring& keyring, Record& record, UnixTime now) {
-    for (const Client& client : keyring.clients) look_up(client, keyring.door, record);
+void GenerationUses::learn(Keyring& keyring, Audit& audit, UnixTime now) {
+    for (const Client& client : keyring.clients) look_up(client, keyring.door, audit);
     take_in_what_was_looked_up(keyring, true, now);
 }
 
-void GenerationUses::look_up(const Client& client, const Door& door, Record& record) {
+void GenerationUses::look_up(const Client& client, const Door& door, Audit& audit) {
     if (client.generations.size() > 1 || door.generations.size() > 1)
-        looked_up_[client.name] = record.uses_of(client.name, uses_since(client));
+        looked_up_[client.name] = audit.uses_of(client.name, uses_since(client));
 }
 
 void GenerationUses::forget(const std::set<std::string>& gone) {

@@ -11,7 +11,7 @@
 
 #include "keys/keyring.hpp"
 #include "keys/rotation.hpp"
-#include "server/gatekeeper/record/record.hpp"
+#include "server/gatekeeper/record/audit.hpp"
 
 namespace oneknock {
 
@@ -20,11 +20,11 @@ public:
     explicit GenerationUses(const Grace& grace) : grace_(grace) {}
 
     // At the start: what the audit knows of clients that rotate, or of all while the door does.
-    void learn(Keyring& keyring, Record& record, UnixTime now);
+    void learn(Keyring& keyring, Audit& audit, UnixTime now);
 
     // During a reload, which goes on in slices: the same of one client that is new or changed; then for all of them at
     // once, with the clients that are gone. Or, where the reload is refused, nothing of it.
-    void look_up(const Client& client, const Door& door, Record& record);
+    void look_up(const Client& client, const Door& door, Audit& audit);
     void forget(const std::set<std::string>& gone);
     // `may_end_door`: the door is another one, or a client is gone that was waited for.
     void take_in_what_was_looked_up(Keyring& keyring, bool may_end_door, UnixTime now);
@@ -41,7 +41,7 @@ private:
 
     Grace grace_;
     std::map<std::string, Uses> of_clients_, of_door_;  // by client
-    std::map<std::string, Record::ClientUses> looked_up_;
+    std::map<std::string, Audit::ClientUses> looked_up_;
     // The first client that has yet to use the door's newest secret, so that each is looked at once and not with every
     // knock; all before it have, or are not waited for. Nothing: all have.
     std::optional<std::string> awaited_ = "";

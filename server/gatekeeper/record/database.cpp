@@ -7,7 +7,7 @@ namespace {
 
 // Without automatic checkpoints: they would come inside the commit of some knock, and cost it many times its own.
 constexpr const char* settings =
-    "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0; PRAGMA temp_store=MEMORY;"
+    "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=0; PRAGMA temp_store=MEMORY;"
     "PRAGMA cache_size=-2048; PRAGMA busy_timeout=2000; PRAGMA foreign_keys=OFF; PRAGMA trusted_schema=OFF;";
 
 }  // namespace

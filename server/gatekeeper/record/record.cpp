@@ -1,182 +1,207 @@
 #include "server/gatekeeper/record/record.hpp"
 
 #include <algorithm>
+#include <ranges>
 
 namespace oneknock {
 namespace {
 
-// Tags lie side by side; a line of the audit leaves one page of its client's behind as well.
-constexpr std::int64_t tags_for_a_line = 5;
+// A file with fewer entries is not worth writing anew.
+constexpr std::uint64_t entries_worth_renewal = 4096;
+
+JournalEntry entry_of(EntryKind kind, const ClientGrant& grant, Instant end = {}) {
+    JournalEntry entry;
+    entry.kind = kind;
+    entry.client = grant.client;
+    entry.service = grant.service;
+    entry.address = grant.address;
+    entry.end = end;
+    return entry;
+}
+
+ClientGrant grant_of(const JournalEntry& entry) { return {entry.service, entry.address, entry.client}; }
+
+template <class Map, class Key>
+std::optional<typename Map::mapped_type> find_in(const Map& map, const Key& key) {
+    const auto found = map.find(key);
+    return found == map.end() ? std::nullopt : std::optional(found->second);
+}
+
+// Raises the time of the key; what takes that back.
+template <class Map>
+std::function<void()> raise(Map& map, const typename Map::key_type& key, UnixTime to) {
+    const auto before = find_in(map, key);
+    map[key] = std::max(to, before.value_or(to));
+    return [&map, key, before] {
+        if (before) map[key] = *before;
+        else map.erase(key);
+    };
+}
 
 }  // namespace
 
-void Record::note(bool succeeded) {
-    if (succeeded || failed_) return;
-    failed_ = true;
-    first_problem_ = db_.problem();
+bool Record::holds(const Tag& tag, UnixTime time) const { return tags_.contains({time, tag.bytes}); }
+
+std::optional<UnixTime> Record::client_floor(std::string_view client) const { return find_in(client_floors_, client); }
+
+std::optional<UnixTime> Record::last_close(std::string_view client, const Service& service) const {
+    return find_in(closes_, std::pair(std::string(client), service));
 }
 
-bool Record::holds(const Tag& tag, UnixTime time) {
-    Statement find(find_tag_);
-    const bool found = find.bind(time).bind(ByteSpan(tag.bytes)).row();
-    note(!find.failed());
-    return found || find.failed();
-}
-
-std::optional<UnixTime> Record::client_floor(std::string_view client) {
-    Statement find(find_client_floor_);
-    const bool found = find.bind(client).row();
-    note(!find.failed());
-    if (find.failed()) return UnixTime::max();
-    return found ? std::optional(find.time(0)) : std::nullopt;
-}
-
-std::optional<UnixTime> Record::last_close(std::string_view client, const Service& service) {
-    Statement find(find_close_);
-    const bool found = find.bind(client).bind(service.protocol).bind(service.port).row();
-    note(!find.failed());
-    if (find.failed()) return UnixTime::max();
-    return found ? std::optional(find.time(0)) : std::nullopt;
-}
-
-Record::Share Record::share_of(std::string_view client) const {
-    const auto found = shares_.find(client);
-    return found == shares_.end() ? Share{} : found->second;
-}
-
-void Record::count(std::string_view client, const Share& more) {
-    auto found = shares_.find(client);
-    if (found == shares_.end()) found = shares_.emplace(client, Share{}).first;
-    for (Share* share : {&found->second, &all_}) {
-        share->tags += more.tags;
-        share->lines += more.lines;
-    }
-    if (found->second.lines > most_lines_per_client) too_many_lines_.emplace(client);
-    if (in_turn_) counted_.emplace_back(client, more);
-}
+std::size_t Record::tags_of(std::string_view client) const { return find_in(tag_counts_, client).value_or(0); }
 
 void Record::begin() {
-    failed_ = false;
     in_turn_ = true;
-    counted_.clear();
-    note(db_.run("BEGIN IMMEDIATE"));
+    turn_.clear();
+    undo_.clear();
 }
 
 void Record::add_tag(const Tag& tag, UnixTime time, std::string_view client) {
-    Statement insert(insert_tag_);
-    note(insert.bind(ByteSpan(tag.bytes)).bind(time).bind(client).done());
-    count(client, {1, 0});
+    JournalEntry entry;
+    entry.client = client;
+    entry.time = time;
+    entry.tag = tag;
+    add(std::move(entry), {});
 }
+
+void Record::add_tag_and_grant(const Tag& tag, UnixTime time, const ClientGrant& grant, Instant end, Instant now) {
+    JournalEntry entry = entry_of(EntryKind::used, grant, end);
+    entry.time = time;
+    entry.tag = tag;
+    add(std::move(entry), now);
+}
+
+void Record::close(const ClientGrant& grant, UnixTime time, Instant now) {
+    JournalEntry entry = entry_of(EntryKind::closed, grant);
+    entry.time = time;
+    add(std::move(entry), now);
+}
+
+void Record::end(const ClientGrant& grant, Instant now) { add(entry_of(EntryKind::ended, grant), now); }
 
 void Record::raise_client_floor(std::string_view client, UnixTime floor) {
-    Statement put(put_client_floor_);
-    note(put.bind(client).bind(floor).done());
+    JournalEntry entry;
+    entry.kind = EntryKind::client_floor;
+    entry.client = client;
+    entry.time = floor;
+    add(std::move(entry), {});
 }
 
-void Record::set_last_close(std::string_view client, const Service& service, UnixTime time) {
-    Statement put(put_close_);
-    note(put.bind(client).bind(service.protocol).bind(service.port).bind(time).done());
+void Record::add(JournalEntry entry, Instant now) {
+    apply(entry, now);
+    turn_.push_back(std::move(entry));
 }
 
-void Record::audit(const AuditEntry& entry) {
-    Statement insert(insert_audit_);
-    insert.bind(entry.when).bind(entry.client).bind(entry.generation).bind(entry.source.text());
-    insert.bind(operation_name(entry.request.operation))
-        .bind(protocol_name(entry.request.protocol))
-        .bind(entry.request.port);
-    insert.bind(entry.address.text())
-        .bind(entry.duration.count())
-        .bind(entry.decision)
-        .bind(entry.reason)
-        .bind(entry.door_generation);
-    note(insert.done());
-    count(entry.client, {0, 1});
+void Record::apply(const JournalEntry& entry, Instant now) {
+    switch (entry.kind) {
+        case EntryKind::used:
+            put_tag(entry);
+            if (entry.end > now) put_grant(grant_of(entry), entry.end, now);
+            break;
+        case EntryKind::granted: put_grant(grant_of(entry), entry.end, now); break;
+        case EntryKind::closed:
+            undo_.push_back(raise(closes_, {entry.client, entry.service}, entry.time));
+            put_grant(grant_of(entry), {}, now);
+            break;
+        case EntryKind::ended: put_grant(grant_of(entry), {}, now); break;
+        case EntryKind::client_floor: undo_.push_back(raise(client_floors_, entry.client, entry.time)); break;
+    }
+}
+
+void Record::put_tag(const JournalEntry& entry) {
+    const TagKey key{entry.time, entry.tag.bytes};
+    if (!tags_.emplace(key, entry.client).second) return;
+    ++tag_counts_[entry.client];
+    undo_.push_back([this, key, client = entry.client] {
+        tags_.erase(key);
+        uncount_tag(client);
+    });
+}
+
+// An end that has passed: the grant ends.
+void Record::put_grant(const ClientGrant& grant, Instant end, Instant now) {
+    const auto before = grants_.end_of(grant, now);
+    const auto set = [this, grant, now](Instant to) {
+        if (to > now) grants_.put(grant, to, now);
+        else grants_.erase(grant, now);
+    };
+    set(end);
+    undo_.push_back([set, before] { set(before.value_or(Instant{})); });
 }
 
 Result<void> Record::commit() {
-    if (!failed_) note(db_.run("COMMIT"));
     in_turn_ = false;
-    if (!failed_) return {};
-    static_cast<void>(db_.run("ROLLBACK"));
-    for (const auto& [client, more] : counted_) count(client, {-more.tags, -more.lines});
-    return fail(ExitCode::cannot_create, "cannot write the replay record: " + first_problem_);
+    const bool written =
+        turn_.empty() || (journal_.must_be_renewed() ? write_anew(closed_until_.has_value()) : journal_.append(turn_));
+    if (!written)
+        for (const auto& undo : undo_ | std::views::reverse) undo();
+    undo_.clear();
+    if (written) return {};
+    return fail(ExitCode::cannot_create, "cannot write the replay record: " + journal_.problem());
 }
 
-Result<bool> Record::prune(UnixTime now, Seconds tolerance, std::int64_t rows) {
+bool Record::prune(UnixTime now, Seconds tolerance, std::size_t most) {
     const UnixTime stale_before = now - tolerance;  // time + tolerance < now: refused as stale from now on
-    begin();
-    bool more = false;
-    const auto newest = forget_tags(stale_before, rows, more);
-    note(Statement(delete_closes_).bind(stale_before).bind(rows).done());
-    forget_lines(now - audit_kept, std::max<std::int64_t>(1, rows / tags_for_a_line), more);
-    if (const auto committed = commit(); !committed) return tl::unexpected(committed.error());
-    if (newest) floor_ = std::max(floor_, *newest);
-    return more;
-}
-
-// The oldest ones; the time of the newest of them.
-std::optional<UnixTime> Record::forget_tags(UnixTime stale_before, std::int64_t rows, bool& more) {
-    std::int64_t found = 0;
-    UnixTime time{};
-    std::string tag;
-    {
-        Statement find(find_stale_);
-        for (find.bind(stale_before).bind(rows); find.row(); ++found) {
-            time = find.time(0);
-            tag = find.bytes(1);
-            count(find.text(2), {-1, 0});
-        }
-        note(!find.failed());
-    }
-    if (found == 0) return std::nullopt;
-    more = more || found == rows;
     // The floor follows what is forgotten, not the clock: a clock that jumped ahead locks nobody out for good.
-    note(Statement(put_floor_).bind(time).done());
-    note(Statement(delete_stale_).bind(time).bind(as_bytes(tag)).done());
-    return time;
-}
-
-void Record::forget_lines(UnixTime before, std::int64_t rows, bool& more) {
-    const auto run = [&](Statement& doomed) {
-        std::int64_t gone = 0;
-        for (; doomed.row(); ++gone) count(doomed.text(0), {0, -1});
-        note(!doomed.failed());
-        more = more || gone == rows;
-    };
-    run(Statement(delete_old_).bind(before).bind(rows));
-    if (all_.lines > most_lines) run(Statement(delete_first_).bind(std::min(rows, all_.lines - most_lines)));
-    if (too_many_lines_.empty()) return;
-    const std::string client = *too_many_lines_.begin();
-    const std::int64_t excess = share_of(client).lines - most_lines_per_client;
-    if (excess > 0) run(Statement(delete_of_client_).bind(client).bind(std::min(rows, excess)));
-    if (excess <= rows) too_many_lines_.erase(client);
-    more = more || !too_many_lines_.empty();
-}
-
-Record::ClientUses Record::uses_of(std::string_view client, UnixTime since) {
-    ClientUses uses;
-    Statement find(find_uses_);
-    find.bind(client).bind(since);
-    while (find.row())
-        for (const int first_or_last : {2, 3}) {
-            const UnixTime when = find.time(first_or_last);
-            note_use(uses.of_key, static_cast<std::uint32_t>(find.integer(0)), when);
-            if (find.integer(1) > 0) note_use(uses.of_door, static_cast<std::uint32_t>(find.integer(1)), when);
-        }
-    return uses;
-}
-
-Record::Holders Record::holders(UnixTime now) {
-    constexpr Seconds longest_grant{65535};
-    Holders holders;
-    Statement find(find_holders_);
-    find.bind(now - longest_grant).bind(now);
-    while (find.row()) {
-        const auto service = Service::parse(find.text(1) + "/" + std::to_string(find.integer(2)));
-        const auto address = Address::parse(find.text(3));
-        if (service && address) holders.insert_or_assign({*address, *service}, find.text(0));
+    for (std::size_t count = 0; !tags_.empty() && tags_.begin()->first.first < stale_before; ++count) {
+        if (count == most) return true;
+        const auto oldest = tags_.begin();
+        floor_ = std::max(floor_, oldest->first.first);
+        uncount_tag(oldest->second);
+        tags_.erase(oldest);
     }
-    return holders;
+    std::erase_if(client_floors_, [&](const auto& entry) {
+        if (entry.second >= stale_before) return false;
+        floor_ = std::max(floor_, entry.second);
+        return true;
+    });
+    std::erase_if(closes_, [&](const auto& entry) { return entry.second < stale_before; });
+    return false;
+}
+
+void Record::uncount_tag(const std::string& client) {
+    const auto counted = tag_counts_.find(client);
+    if (--counted->second == 0) tag_counts_.erase(counted);
+}
+
+bool Record::wants_renewal(Instant now) const {
+    if (journal_.must_be_renewed() || (closed_until_ && !is_closed(now))) return true;
+    const std::uint64_t live = tags_.size() + closes_.size() + client_floors_.size() + grants_.all().size();
+    return journal_.count() > std::max(entries_worth_renewal, 2 * live);
+}
+
+Result<void> Record::renew(Instant now) {
+    static_cast<void>(grants_.live(now));  // drops what has ended
+    if (!write_anew(is_closed(now)))
+        return fail(ExitCode::cannot_create, "cannot write the replay record anew: " + journal_.problem());
+    if (!is_closed(now)) closed_until_.reset();
+    return {};
+}
+
+bool Record::write_anew(bool is_closed) {
+    if (!journal_.renew({serial_ + 1, floor_, is_closed, boot_}, live_entries())) return false;
+    ++serial_;
+    return true;
+}
+
+std::vector<JournalEntry> Record::live_entries() const {
+    std::vector<JournalEntry> entries;
+    for (const auto& [key, client] : tags_) {
+        entries.emplace_back().client = client;
+        entries.back().time = key.first;
+        entries.back().tag.bytes = key.second;
+    }
+    for (const auto& [client, time] : client_floors_) {
+        entries.emplace_back().client = client;
+        entries.back().kind = EntryKind::client_floor;
+        entries.back().time = time;
+    }
+    for (const auto& [key, time] : closes_) {
+        entries.push_back(entry_of(EntryKind::closed, {key.second, {}, key.first}));
+        entries.back().time = time;
+    }
+    for (const auto& [grant, held] : grants_.all()) entries.push_back(entry_of(EntryKind::granted, grant, held.end));
+    return entries;
 }
 
 }  // namespace oneknock

@@ -133,14 +133,20 @@ AuditEntry line(std::size_t number) {
     return entry;
 }
 
-Record record_with(const std::string& folder, std::size_t lines) {
-    auto record = Record::open(folder, DoorId{{7}}, BenchDoor::noon - Seconds{1'000'000}, Seconds{60});
-    if (!record) std::abort();
+Audit audit_with(const std::string& folder, std::size_t lines) {
+    auto audit = Audit::open(folder, BenchDoor::noon);
+    if (!audit) std::abort();
     for (std::size_t i = 0; i < lines;) {
-        record->begin();
-        for (std::size_t end = std::min(lines, i + 50'000); i < end; ++i) record->audit(line(i));
-        if (!record->commit()) std::abort();
+        std::vector<AuditEntry> some;
+        for (std::size_t end = std::min(lines, i + 50'000); i < end; ++i) some.push_back(line(i));
+        if (!audit->write(some)) std::abort();
     }
+    return std::move(*audit);
+}
+
+Record new_record(const std::string& folder) {
+    auto record = Record::open(folder, DoorId{{7}}, {BenchDoor::noon - Seconds{1'000'000}, {}}, Seconds{60});
+    if (!record) std::abort();
     return std::move(*record);
 }
 
@@ -149,8 +155,8 @@ Record record_with(const std::string& folder, std::size_t lines) {
 void decision_and_record(benchmark::State& state) {
     const Folder folder;
     BenchDoor door(10'000);
-    Decider decider(door.take_verifier(), record_with(folder.path(), static_cast<std::size_t>(state.range(0))),
-                    Limits{});
+    Decider decider(door.take_verifier(), new_record(folder.path()),
+                    audit_with(folder.path(), static_cast<std::size_t>(state.range(0))), Limits{});
     std::size_t client = 0;
     Now now{BenchDoor::noon, Seconds{1000}};
     for (auto _ : state) {
