@@ -59,6 +59,8 @@ std::string status_table(const std::string& json) {
     print(text, "capture   %lld packets, %lld symbols, %lld dropped by the kernel\n", number(capture, "packets"),
           number(capture, "symbols"), number(capture, "dropped"));
     print(text, "grants    %lld live\n", number(s, "grants"));
+    if (const auto foreign = number(s, "foreign_elements"); foreign > 0)
+        print(text, "foreign   %lld elements of the administrator's sets are not oneknock's\n", foreign);
     print(text, "accepted  %lld\n", number(s, "accepted"));
     print_times(text, parts_of(s));
     long long refused = 0;
@@ -66,6 +68,8 @@ std::string status_table(const std::string& json) {
     print(text, "refused   %lld\n", refused);
     for (const auto& [reason, count] : s.at("refused").items())
         if (count != 0) print(text, "  %-20s %lld\n", reason.c_str(), count.get<long long>());
+    if (const auto unlogged = number(s, "unlogged"); unlogged > 0)
+        print(text, "unlogged  %lld lines about knocks: there were too many of them\n", unlogged);
     return text;
 }
 
@@ -78,6 +82,9 @@ std::string status_prometheus(const std::string& json) {
     metric("oneknock_uptime_seconds", "gauge", "Time since the daemon was ready.", number(s, "uptime_s"));
     metric("oneknock_clients", "gauge", "Clients in force.", number(s, "clients"));
     metric("oneknock_grants", "gauge", "Live grants.", number(s, "grants"));
+    metric("oneknock_foreign_elements", "gauge", "Elements of the administrator's sets that are not ours.",
+           number(s, "foreign_elements"));
+    metric("oneknock_unlogged_total", "counter", "Lines about knocks that were not logged.", number(s, "unlogged"));
     metric("oneknock_capture_packets_total", "counter", "Packets that passed the kernel's filter.",
            number(s.at("capture"), "packets"));
     metric("oneknock_capture_symbols_total", "counter", "Packets on a port of a live codebook.",

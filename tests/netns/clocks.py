@@ -5,6 +5,7 @@
 Client and daemon run with a clock of their own (shifted_clock.c), so that the hour changes when a test wants it to.
 """
 
+import glob
 import os
 import struct
 import time
@@ -151,6 +152,24 @@ class Jumps(ShiftedClock):
         self.injector().send([with_source_port(packet, 40000) for packet in recorded])
         self.knock("--wait")
         self.assert_becomes(1, lambda: self.daemon.accepted())
+
+    def test_a_record_that_is_lost_while_the_clock_is_behind_opens_nothing_again_when_the_clock_is_set_right(self):
+        right = HOUR / 2 - time.time() % HOUR  # the middle of an hour, so that the books stay the same ones
+        self.set_clock(right)
+        recorded = self.record_a_knock()
+        self.daemon.kill()
+        for part in glob.glob(os.path.join(self.door.state, "oneknock.db*")):
+            os.remove(part)
+        self.set_clock(right - 600)
+        self.start()
+        self.daemon.wait_for("^warning: there is no replay record")
+        lost_at = time.monotonic()
+        self.set_clock(right)
+        self.injector().send([with_source_port(packet, 40000) for packet in recorded])
+        eventually(lambda: sum(self.daemon.refused().values()) == 1, "the decision about the replay")
+        if time.monotonic() < lost_at + 4:
+            self.assertEqual(self.daemon.refused(), {"record-lost": 1})
+        self.assertEqual((self.daemon.accepted(), self.daemon.grants()), (0, []))
 
     def test_a_clock_from_before_the_door_was_made_is_said_aloud(self):
         self.start()

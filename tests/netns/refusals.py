@@ -227,6 +227,35 @@ class Refusals(Guarded):
         self.assertNotIn("refused", self.daemon.log)
         self.assertEqual(self.ssh(self.client), CLOSED)
 
+    def test_two_clients_at_one_address_neither_close_nor_shorten_each_others_grants(self):
+        bob = self.door.add("bob", "--source", "any")
+        self.start()
+        knock(self.client, self.key, "ssh", "--wait", "--for", "50s")
+        knock(self.client, bob, "ssh", "--for", "1s")
+        self.daemon.wait_for("^accepted: bob: open")
+        self.assertEqual({grant["client"] for grant in self.daemon.grants()}, {"alice", "bob"})
+        eventually(lambda: len(self.daemon.grants()) == 1, "bob's grant to end", step=0.1)
+        self.assertEqual(self.ssh(self.client), OPEN)
+        knock(self.client, bob, "ssh", "--for", "90s", "--time-offset", "1s")
+        self.daemon.wait_for("^accepted: bob: open", times=2)
+        close(self.client, bob, "ssh", "--time-offset", "2s")
+        self.daemon.wait_for("^accepted: bob: close")
+        self.assertEqual(self.ssh(self.client), OPEN)
+        (*_, left), = self.daemon.elements()
+        self.assertLess(left, 51)  # it lasts as long as alice's
+        self.daemon.ctl("revoke", "bob")
+        self.assertEqual(self.ssh(self.client), OPEN)
+        close(self.client, self.key, "ssh", "--wait")
+        self.assertEqual((self.ssh(self.client), self.daemon.grants()), (CLOSED, []))
+
+    def test_opening_for_a_shorter_time_leaves_a_grant_as_it_is_and_says_so(self):
+        self.start()
+        knock(self.client, self.key, "ssh", "--wait", "--for", "50s")
+        knock(self.client, self.key, "ssh", "--for", "2s", "--time-offset", "1s")
+        self.daemon.wait_for("^accepted: alice: .* 2s, .*; it was open for longer already, and stays so$")
+        (*_, left), = self.daemon.elements()
+        self.assertGreater(left, 5)
+
     def test_an_open_that_was_made_before_a_close_is_refused(self):
         self.start()
         withheld = self.planned("--time-offset", "-5s")

@@ -1,6 +1,9 @@
 // The refusals, in their order, and what goes into the record: with real keys, a record in memory and a clock of ours.
 #include "server/gatekeeper/decide/decider.hpp"
 
+#include <cstdlib>
+#include <filesystem>
+
 #include "common/protocol/key_schedule.hpp"
 #include "common/protocol/knock.hpp"
 #include "tests/catch.hpp"
@@ -341,6 +344,65 @@ TEST_CASE("a client that fills its share of the record is stopped, and nothing o
     CHECK(outcome(decider, door.candidate(door.request(noon + Seconds{1})), noon + Seconds{1}) == "rate-limited");
     CHECK_FALSE(decider.record().prune(noon + Seconds{62}, Seconds{60}));
     CHECK(outcome(decider, door.candidate(door.request(noon + Seconds{62})), noon + Seconds{62}) == "accepted");
+}
+
+TEST_CASE("a client that has its share of grants is refused more of them, and nobody else is") {
+    Door1 door;
+    auto decider = door.decider([](Client& c) { c.source = *SourcePolicy::parse("any"); });
+    const auto open_for = [&](std::uint32_t number, Seconds later) {
+        Request request = door.request(noon + later);
+        request.address = Address::ipv4(0x0a000000 + number);
+        return outcome(decider, door.candidate(request), noon + later);
+    };
+    std::size_t accepted = 0;
+    Seconds later{0};
+    for (std::uint32_t i = 0; i < HeldGrants::most_per_client; ++i) {
+        if (i % 500 == 499) later += Seconds{5};  // within the rate
+        accepted += open_for(i, later) == "accepted";
+    }
+    CHECK(accepted == HeldGrants::most_per_client);
+    CHECK(open_for(5000, later) == "rate-limited");
+    CHECK(open_for(7, later) == "accepted");  // one that it has
+    CHECK(decider.record().grants().live(at(noon + later).steady).size() == HeldGrants::most_per_client);
+    CHECK(open_for(5000, Seconds{41}) == "accepted");  // when they have ended
+}
+
+TEST_CASE("an accepted open lasts until the later of its own end and that of the grant there was") {
+    Door1 door;
+    auto decider = door.decider();
+    const auto open = [&](std::uint16_t duration) {
+        Request request = door.request();
+        request.duration_s = duration;
+        return decider.decide_and_record({door.candidate(request)}, at(noon))[0];
+    };
+    CHECK(open(60).ends == at(noon).steady + Seconds{60});
+    const auto shorter = open(30);
+    CHECK(shorter.duration == Seconds{30});
+    CHECK(shorter.ends == at(noon).steady + Seconds{60});
+    CHECK(shorter.ended_before == shorter.ends);
+    CHECK(open(90).ends == at(noon).steady + Seconds{90});
+}
+
+TEST_CASE("after a loss every knock is refused until two tolerances have passed, whatever the wall clock does") {
+    Door1 door;
+    const Now lost_at{noon - Seconds{900}, Seconds{5000}};  // the clock is behind, and then set right
+    char folder[] = "/tmp/oneknock-decider-XXXXXX";
+    REQUIRE(mkdtemp(folder) != nullptr);
+    auto lost = Record::open(std::string(folder) + "/", door.id, lost_at, Seconds{60});
+    REQUIRE(lost);
+    Decider decider(Verifier(door.keyring()), std::move(*lost), *Audit::open("", noon), Limits{});
+    decider.verifier().set_epochs({epoch_of(noon)});
+    const auto decide = [&](const Candidate& candidate, const Now& now) {
+        const auto decision = decider.decide_and_record({candidate}, now)[0];
+        return decision.refused ? std::string(reason_name(*decision.refused)) : "accepted";
+    };
+    const auto knock = door.candidate(door.request(noon));  // perhaps used before the loss
+    CHECK(decide(knock, {noon, Seconds{5001}}) == "record-lost");
+    CHECK(decide(knock, {noon + Seconds{60}, Seconds{5119}}) == "replayed");  // it was recorded
+    CHECK(decide(door.candidate(door.request(noon + Seconds{60})), {noon + Seconds{60}, Seconds{5119}}) ==
+          "record-lost");
+    CHECK(decide(door.candidate(door.request(noon + Seconds{61})), {noon + Seconds{61}, Seconds{5120}}) == "accepted");
+    std::filesystem::remove_all(folder);
 }
 
 TEST_CASE("a client may knock often, but not without end") {

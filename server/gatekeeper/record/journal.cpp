@@ -75,7 +75,7 @@ Block make_header(const Journal::Header& header, std::uint64_t carried, const By
     block.put_text(record_file_magic, 16)
         .put_u64(header.serial)
         .put_time(header.floor)
-        .put_u8(header.is_closed ? 1 : 0);
+        .put_u64(static_cast<std::uint64_t>(header.closed_until.count()));
     block.put_bytes(header.boot).put_u64(carried).put_bytes(id).seal(id, Block::header);
     return block;
 }
@@ -93,7 +93,7 @@ std::optional<ParsedHeader> parse_header(ByteSpan content) {
     const bool is_ours = block->text(16) == record_file_magic;
     parsed.header.serial = block->u64();
     parsed.header.floor = block->time();
-    parsed.header.is_closed = block->u8() != 0;
+    parsed.header.closed_until = Instant{static_cast<std::int64_t>(block->u64())};
     parsed.header.boot = block->bytes<16>();
     parsed.carried = block->u64();
     parsed.id = block->bytes<16>();

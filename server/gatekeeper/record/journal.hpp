@@ -50,7 +50,7 @@ public:
     struct Header {
         std::uint64_t serial = 0;  // one more than the file's before it
         UnixTime floor{};
-        bool is_closed = false;  // a record was lost, and the window behind that has not passed yet
+        Instant closed_until{};  // where a record was lost: by the steady clock of `boot`; 0: not closed
         BootId boot{};
     };
     enum class Condition : std::uint8_t { sound, missing, damaged, unreadable };

@@ -61,7 +61,7 @@ Result<Record> Record::open(const std::string& folder, const DoorId& door, const
         record.begin_closed(now, tolerance);
     }
     // Written anew at each start: nothing is ever appended behind what another run may have left half written.
-    if (!record.write_anew(record.closed_until_.has_value())) return give_up(record.journal_.problem());
+    if (!record.write_anew(record.closed_until_)) return give_up(record.journal_.problem());
     if (had_marker) static_cast<void>(remove_marker(folder));  // beside a record that was begun it means nothing
     return record;
 }
@@ -69,9 +69,10 @@ Result<Record> Record::open(const std::string& folder, const DoorId& door, const
 void Record::take_in(const Journal::Content& content, const Now& now, Seconds tolerance) {
     serial_ = content.header.serial;
     floor_ = content.header.floor;
-    // How much of the window has passed is not known: the steady clock may have been another one.
-    if (content.header.is_closed) closed_until_ = now.steady + 2 * tolerance;
     const bool same_boot = content.header.boot == boot_;
+    // After a boot nobody knows how much of the window has passed.
+    if (content.header.closed_until != Instant{})
+        closed_until_ = same_boot ? content.header.closed_until : now.steady + 2 * tolerance;
     for (JournalEntry entry : content.entries) {
         if (!same_boot) entry.end = {};
         apply(entry, now.steady);

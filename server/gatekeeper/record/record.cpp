@@ -132,7 +132,7 @@ void Record::put_grant(const ClientGrant& grant, Instant end, Instant now) {
 Result<void> Record::commit() {
     in_turn_ = false;
     const bool written =
-        turn_.empty() || (journal_.must_be_renewed() ? write_anew(closed_until_.has_value()) : journal_.append(turn_));
+        turn_.empty() || (journal_.must_be_renewed() ? write_anew(closed_until_) : journal_.append(turn_));
     if (!written)
         for (const auto& undo : undo_ | std::views::reverse) undo();
     undo_.clear();
@@ -172,14 +172,14 @@ bool Record::wants_renewal(Instant now) const {
 
 Result<void> Record::renew(Instant now) {
     static_cast<void>(grants_.live(now));  // drops what has ended
-    if (!write_anew(is_closed(now)))
+    if (!write_anew(is_closed(now) ? closed_until_ : std::nullopt))
         return fail(ExitCode::cannot_create, "cannot write the replay record anew: " + journal_.problem());
     if (!is_closed(now)) closed_until_.reset();
     return {};
 }
 
-bool Record::write_anew(bool is_closed) {
-    if (!journal_.renew({serial_ + 1, floor_, is_closed, boot_}, live_entries())) return false;
+bool Record::write_anew(std::optional<Instant> closed_until) {
+    if (!journal_.renew({serial_ + 1, floor_, closed_until.value_or(Instant{}), boot_}, live_entries())) return false;
     ++serial_;
     return true;
 }

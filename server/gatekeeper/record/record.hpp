@@ -90,7 +90,7 @@ private:
     void put_grant(const ClientGrant& grant, Instant end, Instant now);
     void uncount_tag(const std::string& client);
     [[nodiscard]] std::vector<JournalEntry> live_entries() const;
-    [[nodiscard]] bool write_anew(bool is_closed);
+    [[nodiscard]] bool write_anew(std::optional<Instant> closed_until);
 
     Journal journal_;
     std::uint64_t serial_ = 0;
