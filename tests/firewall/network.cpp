@@ -98,6 +98,12 @@ std::string output(const std::string& command) {
     return text;
 }
 
+std::string timeless(std::string text) {
+    for (auto at = text.find(" timeout "); at != std::string::npos; at = text.find(" timeout "))
+        text.erase(at, text.find_first_of(",}\n", at) - at);
+    return text;
+}
+
 FirewallConfig dropping() {
     FirewallConfig config;
     config.closed = ClosedAnswer::drop;

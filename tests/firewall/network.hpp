@@ -53,6 +53,8 @@ inline const Service vpn{protocol_udp, 51820};
 void run(const std::string& command);
 [[nodiscard]] std::string output(const std::string& command);
 [[nodiscard]] inline std::string listing() { return output("nft list table inet oneknock"); }
+// A listing without what time changes.
+[[nodiscard]] std::string timeless(std::string text);
 
 [[nodiscard]] inline Instant now() { return read_clocks().steady; }
 

@@ -30,10 +30,10 @@ std::uint16_t checksum(const Segment& bytes) {
     return static_cast<std::uint16_t>(~sum);
 }
 
-void put_checksum(Family family, Segment& segment) {
+void put_checksum(const Address& source, const Address& destination, Segment& segment) {
     Segment pseudo;
-    append(pseudo, from(family).span());
-    append(pseudo, to(family).span());
+    append(pseudo, source.span());
+    append(pseudo, destination.span());
     append(pseudo, Segment{0, 0, 0, static_cast<std::uint8_t>(segment.size()), 0, 0, 0, protocol_tcp});
     append(pseudo, segment);
     store_u16be(&segment[16], checksum(pseudo));
@@ -73,6 +73,11 @@ Segment ipv6_packet(const Segment& payload, std::uint16_t id, std::uint16_t offs
 }  // namespace
 
 Segment tcp_segment(Family family, std::uint16_t source_port, std::uint16_t port, std::uint8_t flags) {
+    return tcp_segment(from(family), to(family), source_port, port, flags);
+}
+
+Segment tcp_segment(const Address& source, const Address& destination, std::uint16_t source_port, std::uint16_t port,
+                    std::uint8_t flags) {
     Segment segment(20);
     store_u16be(&segment[0], source_port);
     store_u16be(&segment[2], port);
@@ -81,7 +86,7 @@ Segment tcp_segment(Family family, std::uint16_t source_port, std::uint16_t port
     segment[12] = 0x50;
     segment[13] = flags;
     store_u16be(&segment[14], 1024);
-    put_checksum(family, segment);
+    put_checksum(source, destination, segment);
     return segment;
 }
 

@@ -17,6 +17,8 @@ using Segment = std::vector<std::uint8_t>;
 
 // A TCP segment without payload, checksum right.
 [[nodiscard]] Segment tcp_segment(Family family, std::uint16_t source_port, std::uint16_t port, std::uint8_t flags);
+[[nodiscard]] Segment tcp_segment(const Address& from, const Address& to, std::uint16_t source_port, std::uint16_t port,
+                                  std::uint8_t flags);
 
 // Opens before sending; hears the kernel's answers to it.
 class RawTcp {

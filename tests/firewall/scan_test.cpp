@@ -2,9 +2,11 @@
 #include "server/firewall/firewall.hpp"
 
 #include <array>
+#include <set>
 
 #include "tests/catch.hpp"
 #include "tests/firewall/network.hpp"
+#include "tests/firewall/probes.hpp"
 #include "tests/firewall/raw_packets.hpp"
 #include "tests/firewall/sockets.hpp"
 
@@ -25,7 +27,86 @@ std::optional<std::uint8_t> probe(const TestNetwork& network, Family family, std
     return answer;
 }
 
+struct Scanner {
+    Link link;
+    LinkAddress server;
+
+    // The answer to this probe at this port, without what must differ between two ports.
+    std::optional<Segment> ask(Probe probe, std::uint16_t port, const LinkAddress& to) const {
+        static std::uint16_t source_port = 48000;
+        probe.source_port = ++source_port;
+        probe.port = port;
+        link.send(probe, to);
+        const auto answer = link.answer(probe.from.family, probe.source_port);
+        if (!answer) return std::nullopt;
+        return comparable(*answer);
+    }
+};
+
+Scanner scanner(const TestNetwork& network) {
+    std::optional<Link> link;
+    network.in_client([&] { link.emplace("c0"); });
+    return {std::move(*link), link_address("s0")};
+}
+
 }  // namespace
+
+TEST_CASE("no field of its resets tells a guarded service from an unused port") {
+    const TestNetwork network;
+    const auto sshd = listen_tcp(22);
+    const Firewall firewall = installed({}, {ssh});
+    const Scanner scan = scanner(network);
+    const Segment no_operations{1, 1, 1, 0}, padding{protocol_tcp, 0, 1, 4, 0, 0, 0, 0};
+    for (const std::uint8_t flags : {syn, fin, std::uint8_t{0}, static_cast<std::uint8_t>(syn | fin), ack})
+        for (const Probe& probe :
+             {Probe{.from = client4, .to = server4, .flags = flags},
+              Probe{.from = client6, .to = server6, .flags = flags},
+              Probe{.from = client4, .to = server4, .flags = flags, .between = no_operations},
+              Probe{.from = client6, .to = server6, .flags = flags, .between = padding, .between_kind = 60}}) {
+            CAPTURE(static_cast<int>(flags), probe.from.text(), probe.between.size());
+            const auto unused = scan.ask(probe, 23, scan.server);
+            CHECK(unused);
+            CHECK(scan.ask(probe, 22, scan.server) == unused);
+        }
+}
+
+TEST_CASE("the IPv6 flow labels of resets are the same for the same ports and others for others") {
+    const TestNetwork network;
+    const Firewall firewall = installed({}, {ssh});
+    const Scanner scan = scanner(network);
+    const auto label = [&](std::uint16_t source_port) -> std::uint32_t {
+        scan.link.send({.from = client6, .to = server6, .source_port = source_port, .port = 22}, scan.server);
+        const auto answer = scan.link.answer(Family::ipv6, source_port);
+        REQUIRE(answer);
+        return load_u32be(answer->data()) & 0xfffff;
+    };
+    std::set<std::uint32_t> labels;
+    for (std::uint16_t port = 49000; port < 49020; ++port) {
+        labels.insert(label(port));
+        CHECK(label(port) == label(port));
+    }
+    CHECK(labels.size() >= 19);
+}
+
+TEST_CASE("frames and addresses to which an unused port does not answer are not answered by a service either") {
+    const TestNetwork network;
+    run("sysctl -qw net.ipv6.conf.all.forwarding=1");
+    const auto sshd = listen_tcp(22);
+    const Firewall firewall = installed({}, {ssh});
+    const Scanner scan = scanner(network);
+    const Address broadcast = *Address::parse("10.77.255.255"), anycast = *Address::parse("fd77::"),
+                  multicast = *Address::parse("ff02::1");
+    for (const auto& [from, to] : {std::pair{client4, broadcast}, {client6, anycast}, {client6, multicast}}) {
+        CAPTURE(to.text());
+        CHECK_FALSE(scan.ask({.from = from, .to = to}, 23, scan.server));
+        CHECK_FALSE(scan.ask({.from = from, .to = to}, 22, scan.server));
+    }
+    for (const auto& [from, to] : {std::pair{client4, server4}, {client6, server6}}) {
+        CAPTURE(to.text());
+        CHECK_FALSE(scan.ask({.from = from, .to = to}, 23, link_broadcast));
+        CHECK_FALSE(scan.ask({.from = from, .to = to}, 22, link_broadcast));
+    }
+}
 
 TEST_CASE("no combination of TCP flags tells a guarded service from an unused port") {
     const TestNetwork network;

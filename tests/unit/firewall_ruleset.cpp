@@ -32,15 +32,34 @@ TEST_CASE("the guard's rules stand in their order") {
     config.trusted = {*Network::parse("10.1.0.0/16"), *Network::parse("2001:db8::1")};
     const Ruleset guard = describe_table(config, {ssh, vpn});
     CHECK(guard.table.text() == "inet oneknock");
-    CHECK(texts(guard, "guard") ==
-          std::vector<std::string>{"iifname \"lo\" accept", "meta l4proto . th dport @services goto guarded"});
+    CHECK(texts(guard, "guard") == std::vector<std::string>{"meta l4proto . th dport @services goto arriving"});
+    CHECK(texts(guard, "guard_input") == std::vector<std::string>{"meta l4proto . th dport @services goto delivered"});
+    CHECK(texts(guard, "arriving") ==
+          std::vector<std::string>{"iifname \"lo\" rt ip nexthop != 0.0.0.0 jump from_this_host",
+                                   "iifname \"lo\" rt ip6 nexthop != :: jump from_this_host",
+                                   "fib daddr type @this_host goto guarded",
+                                   "fib daddr . iif type @this_host goto guarded"});
+    CHECK(texts(guard, "delivered") == std::vector<std::string>{"iifname \"lo\" jump from_this_host", "goto guarded"});
+    CHECK(texts(guard, "from_this_host") ==
+          std::vector<std::string>{"fib saddr type local accept", "ip6 saddr fe80::/10 accept"});
     CHECK(texts(guard, "guarded") ==
-          std::vector<std::string>{"fib daddr type != @this_host accept", "ip saddr 10.1.0.0/16 accept",
-                                   "ip6 saddr 2001:db8::1 accept",
+          std::vector<std::string>{"ip saddr 10.1.0.0/16 accept", "ip6 saddr 2001:db8::1 accept",
                                    "ip saddr . meta l4proto . th dport @granted4 accept",
                                    "ip6 saddr . meta l4proto . th dport @granted6 accept", "tcp flags rst,ack accept",
-                                   "meta l4proto udp ct state established,related accept",
-                                   "meta l4proto tcp reject with tcp reset", "meta l4proto udp reject"});
+                                   "meta l4proto udp ct state established,related accept", "meta pkttype != host drop",
+                                   "fib daddr type @shared_addresses drop", "meta l4proto tcp reject with tcp reset",
+                                   "meta l4proto udp reject"});
+}
+
+TEST_CASE("outgoing packets are only looked at for the resets of TCP services") {
+    const auto looks_at_output = [](const FirewallConfig& config, const std::vector<Service>& services) {
+        return !texts(describe_table(config, services), "guard_output").empty();
+    };
+    FirewallConfig drop;
+    drop.closed = ClosedAnswer::drop;
+    CHECK(looks_at_output({}, {ssh, vpn}));
+    CHECK_FALSE(looks_at_output({}, {vpn}));
+    CHECK_FALSE(looks_at_output(drop, {ssh, vpn}));
 }
 
 TEST_CASE("connection tracking is only used for UDP services") {
@@ -79,7 +98,7 @@ TEST_CASE("mark mode marks granted packets and closes nothing") {
     config.mark = 42;
     const Ruleset mark = describe_table(config, {ssh});
     CHECK(mark.chains.size() == 1);
-    CHECK(texts(mark, "mark") ==
+    CHECK(texts(mark, "mark_granted") ==
           std::vector<std::string>{"ip saddr . meta l4proto . th dport @granted4 meta mark set 0x0000002a",
                                    "ip6 saddr . meta l4proto . th dport @granted6 meta mark set 0x0000002a"});
 }

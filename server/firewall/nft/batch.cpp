@@ -69,10 +69,10 @@ void Batch::add(const Chain& chain) {
     const ChainHandle handle = new_chain();
     nftnl_chain_set_str(handle.get(), NFTNL_CHAIN_TABLE, table_.name.c_str());
     nftnl_chain_set_str(handle.get(), NFTNL_CHAIN_NAME, chain.name.c_str());
-    if (chain.priority) {
+    if (chain.hook) {
         nftnl_chain_set_str(handle.get(), NFTNL_CHAIN_TYPE, "filter");
-        nftnl_chain_set_u32(handle.get(), NFTNL_CHAIN_HOOKNUM, NF_INET_PRE_ROUTING);
-        nftnl_chain_set_s32(handle.get(), NFTNL_CHAIN_PRIO, *chain.priority);
+        nftnl_chain_set_u32(handle.get(), NFTNL_CHAIN_HOOKNUM, chain.hook->number);
+        nftnl_chain_set_s32(handle.get(), NFTNL_CHAIN_PRIO, chain.hook->priority);
         nftnl_chain_set_u32(handle.get(), NFTNL_CHAIN_POLICY, NF_ACCEPT);
     }
     nftnl_chain_nlmsg_build_payload(message, handle.get());

@@ -162,7 +162,7 @@ TableImage image_of(const Ruleset& ruleset) {
     }
     for (const Chain& chain : ruleset.chains) {
         ChainImage& to = image.chains[chain.name];
-        if (chain.priority) to = {true, "filter", NF_INET_PRE_ROUTING, *chain.priority, NF_ACCEPT, {}};
+        if (chain.hook) to = {true, "filter", chain.hook->number, chain.hook->priority, NF_ACCEPT, {}};
     }
     for (const Rule& rule : ruleset.rules) image.chains[rule.chain].rules.push_back(text_of(ruleset.table, rule));
     return image;

@@ -42,8 +42,15 @@ nftnl_expr* build(const LoadPayload& load) {
 nftnl_expr* build(const LoadFibType& load) {
     nftnl_expr* e = expression("fib");
     nftnl_expr_set_u32(e, NFTNL_EXPR_FIB_RESULT, NFT_FIB_RESULT_ADDRTYPE);
-    nftnl_expr_set_u32(e, NFTNL_EXPR_FIB_FLAGS, NFTA_FIB_F_DADDR);
+    nftnl_expr_set_u32(e, NFTNL_EXPR_FIB_FLAGS, load.of);
     nftnl_expr_set_u32(e, NFTNL_EXPR_FIB_DREG, load.to);
+    return e;
+}
+
+nftnl_expr* build(const LoadRoute& load) {
+    nftnl_expr* e = expression("rt");
+    nftnl_expr_set_u32(e, NFTNL_EXPR_RT_KEY, load.key);
+    nftnl_expr_set_u32(e, NFTNL_EXPR_RT_DREG, load.to);
     return e;
 }
 
@@ -77,6 +84,39 @@ nftnl_expr* build(const Compare& compare) {
     nftnl_expr_set_u32(e, NFTNL_EXPR_CMP_SREG, compare.from);
     nftnl_expr_set_u32(e, NFTNL_EXPR_CMP_OP, compare.equal ? NFT_CMP_EQ : NFT_CMP_NEQ);
     set_bytes(e, NFTNL_EXPR_CMP_DATA, compare.data);
+    return e;
+}
+
+nftnl_expr* build(const Hash& hash) {
+    nftnl_expr* e = expression("hash");
+    nftnl_expr_set_u32(e, NFTNL_EXPR_HASH_TYPE, NFT_HASH_JENKINS);  // its seed is the kernel's choice, and not told
+    nftnl_expr_set_u32(e, NFTNL_EXPR_HASH_SREG, hash.from);
+    nftnl_expr_set_u32(e, NFTNL_EXPR_HASH_LEN, hash.length);
+    nftnl_expr_set_u32(e, NFTNL_EXPR_HASH_DREG, hash.to);
+    nftnl_expr_set_u32(e, NFTNL_EXPR_HASH_MODULUS, hash.modulus);
+    nftnl_expr_set_u32(e, NFTNL_EXPR_HASH_OFFSET, hash.offset);
+    return e;
+}
+
+nftnl_expr* build(const ToNetworkOrder& order) {
+    nftnl_expr* e = expression("byteorder");
+    nftnl_expr_set_u32(e, NFTNL_EXPR_BYTEORDER_SREG, order.in);
+    nftnl_expr_set_u32(e, NFTNL_EXPR_BYTEORDER_DREG, order.in);
+    nftnl_expr_set_u32(e, NFTNL_EXPR_BYTEORDER_OP, NFT_BYTEORDER_HTON);
+    nftnl_expr_set_u32(e, NFTNL_EXPR_BYTEORDER_LEN, 4);
+    nftnl_expr_set_u32(e, NFTNL_EXPR_BYTEORDER_SIZE, 4);
+    return e;
+}
+
+nftnl_expr* build(const StoreNetworkHeader& store) {
+    nftnl_expr* e = expression("payload");
+    nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_SREG, store.from);
+    nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_BASE, NFT_PAYLOAD_NETWORK_HEADER);
+    nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_OFFSET, store.offset);
+    nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_LEN, store.length);
+    nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_CSUM_TYPE, NFT_PAYLOAD_CSUM_NONE);
+    nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_CSUM_OFFSET, 0);
+    nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_FLAGS, 0);
     return e;
 }
 

@@ -64,7 +64,35 @@ Expressions service_in(const std::string& set) {
     return all;
 }
 
-Expressions not_for_this_host(const std::string& set) { return {LoadFibType{reg1}, LookUp{set, reg1, true}}; }
+Expressions answer_of_service(const std::string& set) {
+    return {LoadMeta{NFT_META_L4PROTO, reg1}, LoadPayload{NFT_PAYLOAD_TRANSPORT_HEADER, 0, 2, register_at(4)},
+            LookUp{set, reg1}};
+}
+
+// A packet without a route ends the rule, and a route's next hop is never the unspecified address.
+Expressions has_route(Family family) {
+    const bool ipv4 = family == Family::ipv4;
+    return {LoadRoute{static_cast<std::uint32_t>(ipv4 ? NFT_RT_NEXTHOP4 : NFT_RT_NEXTHOP6), reg1},
+            Compare{false, reg1, ByteString(ipv4 ? 4 : 16)}};
+}
+
+Expressions source_is_local() {
+    constexpr std::uint32_t local = 2;  // RTN_LOCAL
+    return {LoadFibType{NFTA_FIB_F_SADDR, reg1}, Compare{true, reg1, host_order(local)}};
+}
+
+Expressions destination_type_in(const std::string& set) {
+    return {LoadFibType{NFTA_FIB_F_DADDR, reg1}, LookUp{set, reg1}};
+}
+
+Expressions destination_type_here_in(const std::string& set) {
+    return {LoadFibType{NFTA_FIB_F_DADDR | NFTA_FIB_F_IIF, reg1}, LookUp{set, reg1}};
+}
+
+Expressions to_others_at_link() {
+    constexpr std::uint8_t host = 0;  // PACKET_HOST
+    return {LoadMeta{NFT_META_PKTTYPE, reg1}, Compare{false, reg1, {host}}};
+}
 
 Expressions source_in(const Network& network) {
     Expressions all = family_is(network.base.family);
@@ -92,6 +120,20 @@ Expressions tcp_flags_any(std::uint8_t flags) {
     return all;
 }
 
+Expressions ipv6_tcp_flags_are(std::uint8_t flags) {
+    Expressions all = family_is(Family::ipv6);
+    const Expressions tcp = protocol_is(protocol_tcp);
+    all.insert(all.end(), tcp.begin(), tcp.end());
+    all.emplace_back(LoadPayload{NFT_PAYLOAD_TRANSPORT_HEADER, 13, 1, reg1});
+    all.emplace_back(Compare{true, reg1, {flags}});
+    return all;
+}
+
+Expressions no_flow_label() {
+    return {LoadPayload{NFT_PAYLOAD_NETWORK_HEADER, 1, 3, reg1}, Mask{reg1, {0x0f, 0xff, 0xff}},
+            Compare{true, reg1, {0, 0, 0}}};
+}
+
 Expressions tracked_session() {
     constexpr std::uint32_t established_or_related = 2 | 4;  // NF_CT_STATE_BIT of IP_CT_ESTABLISHED, IP_CT_RELATED
     return {LoadCtState{reg1}, Mask{reg1, host_order(established_or_related)}, Compare{false, reg1, host_order(0)}};
@@ -100,6 +142,20 @@ Expressions tracked_session() {
 Expressions verdict(std::int32_t code, std::string chain) { return {Verdict{code, std::move(chain)}}; }
 Expressions accept() { return verdict(NF_ACCEPT); }
 Expressions set_mark(std::uint32_t mark) { return {LoadConstant{reg1, host_order(mark)}, StoreMark{reg1}}; }
+
+// The first four bytes of an IPv6 header are version, traffic class and the label's 20 bits (RFC 8200, 3).
+Expressions set_flow_label() {
+    constexpr std::uint32_t addresses = 32, ports = 8, labels = 1U << 20, version6 = 6U << 28;
+    constexpr std::uint32_t at = NFT_REG_SIZE;  // behind the register of the result
+    return {LoadPayload{NFT_PAYLOAD_NETWORK_HEADER, 8, 16, register_at(at)},
+            LoadPayload{NFT_PAYLOAD_NETWORK_HEADER, 24, 16, register_at(at + 16)},
+            LoadPayload{NFT_PAYLOAD_TRANSPORT_HEADER, 0, 2, register_at(at + addresses)},
+            LoadPayload{NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2, register_at(at + addresses + 4)},
+            Hash{register_at(at), addresses + ports, reg1, labels, version6},
+            ToNetworkOrder{reg1},
+            StoreNetworkHeader{reg1, 0, 4}};
+}
+
 Expressions reject_tcp() { return {Reject{NFT_REJECT_TCP_RST, 0}}; }
 Expressions reject_udp() { return {Reject{NFT_REJECT_ICMPX_UNREACH, NFT_REJECT_ICMPX_PORT_UNREACH}}; }
 

@@ -21,16 +21,24 @@ inline constexpr std::uint8_t tcp_rst = 0x04, tcp_ack = 0x10;  // RFC 9293, 3.1
 // Matches.
 [[nodiscard]] Expressions interface_is(std::string_view name);
 [[nodiscard]] Expressions protocol_is(std::uint8_t protocol);
-[[nodiscard]] Expressions service_in(const std::string& set);
-[[nodiscard]] Expressions not_for_this_host(const std::string& set);
+[[nodiscard]] Expressions service_in(const std::string& set);         // meta l4proto . th dport
+[[nodiscard]] Expressions answer_of_service(const std::string& set);  // meta l4proto . th sport
+[[nodiscard]] Expressions has_route(Family family);  // before routing: only what this host's own stack has sent has one
+[[nodiscard]] Expressions source_is_local();
+[[nodiscard]] Expressions destination_type_in(const std::string& set);
+[[nodiscard]] Expressions destination_type_here_in(const std::string& set);  // at the interface of arrival, in its VRF
+[[nodiscard]] Expressions to_others_at_link();  // the frame was not addressed to this host alone
 [[nodiscard]] Expressions source_in(const Network& network);
 [[nodiscard]] Expressions granted(Family family, const std::string& set);
 [[nodiscard]] Expressions tcp_flags_any(std::uint8_t flags);
+[[nodiscard]] Expressions ipv6_tcp_flags_are(std::uint8_t flags);
+[[nodiscard]] Expressions no_flow_label();
 [[nodiscard]] Expressions tracked_session();
 
 // Statements.
 [[nodiscard]] Expressions verdict(std::int32_t code, std::string chain = {});
 [[nodiscard]] Expressions accept();
+[[nodiscard]] Expressions set_flow_label();  // from addresses and ports; of an IPv6 packet without a traffic class
 [[nodiscard]] Expressions set_mark(std::uint32_t mark);
 [[nodiscard]] Expressions reject_tcp();  // with a reset
 [[nodiscard]] Expressions reject_udp();  // with "port unreachable"

@@ -4,7 +4,7 @@
 // Guard mode, in words: packets for a configured service, addressed to this host and not from itself, pass when their
 // source is trusted or granted, or when they belong to a session; the rest is closed. Every match is positive: where
 // an expression cannot be evaluated (a later fragment has no ports) its rule does not match, and a packet that never
-// matched "is for a configured service" leaves the table untouched.
+// matched "is for a configured service" leaves the table untouched (guard_rules.hpp).
 #pragma once
 
 #include <cstdint>
@@ -43,7 +43,12 @@ struct LoadPayload {
     std::uint32_t length = 0;
     std::uint32_t to = 0;
 };
-struct LoadFibType {  // of the destination address
+struct LoadFibType {       // what kind of address it is to the routing tables
+    std::uint32_t of = 0;  // NFTA_FIB_F_SADDR or NFTA_FIB_F_DADDR; with NFTA_FIB_F_IIF: at the interface of arrival
+    std::uint32_t to = 0;
+};
+struct LoadRoute {
+    std::uint32_t key = 0;  // enum nft_rt_keys
     std::uint32_t to = 0;
 };
 struct LoadCtState {
@@ -62,21 +67,36 @@ struct Compare {
     std::uint32_t from = 0;
     ByteString data;
 };
+struct Hash {  // offset + (a hash of these registers, below modulus), in the host's byte order
+    std::uint32_t from = 0;
+    std::uint32_t length = 0;
+    std::uint32_t to = 0;
+    std::uint32_t modulus = 0;
+    std::uint32_t offset = 0;
+};
+struct ToNetworkOrder {  // 4 bytes, in place
+    std::uint32_t in = 0;
+};
+struct StoreNetworkHeader {  // the checksum is not mended
+    std::uint32_t from = 0;
+    std::uint32_t offset = 0;
+    std::uint32_t length = 0;
+};
 struct LookUp {
     std::string set;
     std::uint32_t from = 0;
     bool inverted = false;
 };
 struct Verdict {
-    std::int32_t code = 0;  // NF_ACCEPT, NF_DROP, NFT_GOTO
-    std::string chain;      // for NFT_GOTO
+    std::int32_t code = 0;  // NF_ACCEPT, NF_DROP, NFT_JUMP, NFT_GOTO
+    std::string chain;      // for NFT_JUMP and NFT_GOTO
 };
 struct Reject {
     std::uint32_t type = 0;  // enum nft_reject_types
     std::uint8_t code = 0;
 };
-using Expression = std::variant<LoadMeta, StoreMark, LoadPayload, LoadFibType, LoadCtState, LoadConstant, Mask, Compare,
-                                LookUp, Verdict, Reject>;
+using Expression = std::variant<LoadMeta, StoreMark, LoadPayload, LoadFibType, LoadRoute, LoadCtState, LoadConstant,
+                                Mask, Compare, Hash, ToNetworkOrder, StoreNetworkHeader, LookUp, Verdict, Reject>;
 
 struct Rule {
     std::string chain;
@@ -84,9 +104,15 @@ struct Rule {
     std::vector<Expression> expressions;
 };
 
+struct Hook {                  // of a base chain: type filter, policy accept
+    std::uint32_t number = 0;  // enum nf_inet_hooks
+    std::int32_t priority = 0;
+};
+
+// Its name is none of nft's keywords, or nft cannot load again what it lists.
 struct Chain {
     std::string name;
-    std::optional<std::int32_t> priority;  // of a base chain: type filter, hook prerouting, policy accept
+    std::optional<Hook> hook;
 };
 
 struct Set {

@@ -1,0 +1,132 @@
+#include "server/firewall/table/guard_rules.hpp"
+
+#include <algorithm>
+#include <array>
+#include <set>
+
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+
+#include "server/firewall/table/element_key.hpp"
+#include "server/firewall/table/expressions.hpp"
+
+namespace oneknock {
+namespace {
+
+// nft's numbers of data types.
+constexpr std::uint32_t type_service = 12 << 6 | 13, type_route = 38;
+
+// Values of `fib daddr type` (RTN_* of rtnetlink): what this host's own sockets receive. Broadcasts and multicasts
+// are among them, or a neighbour could reach a closed UDP service with them.
+constexpr std::uint32_t route_local = 2, route_broadcast = 3, route_anycast = 4, route_multicast = 5;
+
+constexpr std::array families{Family::ipv4, Family::ipv6};
+
+bool any(const std::vector<Service>& services, std::uint8_t protocol) {
+    return std::ranges::any_of(services, [&](const Service& s) { return s.protocol == protocol; });
+}
+
+Set service_set(const std::vector<Service>& services) {
+    const std::set<Service> sorted(services.begin(), services.end());
+    Set set{.name = "services", .key_type = type_service, .key_length = 8, .elements = {}};
+    for (const Service& service : sorted) set.elements.push_back(service_key(service));
+    return set;
+}
+
+Set route_set(const std::string& name, std::initializer_list<std::uint32_t> types) {
+    Set set{.name = name, .key_type = type_route, .key_length = 4, .elements = {}};
+    for (const auto type : types) set.elements.push_back(host_order(type));
+    return set;
+}
+
+// From this host itself: by way of the loopback interface, with an address of this host as its source. Anyone with a
+// packet socket can put a stranger's packet on that interface. Such a packet has no route yet when it arrives, while
+// what this host's own stack has sent still bears the one it was sent by.
+void add_own_packets(Ruleset& set) {
+    set.rules.push_back(rule("from_this_host", "fib saddr type local accept", {source_is_local(), accept()}));
+    // By its interface alone, which is not the loopback interface, the routing tables know such an address as local.
+    const Network link_local = *Network::parse("fe80::/10");
+    set.rules.push_back(rule("from_this_host", source_text(link_local) + " accept", {source_in(link_local), accept()}));
+}
+
+void add_prerouting(Ruleset& set) {
+    set.rules.push_back(rule("guard", "meta l4proto . th dport @services goto arriving",
+                             {service_in("services"), verdict(NFT_GOTO, "arriving")}));
+    set.rules.push_back(rule("arriving", "iifname \"lo\" rt ip nexthop != 0.0.0.0 jump from_this_host",
+                             {interface_is("lo"), has_route(Family::ipv4), verdict(NFT_JUMP, "from_this_host")}));
+    set.rules.push_back(rule("arriving", "iifname \"lo\" rt ip6 nexthop != :: jump from_this_host",
+                             {interface_is("lo"), has_route(Family::ipv6), verdict(NFT_JUMP, "from_this_host")}));
+    set.rules.push_back(rule("arriving", "fib daddr type @this_host goto guarded",
+                             {destination_type_in("this_host"), verdict(NFT_GOTO, "guarded")}));
+    // Addresses in a VRF are not in the table that the rule above asks.
+    set.rules.push_back(rule("arriving", "fib daddr . iif type @this_host goto guarded",
+                             {destination_type_here_in("this_host"), verdict(NFT_GOTO, "guarded")}));
+}
+
+// Here every packet has a route, so that it no longer tells who sent it.
+void add_input(Ruleset& set) {
+    set.rules.push_back(rule("guard_input", "meta l4proto . th dport @services goto delivered",
+                             {service_in("services"), verdict(NFT_GOTO, "delivered")}));
+    set.rules.push_back(rule("delivered", "iifname \"lo\" jump from_this_host",
+                             {interface_is("lo"), verdict(NFT_JUMP, "from_this_host")}));
+    set.rules.push_back(rule("delivered", "goto guarded", {verdict(NFT_GOTO, "guarded")}));
+}
+
+// The kernel labels the flow of the resets it sends for unused ports, but not of those that nf_tables sends.
+void add_label_of_resets(Ruleset& set) {
+    set.chains.push_back({"guard_output", Hook{NF_INET_LOCAL_OUT, before_filter}});
+    set.rules.push_back(rule(
+        "guard_output",
+        "tcp flags == 0x14 ip6 flowlabel 0 meta l4proto . tcp sport @services @nh,0,32 set jhash "
+        "ip6 saddr . ip6 daddr . tcp sport . tcp dport mod 1048576 offset 1610612736",
+        {ipv6_tcp_flags_are(tcp_rst | tcp_ack), no_flow_label(), answer_of_service("services"), set_flow_label()}));
+}
+
+void add_answers(Ruleset& set, const std::vector<Service>& services) {
+    // To these the kernel answers nothing at an unused port either.
+    set.sets.push_back(route_set("shared_addresses", {route_broadcast, route_anycast, route_multicast}));
+    set.rules.push_back(rule("guarded", "meta pkttype != host drop", {to_others_at_link(), verdict(NF_DROP)}));
+    set.rules.push_back(rule("guarded", "fib daddr type @shared_addresses drop",
+                             {destination_type_in("shared_addresses"), verdict(NF_DROP)}));
+    set.rules.push_back(
+        rule("guarded", "meta l4proto tcp reject with tcp reset", {protocol_is(protocol_tcp), reject_tcp()}));
+    if (any(services, protocol_udp))
+        set.rules.push_back(rule("guarded", "meta l4proto udp reject", {protocol_is(protocol_udp), reject_udp()}));
+    if (any(services, protocol_tcp)) add_label_of_resets(set);
+}
+
+void add_guarded(Ruleset& set, const FirewallConfig& config, const std::vector<Service>& services) {
+    for (const Network& network : config.trusted)
+        set.rules.push_back(rule("guarded", source_text(network) + " accept", {source_in(network), accept()}));
+    for (const Family family : families)
+        set.rules.push_back(rule("guarded", granted_text(family, grant_sets(config).of(family)) + " accept",
+                                 {granted(family, grant_sets(config).of(family)), accept()}));
+    set.rules.push_back(rule("guarded", "tcp flags rst,ack accept", {tcp_flags_any(tcp_rst | tcp_ack), accept()}));
+    if (any(services, protocol_udp))  // the only rule that needs connection tracking
+        set.rules.push_back(rule("guarded", "meta l4proto udp ct state established,related accept",
+                                 {protocol_is(protocol_udp), tracked_session(), accept()}));
+    if (config.closed == ClosedAnswer::drop) set.rules.push_back(rule("guarded", "drop", {verdict(NF_DROP)}));
+    else add_answers(set, services);
+}
+
+}  // namespace
+
+Ruleset describe_guard(const FirewallConfig& config, const std::vector<Service>& services) {
+    Ruleset set{.table = grant_sets(config).table,
+                .sets = {service_set(services),
+                         route_set("this_host", {route_local, route_broadcast, route_anycast, route_multicast})},
+                .chains = {{"guarded", {}},
+                           {"from_this_host", {}},
+                           {"arriving", {}},
+                           {"delivered", {}},
+                           {"guard", Hook{NF_INET_PRE_ROUTING, before_dstnat}},
+                           {"guard_input", Hook{NF_INET_LOCAL_IN, before_filter}}},
+                .rules = {}};
+    add_own_packets(set);
+    add_prerouting(set);
+    add_input(set);
+    add_guarded(set, config, services);
+    return set;
+}
+
+}  // namespace oneknock
