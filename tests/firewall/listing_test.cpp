@@ -10,6 +10,15 @@ using namespace oneknock::test;
 
 namespace {
 
+// The administrator's: what mark mode marks and set mode's sets hold is accepted, ssh is closed to all others.
+const FirewallConfig administrators_sets = using_sets("inet", "filter", "oneknock4", "oneknock6");
+const std::string administrators_rules =
+    "nft 'table inet filter { "
+    "set oneknock4 { type ipv4_addr . inet_proto . inet_service; flags timeout; size 65536; }; "
+    "set oneknock6 { type ipv6_addr . inet_proto . inet_service; flags timeout; size 65536; }; "
+    "chain input { type filter hook input priority 0; meta mark 20299 accept; "
+    "ip saddr . meta l4proto . th dport @oneknock4 accept; tcp dport 22 tcp flags syn reject with tcp reset; }; }'";
+
 void check_listed(const FirewallConfig& config, const std::vector<Service>& services) {
     const TestNetwork network;
     const Firewall firewall = installed(config, services);
@@ -81,11 +90,27 @@ TEST_CASE("what nft lists of the guard can be loaded again, and is the same") {
 
 TEST_CASE("what nft lists in mark mode and set mode can be loaded again, and is the same") {
     check_loads_again(marking(20299), {ssh});
-    check_loads_again(using_sets("inet", "filter", "oneknock4", "oneknock6"), {ssh},
-                      "nft 'table inet filter { set oneknock4 { type ipv4_addr . inet_proto . inet_service; flags "
-                      "timeout; size 65536; }; set oneknock6 { type ipv6_addr . inet_proto . inet_service; flags "
-                      "timeout; size 65536; }; chain input { type filter hook input priority 0; "
-                      "ip saddr . meta l4proto . th dport @oneknock4 accept; }; }'");
+    check_loads_again(administrators_sets, {ssh}, administrators_rules);
+}
+
+TEST_CASE("a grant in a saved ruleset that is loaded at boot opens nothing once the guard is set up") {
+    for (const std::string json : {"", "-j "})
+        for (const auto& config : {FirewallConfig{}, marking(20299), administrators_sets}) {
+            const TestNetwork network;
+            run(administrators_rules);
+            {
+                Firewall before = installed(config, {ssh});
+                REQUIRE(before.open_grant(ssh, client4, Seconds{40}, now()) == 0);
+            }
+            run("rules=$(mktemp) && nft " + json + "list ruleset > $rules && nft flush ruleset && nft " + json +
+                "-f $rules && rm $rules");
+            const auto elements = [] { return output("nft list ruleset | grep -c '10.77.0.2 . tcp . 22' || true"); };
+            CHECK(elements() == "1\n");  // what was left of it begins to run when it is loaded
+            (void)installed(config, {ssh});
+            CHECK(elements() == "0\n");
+            const auto sshd = listen_tcp(22);
+            network.in_client([] { CHECK(connect_tcp(server4, 22, client4).port != Port::open); });
+        }
 }
 
 TEST_CASE("every chain and set can be listed by its name") {

@@ -98,6 +98,17 @@ class Guard(NetworkTest):
         self.assertFalse(self.has_table())
         self.assertEqual(self.daemon_once("--remove").returncode, 0, "nothing to remove is no failure")
 
+    def test_a_grant_in_a_saved_ruleset_opens_nothing_after_the_guard_of_the_next_boot(self):
+        self.guard()
+        knock(self.client, self.key, "ssh", "--wait", "--for", "60s")
+        self.daemon.stop()
+        saved = self.server.run("nft", "list", "ruleset").stdout
+        self.server.nft("flush ruleset")
+        self.server.nft(saved)
+        self.assertEqual(self.ssh(), OPEN, "nft loads the grant with its time")
+        self.assertEqual(self.daemon_once("--guard").returncode, 0)
+        self.assertEqual(self.ssh(), CLOSED)
+
     def test_a_clients_broken_file_does_not_keep_the_ports_from_being_closed(self):
         with open(os.path.join(self.door.folder, "clients.d", "alice.json"), "w") as file:
             file.write("{")
