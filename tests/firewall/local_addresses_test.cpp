@@ -108,6 +108,31 @@ TEST_CASE("a service is guarded at the addresses in a VRF, and its begun session
     }
 }
 
+TEST_CASE("a port that is published at an address in a VRF is guarded under the number the client names") {
+    TestNetwork network;
+    if (!has_vrf()) {
+        WARN("not tried: this kernel has no VRF");
+        return;
+    }
+    network.connect_inside();
+    run("ip link add red type vrf table 1001 && ip link set red up && ip link set s0 master red && "
+        "ip link set r0 master red");
+    Descriptor webd;
+    network.in_inside([&] { webd = listen_tcp(80); });
+    run("nft 'table ip nat { chain pre { type nat hook prerouting priority dstnat; "
+        "tcp dport 8443 dnat to 10.78.0.2:80; }; }'");
+    const auto reach_web = [&] {
+        Port result = Port::silent;
+        network.in_client([&] { result = connect_tcp(server4, 8443, client4).port; });
+        return result;
+    };
+    CHECK(reach_web() == Port::open);
+    Firewall firewall = installed({}, {web});
+    CHECK(reach_web() != Port::open);
+    REQUIRE(firewall.open_grant(web, client4, Seconds{30}, now()) == 0);
+    CHECK(reach_web() == Port::open);
+}
+
 TEST_CASE("neither IP options nor extension headers lead past the guard") {
     const TestNetwork network;
     const auto sshd = listen_tcp(22), other = listen_tcp(80);
