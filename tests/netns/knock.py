@@ -46,6 +46,19 @@ class Knock(NetworkTest):
         self.assertLessEqual(grant.pop("remaining_s"), 30)
         self.assertEqual(grant, {"client": "alice", "address": CLIENT[version], "protocol": "tcp", "port": 22})
 
+    def test_nothing_is_ever_sent_to_whoever_knocks(self):
+        """On a host that drops what it does not know, so that the kernel does not answer either."""
+        self.server.nft("table inet quiet { chain input { type filter hook input priority 0; policy drop; "
+                        "meta l4proto icmpv6 accept; }; }")
+        sent = Capture(self.net, self.server, "s0", "not arp and not icmp6", "-Q", "out")
+        for version in (4, 6):
+            for via in ("udp", "tcp"):
+                knock(self.client, self.key[version], "ssh", "--via", via)                              # accepted
+                knock(self.client, self.key[version], "ssh", "--via", via, "--time-offset", "90s")      # refused
+        eventually(lambda: (self.daemon.accepted(), sum(self.daemon.refused().values())) == (4, 4), "the decisions")
+        self.server.run("bash", "-c", f"echo mine > /dev/udp/{CLIENT[4]}/9")  # what is sent is seen
+        self.assertEqual([packet[-5:] for packet in sent.ip_packets(1)], [b"mine\n"])
+
     def test_a_knock_of_UDP_datagrams_over_IPv4_opens_one_service_for_one_address(self):
         self.check_that_a_knock_opens_one_thing("udp", 4)
 

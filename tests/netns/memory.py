@@ -143,6 +143,21 @@ class TheDaemon(Memory):
         found = {one.name for one in self.search_for(after).image(self.daemon.rooms()["gatekeeper"])}
         self.assertLessEqual(set(after), found)
 
+    def test_what_the_daemon_writes_holds_no_secret(self):
+        """The record, the audit, and whatever else is in the state folder; and the log."""
+        secrets = self.secrets()
+        needles = needles_for(secrets, derived_from(secrets, self.door_id), {})
+        written = {"the log": self.daemon.log.encode()}
+        for name in os.listdir(self.door.state):
+            path = os.path.join(self.door.state, name)
+            if os.path.isfile(path):
+                with open(path, "rb") as file:
+                    written[name] = file.read()
+        self.assertLessEqual({"oneknock.db", "oneknock.db-replay"}, set(written))
+        self.assertIn(b"alice", written["oneknock.db-replay"])  # it is not empty, and not hidden from this search
+        for file, content in written.items():
+            self.assertEqual([(name, form) for name, form, needle in needles if needle in content], [], file)
+
     def test_no_room_leaves_a_core(self):
         for room, pid in self.daemon.rooms().items():
             with open(f"/proc/{pid}/limits") as file:

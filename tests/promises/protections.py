@@ -1,0 +1,137 @@
+"""The protections behind docs/threat-model.md, each with the lines that make it and the tests that miss it.
+
+To take one out, `old` is replaced by `new` in `file`, where it stands exactly once. Rows are those of the threat model.
+"""
+
+from typing import NamedTuple
+
+
+class Unit(NamedTuple):
+    """A program of tests/unit, and which of its cases (all if empty)."""
+    area: str
+    cases: str = ""
+
+
+class Kernel(NamedTuple):
+    """Cases of tests/firewall."""
+    cases: str
+
+
+class Namespaces(NamedTuple):
+    """A topic of tests/netns, and the words that choose its tests."""
+    topic: str
+    words: str = ""
+
+
+class Protection(NamedTuple):
+    row: str
+    what: str
+    file: str
+    old: str
+    new: str
+    test: object
+
+
+DECIDER = "server/gatekeeper/decide/decider.cpp"
+RECORD = "server/gatekeeper/record/"
+REQUESTS = "server/gatekeeper/grants/grant_requests.cpp"
+FIREWALL = "server/firewall/firewall.cpp"
+
+PROTECTIONS = [
+    Protection("1", "ports are shuffled by the key", "common/protocol/codebook.cpp",
+               "std::swap(ports[i], ports[i + words.uniform(n - i)]);", "static_cast<void>(words);",
+               Unit("protocol")),
+    Protection("1", "each message has a nonce", "client/message/make_message.cpp",
+               "fill_random(request.nonce);", "", Unit("client")),
+    Protection("2", "a tag that is in the record is refused", DECIDER,
+               "if (record_.holds(tag, time)) return Reason::replayed;", "", Unit("gatekeeper")),
+    Protection("2", "what is older than the floor is refused", DECIDER,
+               "return time <= floor ? std::optional(Reason::replayed) : std::nullopt;",
+               "static_cast<void>(floor);\n    return std::nullopt;", Unit("gatekeeper")),
+    Protection("2", "a message is recorded before anything is opened", RECORD + "record.cpp",
+               ": journal_.append(turn_));", ": true);", Namespaces("restarts", "killed")),
+    Protection("2", "a turn that could not be written opens nothing", DECIDER,
+               "if (decision.verified && !decision.refused) decision.refused = Reason::record_failed;", "",
+               Namespaces("edges", "disk")),
+    Protection("2", "a record that ends too early counts as lost", RECORD + "journal.cpp",
+               "if (content.entries.size() < wanted)", "if (content.entries.size() > wanted + 1'000'000)",
+               Unit("gatekeeper")),
+    Protection("2", "a wrong bit in an entry is found out", RECORD + "block.hpp",
+               "if (!block || load_u64be(block->bytes_.data() + content) != block->sum(key, place)) return std::nullopt;",
+               "static_cast<void>(key);\n        static_cast<void>(place);\n        if (!block) return std::nullopt;",
+               Unit("gatekeeper")),
+    Protection("2", "an older copy of the record counts as lost", RECORD + "journal.cpp",
+               "if (header->header.serial < mark->serial ||", "if (", Unit("gatekeeper")),
+    Protection("2", "a record that was lost closes the door", RECORD + "opening.cpp",
+               "        record.begin_closed(now, tolerance);\n", "", Namespaces("restarts", "lost deleted damaged")),
+    Protection("2, 12", "the window behind a loss is one of the steady clock", DECIDER,
+               "if (record_.is_closed(now)) return Reason::record_lost;", "static_cast<void>(now);",
+               Namespaces("clocks", "lost")),
+    Protection("3", "a message opens for the address that it names", DECIDER,
+               "    if (!address) return Reason::address_mismatch;\n", "", Unit("gatekeeper")),
+    Protection("3", "a copy from elsewhere does not use up the knock", DECIDER,
+               "if (address) record_and_refuse(", "record_and_refuse(", Unit("gatekeeper")),
+    Protection("7", "decodings are limited", "server/listener/assembler.cpp",
+               "if (source.decodes.tokens() < 1 + reserve * decodes_per_source.burst ||",
+               "if (false &&", Unit("listener")),
+    Protection("7", "strangers have no windows", "server/listener/stranger_table.cpp",
+               "if (said < most_pairs) {", "if (false) {", Unit("listener")),
+    Protection("9", "a client opens no service but its own", DECIDER,
+               "if (!is_allowed(*match.client, verifier_.keyring().door, request.service())) return "
+               "Reason::service_not_allowed;", "", Unit("gatekeeper")),
+    Protection("9", "a client has a share of the record", DECIDER,
+               "const bool has_share = record_.tags_of(match.client->name) < Record::most_tags_per_client;",
+               "const bool has_share = true;", Unit("gatekeeper")),
+    Protection("9", "a client has a share of grants", DECIDER,
+               "if (!record_.grants().has_room_for(decision.grant(), now)) return Reason::rate_limited;",
+               "static_cast<void>(decision);\n    static_cast<void>(now);", Unit("gatekeeper")),
+    Protection("9", "a client's rate is limited", DECIDER,
+               "const bool calm = rates_[decision.client].try_take(knocks_per_client, now.steady);",
+               "const bool calm = true;", Unit("gatekeeper")),
+    Protection("9", "nobody closes another's grant", REQUESTS,
+               "request.operation = end ? Operation::open : Operation::close;",
+               "request.operation = Operation::close;", Unit("gatekeeper")),
+    Protection("9", "the tag is bound to the door", "common/protocol/message.cpp",
+               "    crypto_generichash_update(&state, door.bytes.data(), door.bytes.size());\n",
+               "    static_cast<void>(door);\n", Unit("protocol")),
+    Protection("10", "a revoked client is refused", DECIDER,
+               "    if (match.client->revoked) return Reason::key_revoked;\n", "", Unit("gatekeeper")),
+    Protection("10", "a revocation closes what is open", REQUESTS,
+               "    close(grants, std::nullopt, now);\n    return grants.size();", "    return grants.size();",
+               Namespaces("refusals", "revoked revoking")),
+    Protection("10", "what was revoked while no daemon ran is closed at the start", REQUESTS,
+               "    end_in_record(no_longer_allowed(now), now);\n", "", Namespaces("restarts", "revoked")),
+    Protection("10", "the holder of a grant is recorded with it", RECORD + "record.cpp",
+               "            if (entry.end > now) put_grant(grant_of(entry), entry.end, now);\n", "",
+               Namespaces("restarts", "belongs outlive")),
+    Protection("9, 13", "an element that the record does not know is not adopted", FIREWALL,
+               "        if (known == of_record.end()) continue;\n        const milliseconds remaining = std::min(in_kernel, "
+               "known->second);", "        const milliseconds remaining = in_kernel;\n        static_cast<void>(known);",
+               Kernel("what the record does not know*")),
+    Protection("12", "a message from the past is refused", DECIDER,
+               "    if (now.wall - time > limits_.tolerance) return Reason::stale;\n", "", Unit("gatekeeper")),
+    Protection("12", "a message from the future is refused", DECIDER,
+               "    if (time - now.wall > limits_.tolerance) return Reason::future;\n", "", Unit("gatekeeper")),
+    Protection("12", "the floor follows what is forgotten, not the clock", RECORD + "record.cpp",
+               "floor_ = std::max(floor_, oldest->first.first);", "floor_ = std::max(floor_, stale_before);",
+               Unit("gatekeeper")),
+    Protection("14", "changes by others are noticed", "server/parent/loop.cpp",
+               "if (parts_.firewall && parts_.firewall->on_watch_readable()) plan(repair_at_, repair_delay);",
+               "if (parts_.firewall) static_cast<void>(parts_.firewall->on_watch_readable());", Namespaces("guard")),
+    Protection("14", "a changed rule is put right", FIREWALL,
+               "if (found && diff.clean() && same_structure(wanted_image_, *found)) return false;",
+               "if (found && diff.clean()) return false;", Kernel("*")),
+    Protection("15", "names have no control characters", "keys/names.cpp",
+               "std::ranges::all_of(name, [](char c) { return is_one_of(c, \"._-@\"); });", "true;", Unit("keys")),
+    Protection("16", "a key file that others may read is refused", "common/files.cpp",
+               "if ((info->st_mode & 077) != 0) {", "if (false) {", Unit("keys")),
+    Protection("13, 16", "secrets are locked in memory", "common/secret.cpp",
+               "if (mlock(spare_, page_payload) != 0) cannot_lock(page_payload);", "if (false) cannot_lock(page_payload);",
+               Namespaces("memory", "gatekeeper")),
+    Protection("13, 16", "secrets are wiped", "common/secret.cpp",
+               "void wipe(void* memory, std::size_t size) { sodium_memzero(memory, size); }",
+               "void wipe(void*, std::size_t) {}", Namespaces("memory", "force keygen")),
+    Protection("every bit", "a message whose tag is wrong is refused", "common/protocol/message.cpp",
+               "if (sodium_memcmp(computed.bytes.data(), claimed.bytes.data(), tag_length) != 0) return std::nullopt;",
+               "static_cast<void>(computed);", Unit("protocol")),
+]
