@@ -68,8 +68,11 @@ std::string status_table(const std::string& json) {
     print(text, "refused   %lld\n", refused);
     for (const auto& [reason, count] : s.at("refused").items())
         if (count != 0) print(text, "  %-20s %lld\n", reason.c_str(), count.get<long long>());
-    if (const auto unlogged = number(s, "unlogged"); unlogged > 0)
-        print(text, "unlogged  %lld lines about knocks: there were too many of them\n", unlogged);
+    const Json log = s.value("log", Json::object());
+    if (const auto dropped = number(log, "dropped"); dropped > 0)
+        print(text, "log       %lld lines were dropped: nobody read them\n", dropped);
+    if (const auto unlogged = number(log, "unlogged"); unlogged > 0)
+        print(text, "log       %lld lines about knocks were left out: there were too many\n", unlogged);
     return text;
 }
 
@@ -84,7 +87,10 @@ std::string status_prometheus(const std::string& json) {
     metric("oneknock_grants", "gauge", "Live grants.", number(s, "grants"));
     metric("oneknock_foreign_elements", "gauge", "Elements of the administrator's sets that are not ours.",
            number(s, "foreign_elements"));
-    metric("oneknock_unlogged_total", "counter", "Lines about knocks that were not logged.", number(s, "unlogged"));
+    const Json log = s.value("log", Json::object());
+    metric("oneknock_log_dropped_total", "counter", "Lines of the log that nobody read.", number(log, "dropped"));
+    metric("oneknock_log_unlogged_total", "counter", "Lines about knocks beyond what is logged.",
+           number(log, "unlogged"));
     metric("oneknock_capture_packets_total", "counter", "Packets that passed the kernel's filter.",
            number(s.at("capture"), "packets"));
     metric("oneknock_capture_symbols_total", "counter", "Packets on a port of a live codebook.",

@@ -116,6 +116,7 @@ private:
         const auto captured = capture_.counters();
         const auto& assembled = assembler_.counters();
         CaptureReport report;
+        report.dropped_lines = log::dropped();
         report.id = id;
         report.packets = captured.packets;
         report.dropped = captured.dropped;

@@ -55,6 +55,7 @@ private:
             if (is_due(reload_at_) && parts_.passing.state() == KeyPassing::State::idle) begin_reload();
             step_reload();
             if (is_due(trial_ends_)) return ExitCode::try_later;
+            tell_dropped_lines();
             parts_.gatekeeper.flush();
             parts_.keys.flush();
         }
@@ -169,6 +170,13 @@ private:
         tell_foreign_elements();
     }
 
+    void tell_dropped_lines() {
+        if (told_dropped_ == log::dropped()) return;
+        DroppedLines lines;
+        told_dropped_ = lines.count = log::dropped();
+        parts_.gatekeeper.send(lines);
+    }
+
     void tell_foreign_elements() {
         if (parts_.config.firewall.mode != FirewallMode::set || told_foreign_ == parts_.firewall->foreign_elements())
             return;
@@ -236,6 +244,7 @@ private:
     Instant repaired_{};
     RequestId last_reload_request_ = 0;
     std::size_t told_foreign_ = 0;
+    std::uint64_t told_dropped_ = 0;
 };
 
 }  // namespace

@@ -5,7 +5,8 @@
 //   listener   -> gatekeeper   Candidate, CaptureReport
 //   gatekeeper -> listener     DoorSpan, BookSeed, WordVerdict, ReportRequest
 //   gatekeeper -> parent       DoorServices, RecordedGrant, Ready, GrantRequest, TrialConfirmed, ReloadRequest
-//   parent     -> gatekeeper   GatekeeperSettings, AdoptedGrant, AdoptionEnd, ForeignElements, GrantReply, TrialReply
+//   parent     -> gatekeeper   GatekeeperSettings, AdoptedGrant, AdoptionEnd, ForeignElements, DroppedLines,
+//   GrantReply, TrialReply
 // and on a pair of its own, so that no grant waits behind key files:
 //   parent     -> gatekeeper   PassedKeyFile (with a descriptor), MissingKeyFile, KeyFilesEnd
 //   gatekeeper -> parent       KeysAnswer
@@ -50,6 +51,7 @@ enum class Kind : std::uint32_t {
     recorded_grant,
     adoption_end,
     foreign_elements,
+    dropped_lines,
 };
 
 // Numbers that name things on both sides of a channel.
@@ -134,6 +136,7 @@ struct CaptureReport {
     std::uint64_t dropped = 0;  // by the kernel, for lack of room
     std::uint64_t decodes = 0;
     std::uint64_t candidates = 0;
+    std::uint64_t dropped_lines = 0;  // of the listener's log
 };
 
 struct GrantRequest {
@@ -179,6 +182,14 @@ struct AdoptedGrant {
 struct AdoptionEnd {
     static constexpr Kind kind = Kind::adoption_end;
     Kind head = kind;
+};
+
+// How many lines of the parent's log nobody read in time; whenever that has changed.
+struct DroppedLines {
+    static constexpr Kind kind = Kind::dropped_lines;
+    Kind head = kind;
+    Bytes<4> padding{};
+    std::uint64_t count = 0;
 };
 
 // Mode set: how many elements of the administrator's sets are not ours. At the start, and whenever that has changed.
@@ -317,6 +328,7 @@ template <std::size_t size>
 [[nodiscard]] constexpr bool is_well_formed(const TrialConfirmed&) { return true; }
 [[nodiscard]] constexpr bool is_well_formed(const AdoptionEnd&) { return true; }
 [[nodiscard]] constexpr bool is_well_formed(const ForeignElements&) { return true; }
+[[nodiscard]] constexpr bool is_well_formed(const DroppedLines&) { return true; }
 [[nodiscard]] constexpr bool is_well_formed(const Ready&) { return true; }
 
 inline constexpr std::size_t largest_datagram = 512;

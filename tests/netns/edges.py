@@ -110,6 +110,8 @@ class Edges(PlainHouse):
             self.ctl("reload")
         knock(self.client, self.key, "ssh", "--wait")
         eventually(lambda: json.loads(self.ctl("status", "--json").stdout)["accepted"] == 1)  # and so it was to be logged
+        self.assertEqual(json.loads(self.ctl("status", "--json").stdout)["log"], {"dropped": 7, "unlogged": 0})
+        self.assertRegex(self.ctl("status").stdout, r"log +7 lines were dropped: nobody read them")
         pipe.read()
         self.ctl("revoke", "--all")
         self.assertRegex(pipe.read(), r"^warning: 7 lines of this log were dropped .*\nrevoked 1 grants\n$")

@@ -31,7 +31,7 @@ std::string status_json(const StatusFigures& figures, const CaptureReport& repor
          {"times", parts},
          {"accepted", decisions.accepted_count()},
          {"refused", refused},
-         {"unlogged", decisions.unlogged_count()},
+         {"log", {{"dropped", figures.dropped_lines}, {"unlogged", decisions.unlogged_count()}}},
          {"grants", figures.grants},
          {"foreign_elements", figures.foreign_elements}});
 }

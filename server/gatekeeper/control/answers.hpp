@@ -19,6 +19,7 @@ struct StatusFigures {
     std::size_t clients = 0;
     std::size_t grants = 0;
     std::size_t foreign_elements = 0;  // mode set
+    std::uint64_t dropped_lines = 0;   // of all rooms' logs
 };
 
 [[nodiscard]] std::string status_json(const StatusFigures& figures, const CaptureReport& report,

@@ -41,6 +41,7 @@ public:
     [[nodiscard]] bool handle(const CaptureReport& report, Instant now);
     void handle(const TrialReply& reply);
     void handle(const ForeignElements& foreign) { foreign_elements_ = foreign.count; }
+    void handle(const DroppedLines& lines) { lines_dropped_by_parent_ = lines.count; }
     void handle(const GrantRequests::Revocation& revocation);
     // The outcome of a reload, whoever asked for it, and the last request that came before it began.
     void reloaded(const Result<void>& result, RequestId last_request);
@@ -59,6 +60,7 @@ private:
     std::map<RequestId, Connection> reload_waiters_;  // by the request made for them
     RequestId last_reload_request_ = 0;
     std::size_t foreign_elements_ = 0;
+    std::uint64_t lines_dropped_by_parent_ = 0;
 };
 
 }  // namespace oneknock
