@@ -172,7 +172,7 @@ private:
 
     bool stop(const std::string& what) {
         if (!error)
-            error = Error{ExitCode::data, printable(file_) + ":" + std::to_string(source_.line()) + ": " + what};
+            error = Error{ExitCode::data, printable(file_ + ":" + std::to_string(source_.line()) + ": " + what)};
         return false;
     }
 
@@ -198,7 +198,7 @@ void Context::complain(int line, std::string_view field, std::string_view what, 
     if (error_) return;
     std::string message = file_ + ":" + std::to_string(line) + ": ";
     if (!field.empty()) message += "field " + quote(field) + ": ";
-    error_ = Error{exit, message + std::string(what)};
+    error_ = Error{exit, printable(message.append(what))};
 }
 
 Object::Object(Context& context, const Value& value, std::string path)

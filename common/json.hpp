@@ -49,7 +49,8 @@ class Context {
 public:
     explicit Context(std::string_view file) : file_(printable(file)) {}
 
-    // Records "FILE:LINE: field "FIELD": WHAT" as the first error, unless there is one.
+    // Records "FILE:LINE: field "FIELD": WHAT" as the first error, unless there is one. What a file says may be quoted
+    // in it: the error is made printable.
     void complain(int line, std::string_view field, std::string_view what, ExitCode exit = ExitCode::data);
     [[nodiscard]] bool failed() const { return error_.has_value(); }
     [[nodiscard]] const std::optional<Error>& error() const { return error_; }

@@ -43,6 +43,21 @@ TEST_CASE("a strict reading names file, line and field") {
     CHECK_THAT(error_of(std::string(40, '[')), Catch::Contains("nested too deeply"));
 }
 
+TEST_CASE("no complaint carries a control character from a file to a terminal") {
+    const std::string csi = "\u009b";  // U+009B, which some terminals obey as ESC [
+    for (const std::string& name : {std::string("a\x7f") + "b", "a" + csi + "2Jb"}) {
+        const auto twice = json::parse("{\"" + name + "\":1,\"" + name + "\":2}", "f");
+        REQUIRE_FALSE(twice);
+        CHECK(printable(twice.error().message) == twice.error().message);
+        const auto unknown = json::parse("{\"" + name + "\":1}", "f");
+        REQUIRE(unknown);
+        json::Context context("f");
+        json::Object(context, *unknown).finish();
+        REQUIRE(context.failed());
+        CHECK(printable(context.error()->message) == context.error()->message);
+    }
+}
+
 TEST_CASE("a secret is the one that the file says, however it is written") {
     const std::string first = "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=", zeros = std::string(43, 'A') + "=";
     for (const std::string& text : {
