@@ -1,0 +1,87 @@
+// The files of keys: a door's, a client's, and a key file with and without a passphrase.
+#include "keys/key_file.hpp"
+#include "keys/keyring.hpp"
+#include "tests/fuzz/fuzz.hpp"
+#include "tests/fuzz/messages.hpp"
+#include "tests/unit/keys_texts.hpp"
+
+namespace oneknock::fuzz {
+namespace {
+
+const std::string name = "file.json";
+
+// What is accepted is the same when written and read again; and once a secret in it is damaged, no part of it is shown.
+template <class Parse, class Write>
+void check(std::string_view text, Parse parse, Write write) {
+    const auto parsed = parse(text, name);
+    if (!parsed) return check_complaint(parsed.error(), name);
+    const SecretBytes written = write(*parsed);
+    const auto again = parse(written.text(), name);
+    HOLDS(again.has_value());
+    HOLDS(write(*again).text() == written.text());
+
+    std::string damaged(written.text());
+    const std::string_view field = "\"secret\": \"";
+    const auto at = damaged.find(field);
+    if (at == std::string::npos) return;
+    const std::string shown = "q7Xk2vN9";
+    damaged.replace(at + field.size(), base64_secret_length, shown + "!");
+    const auto refused = parse(damaged, name);
+    HOLDS(!refused);
+    check_complaint(refused.error(), name);
+    HOLDS(refused.error().message.find(shown) == std::string::npos);
+}
+
+void check_generations(const std::vector<Generation>& generations) {
+    HOLDS(!generations.empty());
+    for (std::size_t i = 1; i < generations.size(); ++i) HOLDS(generations[i - 1].number < generations[i].number);
+}
+
+Result<Door> door(std::string_view text, const std::string& file) {
+    auto parsed = parse_door(text, file);
+    if (parsed) {
+        check_generations(parsed->generations);
+        HOLDS(!parsed->services.empty() && parsed->services.size() <= most_services);
+        HOLDS(parsed->span.ports().size() >= smallest_span);
+    }
+    return parsed;
+}
+
+Result<Client> client(std::string_view text, const std::string& file) {
+    auto parsed = parse_client(text, file);
+    if (parsed) {
+        check_generations(parsed->generations);
+        HOLDS(!parsed->allow.empty());
+        HOLDS(parsed->max_duration >= Seconds{1} && parsed->max_duration <= Seconds{65535});
+        HOLDS(is_equal(*parsed, *parsed));
+    }
+    return parsed;
+}
+
+}  // namespace
+
+void one_input(Input input) {
+    const std::uint8_t kind = input.u8();
+    const std::string_view text = input.text();
+    if (kind % 3 == 0) check(text, door, door_text);
+    else if (kind % 3 == 1) check(text, client, client_text);
+    else check(text, parse_stored_key, stored_key_text);
+}
+
+std::vector<Bytes> seeds() {
+    std::vector<Bytes> all;
+    const auto add = [&](std::string_view kind, std::string_view text) {
+        all.push_back(bytes_of(kind));
+        append(all.back(), as_bytes(text));
+    };
+    add("0", test::valid_door);
+    add("1", test::valid_client);
+    add("2", test::valid_key_file);
+    EncryptedKey locked{*parse_key_file(test::valid_key_file, name), {3, 256U << 20, {1, 2, 3}, {4, 5, 6}}};
+    locked.key.door.secret = Secret32();
+    locked.key.client.secret = Secret32();
+    add("2", stored_key_text(StoredKey(std::move(locked))).text());
+    return all;
+}
+
+}  // namespace oneknock::fuzz
