@@ -134,7 +134,7 @@ Result<void> Record::commit() {
     const bool written =
         turn_.empty() || (journal_.must_be_renewed() ? write_anew(closed_until_) : journal_.append(turn_));
     if (!written)
-        for (const auto& undo : undo_ | std::views::reverse) undo();
+        for (auto undo = undo_.rbegin(); undo != undo_.rend(); ++undo) (*undo)();
     undo_.clear();
     if (written) return {};
     return fail(ExitCode::cannot_create, "cannot write the replay record: " + journal_.problem());
