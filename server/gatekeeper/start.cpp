@@ -76,10 +76,13 @@ Result<std::string> enter_sandbox(const Descriptor& state, const Identity& ident
 
 Result<Limits> receive_settings(Channel& parent) {
     Datagram datagram;
-    pollfd wait{parent.descriptor(), POLLIN, 0};
-    poll(&wait, 1, -1);
-    if (parent.receive(datagram) == Channel::Received::closed)
-        return fail(ExitCode::ok, "");  // the parent has said why
+    auto received = Channel::Received::nothing;
+    while (received == Channel::Received::nothing) {
+        pollfd wait{parent.descriptor(), POLLIN, 0};
+        poll(&wait, 1, -1);
+        received = parent.receive(datagram);
+    }
+    if (received == Channel::Received::closed) return fail(ExitCode::ok, "");  // the parent has said why
     const auto settings = datagram.as<GatekeeperSettings>();
     if (!settings) return fail(ExitCode::software, "something unexpected came instead of the settings");
     Limits limits{

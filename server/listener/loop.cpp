@@ -156,8 +156,10 @@ ExitCode run_listener(const std::vector<std::string>& interfaces, const Identity
     Listener listener(std::move(*capture), std::move(gatekeeper));
     auto dropped = drop_everything(identity);
     if (dropped) {
-        const char byte = 1;
-        if (::write(ready.get(), &byte, 1) != 1) return ExitCode::software;
+        if (!write_all(ready.get(), Bytes<1>{1})) {
+            log::error(std::string("listener: cannot tell the parent that it is ready: ") + std::strerror(errno));
+            return ExitCode::software;
+        }
         ready.reset();
         dropped = allow_listener_calls_only();
     }

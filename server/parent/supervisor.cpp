@@ -111,7 +111,8 @@ Result<void> start_rooms(const DaemonConfig& config, const Identity& identity, R
     rooms.to_gatekeeper = std::move(ends->parent_gatekeeper.second);
     rooms.keys = std::move(ends->keys.second);
     rooms.listener_ready = std::move(ends->ready.first);
-    rooms.to_gatekeeper.send(settings_of(config));
+    if (!rooms.to_gatekeeper.send_now(settings_of(config)))
+        return fail(ExitCode::unavailable, "the gatekeeper process cannot be told its settings; try again");
     return {};
 }
 
@@ -132,7 +133,11 @@ Result<void> await_listener(Rooms& rooms) {
     return tl::unexpected(ended_early(rooms.processes.listener, "listener"));
 }
 
-Error gatekeeper_ended_early(Rooms& rooms) { return ended_early(rooms.processes.gatekeeper, "gatekeeper"); }
+Error gatekeeper_ended_early(Rooms& rooms) {
+    rooms.keys.close();
+    rooms.to_gatekeeper.close();  // it ends now at the latest
+    return ended_early(rooms.processes.gatekeeper, "gatekeeper");
+}
 
 // Until the gatekeeper has read them.
 Result<void> pass_keys(Rooms& rooms, KeyPassing& passing) {

@@ -5,6 +5,12 @@
 #include <sys/socket.h>
 
 namespace oneknock {
+namespace {
+
+// Nothing is wrong with the channel: there is no room or no memory for a moment.
+bool passes_by_itself(int error) { return error == EAGAIN || error == ENOBUFS || error == ENOMEM || error == EINTR; }
+
+}  // namespace
 
 std::optional<Kind> Datagram::kind() const {
     std::uint32_t value = 0;
@@ -23,7 +29,7 @@ Result<std::pair<Channel, Channel>> Channel::make_pair() {
 // True if the datagram left, or never can (then receive tells that the end is closed).
 bool Channel::try_send(ByteSpan bytes) {
     while (::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL) < 0)
-        if (errno != EINTR) return errno != EAGAIN && errno != ENOBUFS;
+        if (errno != EINTR) return !passes_by_itself(errno);
     return true;
 }
 
@@ -42,7 +48,7 @@ bool Channel::try_send_with(ByteSpan bytes, int descriptor) {
     flush();  // what was sent before arrives before
     if (wants_write()) return false;
     if (send_with_descriptor(fd_.get(), bytes, descriptor) >= 0) return true;
-    return errno != EAGAIN && errno != ENOBUFS && errno != ETOOMANYREFS;
+    return !passes_by_itself(errno) && errno != ETOOMANYREFS;
 }
 
 Channel::Received Channel::receive(Datagram& datagram) {
@@ -54,10 +60,8 @@ Channel::Received Channel::receive(Datagram& datagram) {
     message.msg_control = control;
     // Exactly one descriptor: in CMSG_SPACE there is room for a second one, which a hostile sender could leave with us.
     message.msg_controllen = CMSG_LEN(sizeof(int));
-    ssize_t got = 0;
-    do got = recvmsg(fd_.get(), &message, MSG_CMSG_CLOEXEC);
-    while (got < 0 && errno == EINTR);
-    if (got < 0 && errno == EAGAIN) return Received::nothing;
+    const ssize_t got = recvmsg(fd_.get(), &message, MSG_CMSG_CLOEXEC);
+    if (got < 0 && passes_by_itself(errno)) return Received::nothing;
     if (got <= 0) return Received::closed;
     datagram.size = static_cast<std::size_t>(got);
     datagram.descriptor.reset();
