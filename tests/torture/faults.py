@@ -1,0 +1,241 @@
+"""Calls of the kernel that fail, and rooms that are killed, while knocks come: nothing opens that was refused, and nothing
+twice; the daemon goes on, or ends with a message and an exit status.
+
+    TORTURE_FAULTS=N|all|WORDS  TORTURE_KILLS=N  TORTURE_SEED=N       how many of each, and which
+
+A fault has a name like "EIO at fdatasync 1 of the gatekeeper, at a knock"; WORDS stand for those in whose names they are.
+
+Which calls are made is counted, not listed: all that the daemon makes for a knock and for a question of oneknockctl, and all
+those of its start, are candidates, each with the errors that such a call may have.
+"""
+
+import collections
+import errno
+import os
+import random
+import signal
+import threading
+import time
+
+from fault_page import CALLS, IS_SHORT, ROOMS, FaultPage
+from knocks import LOST, SERVER, Street
+
+from door import READY, Daemon, Door, is_running
+from harness import NetworkTest, eventually, main, program
+
+_FAULTS = os.environ.get("TORTURE_FAULTS", "12")
+_KILLS = int(os.environ.get("TORTURE_KILLS", "12"))
+_SEED = int(os.environ.get("TORTURE_SEED", "1"))
+_OCCURRENCES = 4   # the first calls of a kind that fail, one after the other; of more, one by chance
+_PLAYED_EACH_TIME = 8
+
+# Those that showed a defect once are always among them.
+_ALWAYS = ("ENOMEM at send 1 of the firewall, at the start", "ENOBUFS at recvmsg 3 of the firewall, at the start")
+
+_ON_FILES = (errno.EIO, errno.ENOSPC, errno.EINTR)
+_ON_SOCKETS = (errno.EAGAIN, errno.EINTR, errno.ENOMEM, errno.ENOBUFS)
+_ERRORS = {
+    "accept4": (errno.EMFILE, errno.EINTR, errno.EAGAIN, errno.ECONNABORTED), "fallocate": _ON_FILES,
+    "fdatasync": _ON_FILES, "fstat": (errno.EIO, errno.ENOMEM), "fsync": _ON_FILES, "ftruncate": _ON_FILES,
+    "getrandom": (errno.EINTR,), "ioctl": (errno.ENOMEM, errno.EIO), "lseek": (errno.EIO,),
+    "mkdir": (errno.ENOSPC, errno.EIO), "mmap": (errno.ENOMEM,),
+    "open": (errno.EMFILE, errno.ENOMEM, errno.EIO, errno.EINTR),
+    "openat": (errno.EMFILE, errno.ENOMEM, errno.EIO, errno.EINTR), "poll": (errno.EINTR, errno.ENOMEM),
+    "ppoll": (errno.EINTR, errno.ENOMEM), "pread": (errno.EIO, errno.EINTR), "pwrite": (*_ON_FILES, IS_SHORT),
+    "read": (errno.EIO, errno.EINTR, errno.EAGAIN), "recv": _ON_SOCKETS, "recvfrom": _ON_SOCKETS, "recvmsg": _ON_SOCKETS,
+    "rename": _ON_FILES, "send": _ON_SOCKETS, "sendmsg": _ON_SOCKETS, "sendto": _ON_SOCKETS,
+    "timerfd_settime": (errno.ENOMEM,), "unlink": _ON_FILES, "write": (*_ON_FILES, errno.EAGAIN, IS_SHORT),
+}
+assert set(_ERRORS) == set(CALLS)
+
+Fault = collections.namedtuple("Fault", "at_start room call error first")
+
+
+class Torture(NetworkTest):
+    def build(self):
+        self.page = FaultPage(self.net.path("faults"))
+        self.chance = random.Random(_SEED)
+        self.outcomes = collections.Counter()
+        self.opened, self.unopened = {}, {}  # {number: packets}
+        self.next = 0
+        self.new_door()
+
+    def new_door(self):
+        """With a record that knows nothing, and knocks that only it will get."""
+        name = f"home{self.next}"
+        self.door = Door(self.net, SERVER, services=("ssh=tcp/22",), name=name, tolerance="1h")
+        key = self.door.add("alice", "--max-duration", "1h")
+        if self.next == 0:
+            self.street = Street(self.net, key)
+        self.street.key = key
+        self.opened.clear()
+        self.unopened.clear()
+        self.next += 1
+        self.daemon = self.start()
+
+    def start(self):
+        return Daemon(self.net, self.street.server, self.door, env=self.page.environment)
+
+    # --- knocks ---------------------------------------------------------------------------------------------------
+
+    def new_knock(self):
+        self.next += 1
+        return self.next, self.street.planned(self.next)
+
+    def settles(self, number, seen):
+        """Whether the knock's fate is known: open, refused, or the daemon has ended."""
+        return self.daemon.process.exit is not None or self.street.is_open(number) or self.daemon.process.count("refused:") > seen
+
+    def note(self, number, packets):
+        """Whether it opened."""
+        opened = self.street.is_open(number)
+        (self.opened if opened else self.unopened)[number] = packets
+        return opened
+
+    def play_back(self, count):
+        """The latest knocks that opened must not open; those that did not may, once."""
+        opened = dict(list(self.opened.items())[-count:])
+        self.assertEqual(self.street.play_back(self.daemon, opened), [], self.daemon.log)
+        for number in self.street.play_back(self.daemon, self.unopened):
+            self.opened[number] = self.unopened[number]
+        self.unopened.clear()
+        return len(opened)
+
+    def a_knock_opens(self):
+        """The daemon serves as ever; a knock is sent again until it opens, as --wait does."""
+        number, packets = self.new_knock()
+
+        def opens():
+            self.street.send(packets)
+            end = time.monotonic() + 0.5
+            while time.monotonic() < end and not self.street.is_open(number):
+                time.sleep(0.002)
+            return self.street.is_open(number)
+
+        eventually(opens, lambda: f"a knock to open\n{self.daemon.log}")
+        self.opened[number] = packets
+
+    # --- faults ---------------------------------------------------------------------------------------------------
+
+    def candidates(self):
+        """Every fault there may be."""
+        self.daemon.stop()
+        self.page.clear()
+        self.daemon = self.start()
+        at_start = self.page.counts()
+        self.page.clear()
+        self.a_knock_opens()
+        self.daemon.status()
+        at_knocks = self.page.counts()
+        print("calls for a knock and a question:",
+              ", ".join(f"{room} {call} {count}" for (room, call), count in at_knocks.items()), flush=True)
+        return [Fault(counts is at_start, room, call, error, first) for counts in (at_start, at_knocks)
+                for (room, call), count in counts.items() for first in self.occurrences(count) for error in _ERRORS[call]]
+
+    def choose(self, faults):
+        if _FAULTS.isdigit():
+            others = [fault for fault in faults if name_of(fault) not in _ALWAYS]
+            return [fault for fault in faults if name_of(fault) in _ALWAYS] + self.chance.sample(others, int(_FAULTS))
+        return [fault for fault in faults if _FAULTS == "all" or _FAULTS in name_of(fault)]
+
+    def occurrences(self, count):
+        known = list(range(1, min(count, _OCCURRENCES) + 1))
+        return known + ([self.chance.randint(_OCCURRENCES + 1, count)] if count > _OCCURRENCES else [])
+
+    def try_fault(self, fault):
+        self.page.set(fault.room, fault.call, fault.error, fault.first)
+        outcome = self.start_with_fault() if fault.at_start else self.knock_with_fault()
+        hits = self.page.hits()
+        self.page.stop()
+        if self.daemon.process.exit is not None:
+            self.daemon = self.start()
+        self.outcomes[outcome if hits else "not reached"] += 1
+        if self.daemon.process.count(LOST):
+            self.outcomes["record called lost"] += 1
+            print(f"  the record was called lost after {name_of(fault)}", flush=True)
+            self.assertEqual(self.street.play_back(self.daemon, self.opened), [])
+            self.daemon.stop()
+            self.new_door()
+        self.a_knock_opens()
+        self.play_back(_PLAYED_EACH_TIME)
+
+    def knock_with_fault(self):
+        """A knock and a question; what became of the daemon."""
+        number, packets = self.new_knock()
+        seen = self.daemon.process.count("refused:")
+        self.street.send(packets)
+        end = time.monotonic() + 0.3  # a packet may be lost that way, and with it the knock
+        while time.monotonic() < end and not self.settles(number, seen):
+            time.sleep(0.001)
+        self.daemon.ctl("status", check=False)
+        opened = self.note(number, packets)
+        if self.daemon.process.exit is None:
+            refused = self.daemon.process.count("refused:") > seen
+            self.assertFalse(opened and refused, f"refused, and open\n{self.daemon.log}")
+            return "opened" if opened else "refused" if refused else "lost"
+        return self.ended("at a knock")
+
+    def start_with_fault(self):
+        self.daemon.stop()
+        self.daemon.process = self.net.start(self.street.server, program("oneknockd"), "--config", self.door.config,
+                                             env=self.page.environment)
+        eventually(lambda: self.daemon.process.exit is not None or self.daemon.process.count(READY),
+                   lambda: f"the daemon to be ready or to end\n{self.daemon.log}")
+        return "started" if self.daemon.process.exit is None else self.ended("at the start")
+
+    def ended(self, when):
+        """It says why, and with its status that it did."""
+        code = self.daemon.process.wait()
+        self.assertNotEqual(code, 0, self.daemon.log)
+        self.assertGreater(code, 0, f"a signal\n{self.daemon.log}")
+        self.assertRegex(self.daemon.log.splitlines()[-1], r"\w+ \w+")
+        return f"ended {when} with {code}"
+
+    def test_faults_neither_open_what_was_refused_nor_open_anything_twice(self):
+        faults = self.candidates()
+        chosen = self.choose(faults)
+        for fault in chosen:
+            with self.subTest(name_of(fault)):
+                try:
+                    self.try_fault(fault)
+                except AssertionError:
+                    self.page.stop()
+                    self.daemon.process.stop()
+                    self.new_door()
+                    raise
+        played = self.play_back(len(self.opened))
+        print(f"{len(chosen)} of {len(faults)} faults: {dict(self.outcomes)}; {played} knocks played back at the end",
+              flush=True)
+
+    # --- kills ----------------------------------------------------------------------------------------------------
+
+    def kill_during_knocks(self, room):
+        """At a random moment; the others go with it."""
+        knocks = dict(self.new_knock() for _ in range(2))
+        pids = self.daemon.rooms()
+        killing = threading.Timer(self.chance.uniform(0, 0.012), os.kill, (pids[room], signal.SIGKILL))
+        killing.start()
+        self.street.send(*knocks.values())
+        killing.join()
+        eventually(lambda: not any(map(is_running, pids.values())), "the other rooms to end")
+        self.assertNotEqual(self.daemon.process.wait(), 0)
+        opened = sum(self.note(number, packets) for number, packets in knocks.items())
+        self.outcomes[f"{room} killed, {opened} open"] += 1
+
+    def test_a_room_that_is_killed_takes_the_others_along_and_no_knock_opens_twice(self):
+        for number in range(_KILLS):
+            self.kill_during_knocks(ROOMS[number % len(ROOMS)])
+            self.daemon = self.start()
+            self.assertEqual(self.daemon.process.count(LOST), 0, self.daemon.log)
+            self.play_back(_PLAYED_EACH_TIME)
+        played = self.play_back(len(self.opened))
+        print(f"{_KILLS} kills: {dict(self.outcomes)}; {played} knocks played back at the end", flush=True)
+
+
+def name_of(fault):
+    error = "a short write" if fault.error == IS_SHORT else errno.errorcode[fault.error]
+    return f"{error} at {fault.call} {fault.first} of the {fault.room}, {'at the start' if fault.at_start else 'at a knock'}"
+
+
+if __name__ == "__main__":
+    main(3600)
