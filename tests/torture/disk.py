@@ -40,9 +40,9 @@ class Disk:
         self._current = bytearray(content)
         self._cache = []  # (offset, bytes) as they came since the last flush
         self._lock = threading.Lock()
-        self._is_cut = False
+        self._writes_left = None
+        self.is_cut = False
         self.flushes = 0
-        self.writes = 0
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(path)
         self._listener.listen(1)
@@ -58,7 +58,12 @@ class Disk:
     def cut(self):
         """The power fails."""
         with self._lock:
-            self._is_cut = True
+            self.is_cut = True
+
+    def cut_after(self, writes):
+        """The power fails behind so many writes from now."""
+        with self._lock:
+            self._writes_left = writes
 
     @property
     def unflushed(self):
@@ -112,9 +117,11 @@ class Disk:
             return False
         data = _read(stream, length) if kind == _WRITE else b""
         with self._lock:
-            if self._is_cut:
+            if self.is_cut:
                 return True  # no answer ever comes
             error, answer = self._do(kind, offset, length, data)
+            if self.is_cut:
+                return True
         connection.sendall(struct.pack(">IIQ", _REPLY, error, cookie) + answer)
         return True
 
@@ -124,7 +131,9 @@ class Disk:
         if kind == _WRITE:
             self._current[offset:offset + length] = data
             self._cache.append((offset, data))
-            self.writes += 1
+            if self._writes_left is not None:
+                self._writes_left -= 1
+                self.is_cut = self.is_cut or self._writes_left == 0
         elif kind == _FLUSH:
             for at, written in self._cache:
                 self._durable[at:at + len(written)] = written

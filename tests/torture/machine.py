@@ -44,7 +44,7 @@ class Machine:
         self.process = Process(["qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-m", memory, "-nodefaults",
                                 "-display", "none", "-no-reboot", "-serial", "stdio", "-rtc", "base=utc",
                                 "-kernel", _only(f"{_KERNEL}/boot/vmlinuz-*"), "-initrd", initrd,
-                                "-append", "console=ttyS0 quiet panic=-1 random.trust_cpu=on",
+                                "-append", "console=ttyS0 quiet panic=-1 no_timer_check random.trust_cpu=on",
                                 "-fsdev", "local,id=root,path=/,security_model=none,readonly=on,multidevs=remap",
                                 "-device", "virtio-9p-pci,fsdev=root,mount_tag=root",
                                 "-device", "virtio-serial-pci",

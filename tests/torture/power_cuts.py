@@ -3,7 +3,7 @@
     power_cuts.py [--cycles N] [--outcomes N] [--seed N] [--without-sync]
 
 A virtual machine runs the daemon, its state folder on a disk with a volatile write cache (disk.py). In each cycle it knocks
-until the power fails: the disk stops at a random moment (often just after an opening, or just after a flush), what opened in
+until the power fails: the disk stops at a random moment (often just after an opening, a flush or a write), what opened in
 the few hundred milliseconds that the machine lives on is still noted, then it is killed. The next machine gets some of the
 disks that such a cut may leave; on each, the daemon starts and every knock that had opened since the beginning is played
 back. All of them are fresh by the clock (the tolerance is an hour), so only the record stands between them and an open port.
@@ -33,7 +33,6 @@ from frames import RAW, write_pcap
 from harness import Network, eventually, program, run
 
 _DISK_SIZE = "48M"
-_SURVIVALS = (Survival.NONE, Survival.SOME, Survival.PREFIX, Survival.ALL)
 
 
 class Life:
@@ -45,9 +44,9 @@ class Life:
         self.planned = {}     # {number: packets}
         self.checked = []
         self.said = []
-        self._machine = machine.Machine(folder, machine.guest_shell(
-            machine.HERE, {"ONEKNOCK_BIN": os.path.dirname(program("oneknockd")), "FAULTS_LIBRARY": LIBRARY}, sys.executable, "-B", "guest.py", folder),
-            [path for _, path in disks])
+        environment = {"ONEKNOCK_BIN": os.path.dirname(program("oneknockd")), "FAULTS_LIBRARY": LIBRARY}
+        command = machine.guest_shell(machine.HERE, environment, sys.executable, "-B", "guest.py", folder)
+        self._machine = machine.Machine(folder, command, [path for _, path in disks])
         self._stream = self._machine.connect()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -82,7 +81,7 @@ class Life:
         disk = self.disks[0][0]
         before = len(self.opened)
         eventually(lambda: len(self.opened) > before, lambda: f"a knock to open: {self.said}", machine.PATIENCE)
-        moment = chance.choice(("any", "opened", "flushed"))
+        moment = chance.choice(("any", "opened", "flushed", "written"))
         time.sleep(chance.uniform(0.0, 6.0))
         if moment == "opened":
             seen = len(self.opened)
@@ -91,6 +90,9 @@ class Life:
             seen = disk.flushes
             eventually(lambda: disk.flushes > seen, "a flush", machine.PATIENCE, step=0.0002)
             time.sleep(chance.choice((0.0, 0.002, 0.01)))
+        elif moment == "written":
+            disk.cut_after(chance.randint(1, 12))
+            eventually(lambda: disk.is_cut, "a write", machine.PATIENCE)
         for each, _ in self.disks:
             each.cut()
         time.sleep(chance.uniform(0.0, 0.5))
@@ -191,16 +193,16 @@ class PowerCuts:
         known = len(self.opened)
         moment = life.cut(self.chance)
         disk = life.disks[0][0]
-        survivals = _SURVIVALS[:self.options.outcomes]
-        self.contents = [disk.outcome(survival, self.chance) for survival in self.chance.sample(survivals, len(survivals))]
-        print(f"cut {self.cuts + 1}: {moment}; {len(self.opened) - known} knocks opened, {disk.flushes} flushes, "
-              f"{disk.unflushed} sectors not flushed", flush=True)
+        survivals = self.chance.sample(list(Survival), self.options.outcomes)
+        self.contents = [disk.outcome(survival, self.chance) for survival in survivals]
+        print(f"cut {self.cuts + 1}: {moment}; {len(self.opened) - known} knocks opened, {disk.flushes} flushes; of "
+              f"{disk.unflushed} sectors not flushed survive: {', '.join(each.value for each in survivals)}", flush=True)
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--cycles", type=int, default=2)
-    parser.add_argument("--outcomes", type=int, default=len(_SURVIVALS))
+    parser.add_argument("--outcomes", type=int, default=3)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10_000))
     parser.add_argument("--without-sync", action="store_true")
     options = parser.parse_args()
