@@ -20,11 +20,12 @@
 #include <unistd.h>
 
 // The order is faults.py's.
-#define CALLS(X)                                                                                                     \
-    X(accept4)                                                                                                       \
-    X(fallocate) X(fdatasync) X(fstat) X(fsync) X(ftruncate) X(getrandom) X(ioctl) X(lseek) X(mkdir) X(mmap) X(open) \
-        X(openat) X(poll) X(ppoll) X(pread) X(pwrite) X(read) X(recv) X(recvfrom) X(recvmsg) X(rename) X(send)       \
-            X(sendmsg) X(sendto) X(timerfd_settime) X(unlink) X(write)
+// clang-format off
+#define CALLS(X) \
+    X(accept4) X(fallocate) X(fdatasync) X(fstat) X(fsync) X(ftruncate) X(getrandom) X(ioctl) X(lseek) X(mkdir) \
+    X(mmap) X(open) X(openat) X(poll) X(ppoll) X(pread) X(pwrite) X(read) X(recv) X(recvfrom) X(recvmsg) X(rename) \
+    X(send) X(sendmsg) X(sendto) X(timerfd_settime) X(unlink) X(write)
+// clang-format on
 
 #define ENUMERATOR(name) call_##name,
 enum { CALLS(ENUMERATOR) call_count };
