@@ -1,5 +1,5 @@
 // What the daemon's rooms say to each other: one closed list of fixed-size structs of numbers, one per datagram of a
-// SOCK_SEQPACKET pair. Both ends are the same binary, so the structs travel as they lie in memory. A datagram of an
+// SOCK_SEQPACKET pair. Both ends are built together, so the structs travel as they lie in memory. A datagram of an
 // odd kind, size or value is a defect or an attack: the receiver stops.
 //
 //   listener   -> gatekeeper   Candidate, CaptureReport
