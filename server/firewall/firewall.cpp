@@ -237,6 +237,27 @@ int Firewall::close_grant(const Service& service, const Address& address, Instan
     return error == ENOENT ? 0 : error;  // no table, no set: no grant
 }
 
+Result<std::optional<std::string>> Firewall::what_nobody_looks_at() {
+    std::optional<std::string> nothing;
+    if (config_.mode == FirewallMode::guard) return nothing;
+    const auto asked = [](const nft::Result<bool>& found) -> Result<bool> {
+        if (!found) return tl::unexpected(netlink_failure(found.error(), "read the rules"));
+        return *found;
+    };
+    if (config_.mode == FirewallMode::mark) {
+        const auto found = asked(socket_.any_rule_reads_mark(names_.table));
+        if (!found) return tl::unexpected(found.error());
+        return *found ? nothing : std::optional<std::string>("packet marks");
+    }
+    for (const Family family : families) {
+        if (names_.of(family).empty()) continue;
+        const auto found = asked(socket_.any_rule_looks_up(names_.table, names_.of(family)));
+        if (!found) return tl::unexpected(found.error());
+        if (!*found) return std::optional("the set " + names_.of(family) + " of table " + names_.table.text());
+    }
+    return nothing;
+}
+
 Result<void> Firewall::remove() {
     nft::Batch batch(names_.table);
     if (has_own_table()) {

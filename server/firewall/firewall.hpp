@@ -49,6 +49,10 @@ public:
     // Set mode: how many elements of the administrator's sets were not ours when they were read last.
     [[nodiscard]] std::size_t foreign_elements() const { return foreign_; }
 
+    // What in modes mark and set closes nothing, in words: no rule looks at our mark, or at a set. Nothing if some
+    // does.
+    [[nodiscard]] Result<std::optional<std::string>> what_nobody_looks_at();
+
     // Deletes our table; in set mode the elements that bear our comment. Nothing to delete is no failure.
     [[nodiscard]] Result<void> remove();
 

@@ -223,9 +223,24 @@ Result<Descriptor> take_signals() {
     return signals;
 }
 
-void say_ready(const DaemonOptions& options) {
-    std::string line =
-        options.dry_run ? "ready: dry run, leaving the firewall alone" : "ready: services closed, listening for knocks";
+// In modes mark and set the administrator's rules close the services, if any do.
+void warn_of_open_services(Firewall& firewall) {
+    const auto unseen = firewall.what_nobody_looks_at();
+    if (!unseen) log::warning(unseen.error().message);
+    else if (*unseen)
+        log::warning("no rule of nftables looks at " + **unseen +
+                     ": unless rules of another kind do, the services are open to everyone; see oneknockd.json(5), "
+                     "firewall.mode");
+}
+
+std::string what_is_ready(const DaemonConfig& config, const DaemonOptions& options) {
+    if (options.dry_run) return "dry run, leaving the firewall alone";
+    if (config.firewall.mode == FirewallMode::guard) return "services closed, listening for knocks";
+    return "listening for knocks; the services are closed as far as your own rules close them";
+}
+
+void say_ready(const DaemonConfig& config, const DaemonOptions& options) {
+    std::string line = "ready: " + what_is_ready(config, options);
     if (options.trial)
         line += "; confirm within " + std::to_string(options.trial->count()) + " s with: oneknockctl confirm";
     log::info(line);
@@ -259,7 +274,8 @@ Result<ExitCode> start_and_run(const DaemonConfig& config, const DaemonOptions& 
     auto firewall = set_up_firewall(config, options, *start, rooms.to_gatekeeper);
     if (!firewall) return tl::unexpected(firewall.error());
     warn_of_lock_out(config, start->services);
-    say_ready(options);
+    if (*firewall) warn_of_open_services(**firewall);
+    say_ready(config, options);
     return run_parent({config, rooms.processes, rooms.to_gatekeeper, rooms.keys, *firewall, signals->get(), *watch,
                        passing, options.trial});
 }

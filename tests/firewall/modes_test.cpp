@@ -34,15 +34,23 @@ Error install_error(const FirewallConfig& config) {
     return result.error();
 }
 
+std::string unseen_by_rules(Firewall& firewall) {
+    const auto unseen = firewall.what_nobody_looks_at();
+    REQUIRE(unseen);
+    return unseen->value_or("");
+}
+
 }  // namespace
 
 TEST_CASE("mark mode closes nothing and marks granted packets for the administrator's rules") {
     const TestNetwork network;
     const auto sshd = listen_tcp(22);
     Firewall firewall = installed(marking(0x2a), {ssh});
+    CHECK(unseen_by_rules(firewall) == "packet marks");
     CHECK(from_client(network, server4, client4) == Port::open);
     run("nft 'table inet filter { chain input { type filter hook input priority 0; meta mark 0x2a accept; "
         "tcp flags & (syn|ack) == syn drop; }; }'");
+    CHECK(unseen_by_rules(firewall) == "");
     CHECK(from_client(network, server4, client4) == Port::silent);
     CHECK(firewall.open_grant(ssh, client4, Seconds{30}, now()) == 0);
     CHECK(firewall.open_grant(ssh, client6, Seconds{30}, now()) == 0);
@@ -66,6 +74,9 @@ TEST_CASE("set mode keeps its grants in the administrator's sets") {
         "add rule inet filter input ip saddr . meta l4proto . th dport @knocked4 accept; "
         "add rule inet filter input tcp flags & (syn|ack) == syn drop'");
     Firewall firewall = installed(set_mode, {ssh});
+    CHECK(unseen_by_rules(firewall) == "the set knocked6 of table inet filter");
+    run("nft 'add rule inet filter input ip6 saddr . meta l4proto . th dport @knocked6 accept'");
+    CHECK(unseen_by_rules(firewall) == "");
     CHECK(from_client(network, server4, client4) == Port::silent);
     CHECK(firewall.open_grant(ssh, client4, Seconds{30}, now()) == 0);
     CHECK(from_client(network, server4, client4) == Port::open);

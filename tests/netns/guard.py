@@ -193,12 +193,18 @@ class Guard(NetworkTest):
         }
         }""")
         self.guard(firewall={"mode": "mark", "mark": 7})
+        self.assertNotIn("open to everyone", self.daemon.log)
+        self.daemon.wait_for("^ready: listening for knocks; the services are closed as far as your own rules close them")
         self.assertEqual(self.ssh(), CLOSED)
         knock(self.client, self.key, "ssh", "--wait")
         self.assertEqual([self.ssh(), attempt(self.client, "10.77.0.1", 80)], [OPEN, CLOSED])
         self.daemon.stop()
         self.server.nft("delete table inet oneknock")
         self.assertEqual(self.ssh(), CLOSED, "losing our table leaves the port closed")
+        self.server.nft("delete table inet filter")
+        self.guard(firewall={"mode": "mark", "mark": 7})
+        self.daemon.wait_for("^warning: no rule of nftables looks at packet marks: .* open to everyone")
+        self.assertEqual(self.ssh(), OPEN, "and it is so")
 
     def test_a_flood_at_closed_ports_leaves_no_trace_in_connection_tracking(self):
         self.guard(firewall={"mode": "guard", "closed": "drop"})

@@ -71,6 +71,10 @@ public:
     [[nodiscard]] Result<std::optional<TableImage>> read_table(const TableName& table);
     [[nodiscard]] Result<std::optional<SetImage>> read_set(const TableName& table, const std::string& set);
 
+    // Whether a rule of any table looks a packet up in this set; or, of any table but this one, at a packet's mark.
+    [[nodiscard]] Result<bool> any_rule_looks_up(const TableName& table, const std::string& set);
+    [[nodiscard]] Result<bool> any_rule_reads_mark(const TableName& but);
+
 private:
     using Fill = std::function<void(nlmsghdr*)>;             // adds the request's attributes
     using OnMessage = std::function<bool(const nlmsghdr*)>;  // false: not to be understood
@@ -87,6 +91,7 @@ private:
     int await(int milliseconds);
     Result<std::size_t> receive();  // bytes of one datagram of the kernel's, in buffer_
 
+    Result<bool> any_rule(const std::function<bool(const TableName& table, const std::string& text)>& is_wanted);
     int read_flags(const TableName& table, TableImage& image);
     int read_chains(const TableName& table, TableImage& image);
     int read_rules(const TableName& table, TableImage& image);

@@ -153,6 +153,36 @@ Result<std::optional<SetImage>> Socket::read_set(const TableName& table, const s
     return found[set];
 }
 
+// Of all families.
+Result<bool> Socket::any_rule(const std::function<bool(const TableName& table, const std::string& text)>& is_wanted) {
+    bool found = false;
+    const auto begin = [&](nlmsghdr*) { found = false; };
+    const int error = ask({NFT_MSG_GETRULE, NFPROTO_UNSPEC, true}, begin, [&](const nlmsghdr* answer) {
+        const RuleHandle rule = new_rule();
+        if (nftnl_rule_nlmsg_parse(answer, rule.get()) < 0) return false;
+        const TableName table{static_cast<std::uint8_t>(nftnl_rule_get_u32(rule.get(), NFTNL_RULE_FAMILY)),
+                              text_or_empty(nftnl_rule_get_str(rule.get(), NFTNL_RULE_TABLE))};
+        found = found || is_wanted(table, expressions_text(rule.get()));
+        return true;
+    });
+    if (error != 0) return tl::unexpected(error);
+    return found;
+}
+
+Result<bool> Socket::any_rule_looks_up(const TableName& table, const std::string& set) {
+    return any_rule([&](const TableName& of, const std::string& text) {
+        return of.name == table.name && of.family == table.family && text.find(" set " + set + " ") != text.npos;
+    });
+}
+
+// As nft's own rules do it, and as those that iptables-nft makes.
+Result<bool> Socket::any_rule_reads_mark(const TableName& but) {
+    return any_rule([&](const TableName& of, const std::string& text) {
+        return (of.name != but.name || of.family != but.family) &&
+               (text.find("meta: load mark") != text.npos || text.find("match: name mark") != text.npos);
+    });
+}
+
 TableImage image_of(const Ruleset& ruleset) {
     TableImage image;
     for (const Set& set : ruleset.sets) {
