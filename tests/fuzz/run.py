@@ -115,7 +115,7 @@ def keep(chosen):
         files = {name: features for name, features in reached(control).items()
                  if os.path.getsize(name) <= LARGEST_KEPT}
         contents = []
-        for name in best(files):
+        for name in best(files) + [file.path for file in os.scandir(kept(target)) if file.name.startswith("finding-")]:
             with open(name, "rb") as file:
                 contents.append(file.read())
         shutil.rmtree(kept(target))

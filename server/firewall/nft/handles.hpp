@@ -1,9 +1,11 @@
 // Owning pointers for libnftnl's objects. Included in this folder only.
 #pragma once
 
+#include <cstdint>
 #include <cstdlib>
 #include <memory>
 
+#include <libmnl/libmnl.h>
 #include <libnftnl/chain.h>
 #include <libnftnl/expr.h>
 #include <libnftnl/rule.h>
@@ -35,6 +37,12 @@ inline TableHandle new_table() { return TableHandle(allocated(nftnl_table_alloc(
 inline ChainHandle new_chain() { return ChainHandle(allocated(nftnl_chain_alloc())); }
 inline RuleHandle new_rule() { return RuleHandle(allocated(nftnl_rule_alloc())); }
 inline SetHandle new_set() { return SetHandle(allocated(nftnl_set_alloc())); }
+
+// Whether a message lies within these bytes. libmnl alone takes a length of 2 GiB or more for a negative one, which
+// does.
+[[nodiscard]] inline bool is_whole(const nlmsghdr* message, int left) {
+    return mnl_nlmsg_ok(message, left) && message->nlmsg_len <= static_cast<std::uint32_t>(left);
+}
 
 // A rule of ours as libnftnl's object (rule.cpp), and any such object's expressions as text.
 [[nodiscard]] RuleHandle build_rule(const TableName& table, const Rule& rule);

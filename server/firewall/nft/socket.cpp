@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "server/firewall/nft/handles.hpp"
 #include "server/firewall/nft/nft.hpp"
 
 namespace oneknock::nft {
@@ -24,14 +25,21 @@ constexpr std::size_t small_batch = 64 * 1024;   // fits into any send buffer
 // The errno in NLMSG_ERROR or at the end of a dump; both begin with it, negated.
 int error_of(const nlmsghdr* message) {
     if (mnl_nlmsg_get_payload_len(message) < sizeof(int)) return message->nlmsg_type == NLMSG_DONE ? 0 : EPROTO;
-    return -*static_cast<const int*>(mnl_nlmsg_get_payload(message));
+    const int error = *static_cast<const int*>(mnl_nlmsg_get_payload(message));
+    constexpr int largest_errno = 4095;  // MAX_ERRNO
+    return error <= 0 && error >= -largest_errno ? -error : EPROTO;
+}
+
+// What libnftnl takes for granted.
+bool is_of_nf_tables(const nlmsghdr* message) {
+    return message->nlmsg_type >> 8 == NFNL_SUBSYS_NFTABLES && mnl_nlmsg_get_payload_len(message) >= sizeof(nfgenmsg);
 }
 
 // Calls `see` for each message of a datagram until it returns false.
 template <class See>
 bool for_each_message(const std::vector<char>& buffer, std::size_t length, See&& see) {
     int left = static_cast<int>(length);
-    for (const auto* m = reinterpret_cast<const nlmsghdr*>(buffer.data()); mnl_nlmsg_ok(m, left);
+    for (const auto* m = reinterpret_cast<const nlmsghdr*>(buffer.data()); is_whole(m, left);
          m = mnl_nlmsg_next(m, &left))
         if (!see(m)) return false;
     return true;
@@ -134,7 +142,7 @@ int Socket::ask_once(const Query& query, const Fill& fill, const OnMessage& on_m
         if ((m->nlmsg_flags & NLM_F_DUMP_INTR) != 0) error = EINTR;
         done = m->nlmsg_type == NLMSG_DONE || m->nlmsg_type == NLMSG_ERROR;
         if (done && error == 0) error = error_of(m);
-        if (!done && error == 0 && !on_message(m)) error = EPROTO;
+        if (!done && error == 0 && !(is_of_nf_tables(m) && on_message(m))) error = EPROTO;
         return !done;
     };
     while (!done) {

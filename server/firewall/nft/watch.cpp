@@ -11,6 +11,7 @@
 #include <linux/netlink.h>
 #include <sys/socket.h>
 
+#include "server/firewall/nft/handles.hpp"
 #include "server/firewall/nft/watch.hpp"
 
 namespace oneknock {
@@ -86,7 +87,7 @@ bool NftWatch::drain() {
 bool NftWatch::concerns_us(std::size_t length) const {
     if (length > buffer_.size()) return true;  // cut short
     int left = static_cast<int>(length);
-    for (const auto* m = reinterpret_cast<const nlmsghdr*>(buffer_.data()); mnl_nlmsg_ok(m, left);
+    for (const auto* m = reinterpret_cast<const nlmsghdr*>(buffer_.data()); nft::is_whole(m, left);
          m = mnl_nlmsg_next(m, &left)) {
         if (m->nlmsg_type >> 8 != NFNL_SUBSYS_NFTABLES || mnl_nlmsg_get_payload_len(m) < sizeof(nfgenmsg)) continue;
         const std::uint16_t type = m->nlmsg_type & 0xff;
