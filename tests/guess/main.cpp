@@ -2,7 +2,8 @@
 //
 //     guess [MESSAGES [PORTS]]     of each kind
 //
-// Prints a line for each kind; fails if a guess was verified, or a client's message was not.
+// Prints a line for each kind, with how many were tried in a second of processor time; fails if a guess was verified,
+// or a client's message was not.
 #include <charconv>
 #include <cstdio>
 #include <cstring>
@@ -29,10 +30,9 @@ std::optional<std::uint64_t> count_of(const char* text) {
 bool report(const std::vector<Outcome>& outcomes) {
     bool good = true;
     for (const Outcome& one : outcomes) {
-        const double seconds = one.took.count();
         std::printf("%-44s %12llu tried, %11llu asked, %llu opened, %11.0f a second%s\n", one.kind.c_str(),
                     static_cast<unsigned long long>(one.tried), static_cast<unsigned long long>(one.asked),
-                    static_cast<unsigned long long>(one.opened), static_cast<double>(one.tried) / seconds,
+                    static_cast<unsigned long long>(one.opened), static_cast<double>(one.tried) / one.seconds,
                     one.real_ones_verified ? "" : "; A CLIENT'S OWN WAS REFUSED");
         good = good && one.is_good();
     }
