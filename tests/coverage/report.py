@@ -1,4 +1,4 @@
-"""Adds up, for each folder, what gcovr says of each file. Fails where `common` or `server` has less than 90 % of its lines.
+"""Adds up, for each folder, what gcovr says of each file. Fails where common or server has too few of its lines.
 
     report.py SUMMARY.json        of gcovr --json-summary
 """
