@@ -20,7 +20,7 @@ namespace {
 using namespace oneknock;
 
 struct Options {
-    std::string config;
+    std::string config = default_config;
     std::string capture;
     int trial = 0;
     bool check = false, dry_run = false, json = false, guard = false, remove = false;
@@ -28,10 +28,9 @@ struct Options {
 
 void describe(CLI::App& app, Options& options) {
     set_help_form(app, "oneknockd " ONEKNOCK_VERSION,
-                  "  oneknockd --config /etc/oneknock/oneknockd.json --try 60\n"
+                  "  oneknockd --try 60\n"
                   "  oneknockd --config /etc/oneknock/oneknockd.json --read knock.pcap");
-    app.add_option("--config", options.config, "The configuration, oneknockd.json; always needed")
-        ->required()
+    app.add_option("--config", options.config, std::string("The configuration (default: ") + default_config + ")")
         ->type_name("FILE");
     auto* check = app.add_flag("--check-config", options.check, "Check the configuration and key files, then exit");
     auto* dry = app.add_flag("--dry-run", options.dry_run, "Listen and decide, but leave the firewall alone");

@@ -32,6 +32,7 @@ struct FirewallConfig {
     std::string set_ipv6;
 };
 
+inline constexpr const char* default_config = "/etc/oneknock/oneknockd.json";
 inline constexpr const char* default_state = "/var/lib/oneknock";
 inline constexpr const char* default_socket = "/run/oneknock/control.sock";
 inline constexpr const char* default_user = "oneknock";
