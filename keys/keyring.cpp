@@ -22,8 +22,6 @@ std::vector<std::string> read_allow(json::Context& context, json::Object& object
     std::vector<std::string> allow;
     const json::Value* list = object.array("allow");
     if (list == nullptr) return allow;
-    if (list->items.empty())
-        object.complain("allow", "must name at least one service; to shut the client out, set \"revoked\" to true");
     for (const json::Value& item : list->items) {
         if (item.kind != json::Value::Kind::string || !is_valid_name(item.text))
             context.complain(item.line, "allow", "must be a list of service names");

@@ -36,7 +36,7 @@ struct Door {
 
 struct Client {
     std::string name;
-    std::vector<std::string> allow;  // names of the door's services, at least one
+    std::vector<std::string> allow;  // names of the door's services
     SourcePolicy source;
     Seconds max_duration{60};
     bool revoked = false;

@@ -120,9 +120,10 @@ Result<Seconds> overlap_argument(const std::string& text) {
 }
 
 Result<std::optional<UnixTime>> date_argument(const std::string& text) {
+    if (text == "never") return std::optional<UnixTime>();
     constexpr std::size_t length_of_a_day = 10;
     const auto time = parse_time(text.size() == length_of_a_day ? text + "T00:00:00Z" : text);
-    if (!time) return refuse(text, "is not a date like 2027-01-31 or a time like 2027-01-31T12:00:00Z");
+    if (!time) return refuse(text, "is not a date like 2027-01-31, a time like 2027-01-31T12:00:00Z, or never");
     return time;
 }
 

@@ -1,9 +1,9 @@
 #include <cstdio>
 
 #include "common/files.hpp"
-#include "common/json.hpp"
 #include "common/log.hpp"
 #include "common/text.hpp"
+#include "keys/keygen/commands/advice.hpp"
 #include "keys/keygen/commands/commands.hpp"
 #include "keys/keygen/folder/atomic_files.hpp"
 #include "keys/keygen/folder/door_folder.hpp"
@@ -11,14 +11,6 @@
 
 namespace oneknock::keygen {
 namespace {
-
-Result<void> check_services(const Add& command, const DoorFolder& folder, const Door& door) {
-    for (const std::string& service : command.allow)
-        if (!door.services.contains(service))
-            return fail(ExitCode::data, folder.door() + ": the door has no service " + json::quote(service) +
-                                            "; it has " + service_names(door.services));
-    return {};
-}
 
 // Before anything is written; create_private_file makes sure again.
 Result<void> check_client_is_new(const Add& command, const DoorFolder& folder) {
@@ -59,13 +51,9 @@ std::optional<Client> half_added(const Add& command, const DoorFolder& folder, c
 }
 
 void report(const Add& command) {
-    if (command.source.mode() != SourcePolicy::Mode::same)
-        log::warning("with the source policy " + command.source.text() + ", whoever copies a knock of this client " +
-                     "and delivers it first may be let in; prefer `same` if the client knows its address");
+    warn_of_source(command.source);
     log::info("added " + command.client + ", which may open " + join(command.allow));
-    if (command.output != standard_output)
-        log::info("next: copy " + command.output +
-                  " to the client, run `oneknock import` on it there, and remove it here");
+    tell_next_step(command.output);
 }
 
 }  // namespace
@@ -85,7 +73,7 @@ Result<void> run(const Add& command) {
                   " but was stopped before it published the key file; doing so now");
         return finish_publishing(command.output, make_key_file(*door, *client, now));
     }
-    if (auto checked = check_services(command, folder, *door); !checked) return checked;
+    if (auto checked = check_services_exist(command.allow, *door, folder.door()); !checked) return checked;
     if (auto checked = check_client_is_new(command, folder); !checked) return checked;
     if (auto checked = check_output(command.output, folder); !checked) return checked;
     const Client client = make_client(command, now);

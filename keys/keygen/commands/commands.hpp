@@ -12,6 +12,7 @@
 #include "common/protocol/port_span.hpp"
 #include "common/result.hpp"
 #include "keys/config/daemon_config.hpp"
+#include "keys/keygen/folder/door_folder.hpp"
 #include "keys/rotation.hpp"
 #include "keys/source_policy.hpp"
 
@@ -19,7 +20,7 @@ namespace oneknock::keygen {
 
 // A new door: DIR/oneknockd.json, DIR/door.json, DIR/clients.d/, and word of it in the daemon's state folder.
 struct Init {
-    std::string folder;
+    std::string folder = default_folder;
     std::string name;
     std::string address;
     std::map<std::string, Service> services;
@@ -31,7 +32,7 @@ struct Init {
 
 // A new client: its file in DIR/clients.d, and its key file.
 struct Add {
-    std::string folder;
+    std::string folder = default_folder;
     std::string client;
     std::vector<std::string> allow;
     SourcePolicy source;
@@ -42,7 +43,7 @@ struct Add {
 
 // The next generation of a client's key or, for all clients, of the door's secret.
 struct Rotate {
-    std::string folder;
+    std::string folder = default_folder;
     std::string client;
     bool door = false;  // instead of a client
     Seconds overlap = default_overlap;
@@ -51,22 +52,77 @@ struct Rotate {
 };
 
 struct List {
-    std::string folder;
+    std::string folder = default_folder;
     bool json = false;
 };
 
+// All that `list` tells, of one client.
+struct Show {
+    std::string folder = default_folder;
+    std::string client;
+    bool json = false;
+};
+
+// More or fewer services that a client may open.
+struct Allow {
+    std::string folder = default_folder;
+    std::string client;
+    std::vector<std::string> services;
+};
+struct Deny {
+    std::string folder = default_folder;
+    std::string client;
+    std::vector<std::string> services;
+};
+
+// Other limits of a client; what is absent stays.
+struct Limit {
+    std::string folder = default_folder;
+    std::string client;
+    std::optional<SourcePolicy> source;
+    std::optional<Seconds> max_duration;
+    std::optional<std::optional<UnixTime>> expires;  // nothing inside: never
+};
+
 struct Revoke {
-    std::string folder;
+    std::string folder = default_folder;
+    std::string client;
+};
+struct Unrevoke {
+    std::string folder = default_folder;
     std::string client;
 };
 
-using Command = std::variant<Init, Add, Rotate, List, Revoke>;
+// The services of the door.
+struct ServiceAdd {
+    std::string folder = default_folder;
+    std::map<std::string, Service> services;
+};
+struct ServiceRemove {
+    std::string folder = default_folder;
+    std::vector<std::string> services;
+};
+struct ServiceList {
+    std::string folder = default_folder;
+    bool json = false;
+};
+
+using Command = std::variant<Init, Add, Rotate, List, Show, Allow, Deny, Limit, Revoke, Unrevoke, ServiceAdd,
+                             ServiceRemove, ServiceList>;
 
 // Each does all of its work or none of it, and tells on standard error what it did.
 [[nodiscard]] Result<void> run(const Init& command);
 [[nodiscard]] Result<void> run(const Add& command);
 [[nodiscard]] Result<void> run(const Rotate& command);
 [[nodiscard]] Result<void> run(const List& command);
+[[nodiscard]] Result<void> run(const Show& command);
+[[nodiscard]] Result<void> run(const Allow& command);
+[[nodiscard]] Result<void> run(const Deny& command);
+[[nodiscard]] Result<void> run(const Limit& command);
 [[nodiscard]] Result<void> run(const Revoke& command);
+[[nodiscard]] Result<void> run(const Unrevoke& command);
+[[nodiscard]] Result<void> run(const ServiceAdd& command);
+[[nodiscard]] Result<void> run(const ServiceRemove& command);
+[[nodiscard]] Result<void> run(const ServiceList& command);
 
 }  // namespace oneknock::keygen

@@ -1,5 +1,6 @@
 #include "common/files.hpp"
 #include "common/log.hpp"
+#include "keys/keygen/commands/advice.hpp"
 #include "keys/keygen/commands/commands.hpp"
 #include "keys/keygen/commands/rotate_door.hpp"
 #include "keys/keygen/folder/atomic_files.hpp"
@@ -10,22 +11,16 @@
 namespace oneknock::keygen {
 namespace {
 
-Result<Client> read_client(const DoorFolder& folder, const Door& door, const std::string& name) {
-    auto client = folder.read_client(name);
-    if (!client) return client;
-    if (auto checked = check_client(*client, door, folder.client(name)); !checked)
-        return tl::unexpected(checked.error());
-    return client;
-}
-
 // A new key for a client who is kept out would be handed out in vain.
-Result<void> check_is_let_in(const Client& client, const std::string& path, UnixTime now) {
-    if (client.revoked)
-        return fail(ExitCode::data,
-                    path + ": " + client.name + " is revoked; to let it in again, set \"revoked\" to false");
+Result<void> check_is_let_in(const Client& client, const DoorFolder& folder, UnixTime now) {
+    const auto refuse = [&](const std::string& why, const std::string& words) {
+        return fail(ExitCode::data, folder.client(client.name) + ": " + client.name + " " + why +
+                                        "; to let it in: " + folder.command(words));
+    };
+    if (client.revoked) return refuse("is revoked", "unrevoke " + client.name);
     if (client.expires && *client.expires < now)
-        return fail(ExitCode::data,
-                    path + ": " + client.name + " has expired; set \"expires\" to a later time or to null");
+        return refuse("has expired", "limit " + client.name + " --expires DATE");
+    if (client.allow.empty()) return refuse("may open nothing", "allow " + client.name + " SERVICE");
     return {};
 }
 
@@ -36,15 +31,13 @@ void report(const Rotate& command, const Client& client) {
         if (generation.not_after)
             log::info("generation " + std::to_string(generation.number) + " works until " +
                       time_text(*generation.not_after) + "; the daemon ends it earlier once the new one is in use");
-    if (command.output != standard_output)
-        log::info("next: copy " + command.output +
-                  " to the client, run `oneknock import` on it there, and remove it here");
+    tell_next_step(command.output);
 }
 
 Result<void> rotate_client(const Rotate& command, const DoorFolder& folder, const Door& door) {
     const std::string path = folder.client(command.client);
     const UnixTime now = read_clocks().wall;
-    auto client = read_client(folder, door, command.client);
+    auto client = folder.read_client_of(door, command.client);
     if (!client) return tl::unexpected(client.error());
     if (is_partly_published(command.output, door, *client)) {
         log::info("an earlier run rotated " + client->name +
@@ -55,7 +48,7 @@ Result<void> rotate_client(const Rotate& command, const DoorFolder& folder, cons
     }
     const auto old_text = read_private_file(path);
     if (!old_text) return tl::unexpected(old_text.error());
-    if (auto checked = check_is_let_in(*client, path, now); !checked) return checked;
+    if (auto checked = check_is_let_in(*client, folder, now); !checked) return checked;
     if (auto checked = check_output(command.output, folder); !checked) return checked;
     if (auto added = add_generation(client->generations, Secret32::random(), now, command.overlap); !added)
         return added;

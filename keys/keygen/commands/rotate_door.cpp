@@ -47,7 +47,7 @@ Result<void> limit_generations(const Rotate& command, std::vector<Generation>& g
 }
 
 bool is_let_in(const Client& client, UnixTime now) {
-    return !client.revoked && (!client.expires || now <= *client.expires);
+    return !client.revoked && (!client.expires || now <= *client.expires) && !client.allow.empty();
 }
 
 std::string name_in(const std::string& folder, const Client& client) { return folder + "/" + client.name + ".json"; }

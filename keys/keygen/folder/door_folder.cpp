@@ -1,12 +1,16 @@
 #include "keys/keygen/folder/door_folder.hpp"
 
+#include <algorithm>
 #include <cerrno>
+#include <filesystem>
 
 #include <fcntl.h>
 #include <sys/file.h>
 
 #include "common/files.hpp"
+#include "common/json.hpp"
 #include "common/log.hpp"
+#include "common/nearest_word.hpp"
 #include "keys/keygen/folder/atomic_files.hpp"
 
 namespace oneknock::keygen {
@@ -20,6 +24,20 @@ Error with_hint(Error error, const std::string& hint) {
     return error;
 }
 
+std::string name_of(const std::string& path) { return std::filesystem::path(path).stem().string(); }
+
+// Of a client that the door does not have.
+std::string hint_for(const std::string& name, const DoorFolder& folder) {
+    std::vector<std::string> names;
+    if (const auto paths = client_paths(folder.clients()))
+        std::ranges::transform(*paths, std::back_inserter(names), name_of);
+    const std::string missing = "the door has no client " + json::quote(name);
+    if (names.empty()) return missing + "; to add one: " + folder.command("add " + name + " --allow SERVICE -o FILE");
+    const std::string question = did_you_mean(name, names);
+    return missing + question + (question.empty() ? "; to see the clients: " : " To see all: ") +
+           folder.command("list");
+}
+
 bool lock(int fd) {
     if (flock(fd, LOCK_EX | LOCK_NB) == 0) return true;
     if (errno != EWOULDBLOCK) return false;
@@ -31,6 +49,10 @@ bool lock(int fd) {
 
 }  // namespace
 
+std::string DoorFolder::command(const std::string& words) const {
+    return "oneknock-keygen " + words + (path_ == default_folder ? "" : " --dir " + path_);
+}
+
 Result<Door> DoorFolder::read_door() const {
     return load_door(door()).map_error([](Error error) { return with_hint(std::move(error), how_to_make_a_door); });
 }
@@ -40,12 +62,61 @@ Result<Keyring> DoorFolder::read_keyring() const {
     return load_keyring(door(), clients());
 }
 
+Result<ReadableKeyring> DoorFolder::read_what_is_right() const {
+    auto door = read_door();
+    if (!door) return tl::unexpected(door.error());
+    const auto paths = client_paths(clients());
+    if (!paths) return tl::unexpected(paths.error());
+    ReadableKeyring found{{std::move(*door), {}}, {}};
+    for (const std::string& path : *paths) {
+        auto client = read_client_of(found.keyring.door, name_of(path));
+        if (client) found.keyring.clients.push_back(std::move(*client));
+        else found.problems.push_back(std::move(client.error()));
+    }
+    std::ranges::sort(found.keyring.clients, {}, &Client::name);
+    return found;
+}
+
+Result<void> ReadableKeyring::verdict() const {
+    if (problems.empty()) return {};
+    for (auto problem = problems.begin() + 1; problem != problems.end(); ++problem) log::warning(problem->message);
+    return tl::unexpected(problems.front());
+}
+
 Result<Client> DoorFolder::read_client(const std::string& name) const {
     const std::string path = client(name);
+    if (!path_exists(path)) {
+        if (const auto readable = read_door(); !readable) return tl::unexpected(readable.error());
+        return fail(ExitCode::no_input, hint_for(name, *this));
+    }
     const auto text = read_private_file(path);
-    if (!text)
-        return tl::unexpected(with_hint(text.error(), "to see the clients: oneknock-keygen list --dir " + path_));
+    if (!text) return tl::unexpected(text.error());
     return parse_client(text->text(), path);
+}
+
+Result<Client> DoorFolder::read_client_of(const Door& door, const std::string& name) const {
+    auto found = read_client(name);
+    if (!found) return found;
+    if (auto checked = check_client(*found, door, client(name)); !checked) return tl::unexpected(checked.error());
+    return found;
+}
+
+Result<void> DoorFolder::replace_door(const Door& door) const {
+    return replace_file(this->door(), door_text(door).bytes(), 0600);
+}
+
+Result<void> DoorFolder::replace_client(const Client& client) const {
+    return replace_file(this->client(client.name), client_text(client).bytes(), 0600);
+}
+
+Result<void> check_services_exist(const std::vector<std::string>& names, const Door& door, const std::string& file) {
+    std::vector<std::string> known;
+    for (const auto& [name, service] : door.services) known.push_back(name);
+    for (const std::string& name : names)
+        if (!door.services.contains(name))
+            return fail(ExitCode::data, file + ": the door has no service " + json::quote(name) + "; it has " +
+                                            service_names(door.services) + did_you_mean(name, known));
+    return {};
 }
 
 Result<Descriptor> lock_door(const DoorFolder& folder) {

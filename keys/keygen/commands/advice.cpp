@@ -1,0 +1,19 @@
+#include "keys/keygen/commands/advice.hpp"
+
+#include "common/log.hpp"
+#include "keys/keygen/folder/staged_key_file.hpp"
+
+namespace oneknock::keygen {
+
+void warn_of_source(const SourcePolicy& policy) {
+    if (policy.mode() == SourcePolicy::Mode::same) return;
+    log::warning("with the source policy " + policy.text() + ", whoever copies a knock of this client " +
+                 "and delivers it first may be let in; prefer `same` if the client knows its address");
+}
+
+void tell_next_step(const std::string& key_file) {
+    if (key_file == standard_output) return;
+    log::info("next: copy " + key_file + " to the client, run `oneknock import` on it there, and remove it here");
+}
+
+}  // namespace oneknock::keygen

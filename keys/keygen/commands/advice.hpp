@@ -1,0 +1,16 @@
+// What several subcommands tell an administrator, beside what they have done.
+#pragma once
+
+#include <string>
+
+#include "keys/source_policy.hpp"
+
+namespace oneknock::keygen {
+
+// Unless it is "same".
+void warn_of_source(const SourcePolicy& policy);
+
+// How a key file gets to its client. Nothing where it went to standard output.
+void tell_next_step(const std::string& key_file);
+
+}  // namespace oneknock::keygen

@@ -1,0 +1,129 @@
+#include <algorithm>
+
+#include "common/json.hpp"
+#include "common/log.hpp"
+#include "common/text.hpp"
+#include "keys/config/daemon_config.hpp"
+#include "keys/keygen/commands/commands.hpp"
+#include "keys/keygen/folder/door_folder.hpp"
+
+namespace oneknock::keygen {
+namespace {
+
+using Services = std::map<std::string, Service>;
+
+std::string named(const Services& services) {
+    return join(services, [](const auto& entry) { return entry.first + " (" + entry.second.text() + ")"; });
+}
+
+bool is_guard(const DoorFolder& folder) {
+    const auto config = read_daemon_config(folder.config());
+    return !config || config->firewall.mode == FirewallMode::guard;
+}
+
+Result<void> check_is_free(const std::string& name, const Service& service, const Door& door) {
+    if (const auto same = door.services.find(name); same != door.services.end())
+        return fail(ExitCode::cannot_create, "the door's service " + json::quote(name) + " is " + same->second.text() +
+                                                 "; choose another name, or first: oneknock-keygen service remove " +
+                                                 name);
+    const auto same = std::ranges::find(door.services, service, &Services::value_type::second);
+    if (same == door.services.end()) return {};
+    return fail(ExitCode::cannot_create, service.text() + " is the door's service " + json::quote(same->first) +
+                                             " already; let clients open that: oneknock-keygen allow CLIENT " +
+                                             same->first);
+}
+
+Result<Services> take_in(const Services& wanted, Door& door, const std::string& file) {
+    Services added;
+    for (const auto& [name, service] : wanted) {
+        if (const auto there = door.services.find(name); there != door.services.end() && there->second == service)
+            continue;
+        if (auto checked = check_is_free(name, service, door); !checked)
+            return fail(checked.error().code, file + ": " + checked.error().message);
+        added.emplace(name, service);
+        door.services.emplace(name, service);
+    }
+    if (door.services.size() > most_services)
+        return fail(ExitCode::usage, file + ": a door has at most " + std::to_string(most_services) + " services");
+    return added;
+}
+
+void report_added(const Services& added, const DoorFolder& folder) {
+    log::info("added " + named(added) + " to the services of the door");
+    if (is_guard(folder))
+        log::warning("a running daemon closes " + join(added, [](const auto& entry) { return entry.second.text(); }) +
+                     " now for everybody who has not knocked; sessions that are established go on");
+    else log::warning("the firewall mode is not guard: rules of your own must keep this closed");
+    log::info("next: oneknock-keygen allow CLIENT " + added.begin()->first);
+}
+
+Result<Services> take_out(const std::vector<std::string>& names, Door& door, const std::string& file) {
+    if (auto checked = check_services_exist(names, door, file); !checked) return tl::unexpected(checked.error());
+    Services removed;
+    for (const std::string& name : names) {
+        removed.emplace(name, door.services.at(name));
+        door.services.erase(name);
+    }
+    if (door.services.empty())
+        return fail(ExitCode::data, file + ": these are all of the door's services, and it needs one; first: " +
+                                        "oneknock-keygen service add NAME=PROTOCOL/PORT");
+    return removed;
+}
+
+// Before the door's own file: whatever stops this command, no client's file names a service that the door lacks.
+Result<std::vector<std::string>> deny_everybody(const DoorFolder& folder, std::vector<Client>& clients,
+                                                const Services& removed) {
+    std::vector<std::string> denied;
+    for (Client& client : clients) {
+        const auto taken = std::erase_if(client.allow, [&](const std::string& name) { return removed.contains(name); });
+        if (taken == 0) continue;
+        if (auto written = folder.replace_client(client); !written) return tl::unexpected(written.error());
+        denied.push_back(client.name);
+    }
+    return denied;
+}
+
+void report_removed(const Services& removed, const std::vector<std::string>& denied, const DoorFolder& folder) {
+    log::info("removed " + named(removed) + " from the services of the door" +
+              (denied.empty() ? "" : ", and from what these clients may open: " + join(denied)));
+    const std::string ports = join(removed, [](const auto& entry) { return entry.second.text(); });
+    if (is_guard(folder))
+        log::warning("a running daemon does not close " + ports + " any more: whoever reaches this host reaches what " +
+                     "listens there, unless another firewall or the program itself refuses");
+    else log::warning("no knock opens " + ports + " any more; the rules that close it are yours, and stay");
+}
+
+}  // namespace
+
+Result<void> run(const ServiceAdd& command) {
+    const DoorFolder folder(command.folder);
+    const auto lock = lock_door(folder);
+    if (!lock) return tl::unexpected(lock.error());
+    auto door = folder.read_door();
+    if (!door) return tl::unexpected(door.error());
+    const auto added = take_in(command.services, *door, folder.door());
+    if (!added) return tl::unexpected(added.error());
+    if (added->empty()) {
+        log::info("the door has " + named(command.services) + " already");
+        return {};
+    }
+    return folder.replace_door(*door).map([&] { report_added(*added, folder); });
+}
+
+Result<void> run(const ServiceRemove& command) {
+    const DoorFolder folder(command.folder);
+    const auto lock = lock_door(folder);
+    if (!lock) return tl::unexpected(lock.error());
+    auto found = folder.read_what_is_right();
+    if (!found) return tl::unexpected(found.error());
+    Door& door = found->keyring.door;
+    const auto removed = take_out(command.services, door, folder.door());
+    if (!removed) return tl::unexpected(removed.error());
+    // What takes away does not wait until everything else is in order.
+    for (const Error& problem : found->problems) log::warning(problem.message);
+    const auto denied = deny_everybody(folder, found->keyring.clients, *removed);
+    if (!denied) return tl::unexpected(denied.error());
+    return folder.replace_door(door).map([&] { report_removed(*removed, *denied, folder); });
+}
+
+}  // namespace oneknock::keygen
