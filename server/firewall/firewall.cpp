@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <iterator>
+#include <utility>
 
 #include "server/firewall/failures.hpp"
 #include "server/firewall/table/element_key.hpp"
@@ -32,6 +34,10 @@ Firewall::Firewall(FirewallConfig config, std::vector<Service> services, nft::So
       names_(grant_sets(config_)),
       socket_(std::move(socket)),
       watch_(std::move(watch)) {
+    describe_own_table();
+}
+
+void Firewall::describe_own_table() {
     if (!has_own_table()) return;
     wanted_ = describe_table(config_, services_);
     wanted_image_ = nft::image_of(wanted_);
@@ -59,6 +65,25 @@ Result<bool> Firewall::repair(Instant now) {
     const auto found = read();
     if (!found) return tl::unexpected(found.error());
     return mend(*found, now);
+}
+
+Result<bool> Firewall::change_services(std::vector<Service> services, Instant now) {
+    if (services == services_) return false;
+    forget_grants_of_others(services);
+    // In set mode the elements of a service that goes are found as those of a service that is there.
+    const auto before = std::exchange(services_, services);
+    if (!has_own_table()) std::ranges::copy(before, std::back_inserter(services_));
+    describe_own_table();
+    auto changed = repair(now);
+    services_ = std::move(services);
+    return changed;
+}
+
+void Firewall::forget_grants_of_others(const std::vector<Service>& services) {
+    std::vector<GrantKey> ended;
+    for (const auto& [key, grant] : grants_.all())
+        if (std::ranges::find(services, key.service) == services.end()) ended.push_back(key);
+    for (const GrantKey& key : ended) grants_.erase(key);
 }
 
 Result<std::optional<TableImage>> Firewall::read() {

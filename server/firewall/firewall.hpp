@@ -46,12 +46,19 @@ public:
     };
     [[nodiscard]] Result<Installed> install(const std::vector<Grant>& recorded, Instant now);
 
+    [[nodiscard]] const std::vector<Service>& services() const { return services_; }
+
     // Set mode: how many elements of the administrator's sets were not ours when they were read last.
     [[nodiscard]] std::size_t foreign_elements() const { return foreign_; }
 
     // What in modes mark and set closes nothing, in words: no rule looks at our mark, or at a set. Nothing if some
     // does.
     [[nodiscard]] Result<std::optional<std::string>> what_nobody_looks_at();
+
+    // The door has these services from now on. A new one is closed, one that is gone is not closed any more and its
+    // grants end, all in one batch; other grants stay as they are. Where the kernel cannot be told, the services hold
+    // all the same, and the next repair() puts it right. True: the kernel had to be told.
+    [[nodiscard]] Result<bool> change_services(std::vector<Service> services, Instant now);
 
     // Deletes our table; in set mode the elements that bear our comment. Nothing to delete is no failure.
     [[nodiscard]] Result<void> remove();
@@ -80,6 +87,8 @@ public:
 private:
     Firewall(FirewallConfig config, std::vector<Service> services, nft::Socket socket, NftWatch watch);
 
+    void describe_own_table();
+    void forget_grants_of_others(const std::vector<Service>& services);
     [[nodiscard]] bool has_own_table() const { return config_.mode != FirewallMode::set; }
     [[nodiscard]] Result<std::optional<TableImage>> read();  // nothing: there is no such table
     [[nodiscard]] Result<std::optional<TableImage>> read_own();

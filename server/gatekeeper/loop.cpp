@@ -76,13 +76,18 @@ private:
         schedule_.send_span(door());
         prepare_books();
         while (decider_.verifier().build_hints(hints_a_slice)) {}
-        DoorServices services;
-        for (const auto& [name, service] : door().services) services.services[services.count++] = service;
         answer_load(true);
-        parent_.send(services);
+        tell_services();
         grants_.begin_adoption(now_.steady);
         parent_.send(Ready{}, HeldGrants::Map::capacity);
         maintenance_.plan(now_.steady);
+    }
+
+    // Once for each door that was passed. Behind it no grant is asked for of a service that the firewall does not know.
+    void tell_services() {
+        DoorServices services;
+        for (const auto& [name, service] : door().services) services.services[services.count++] = service;
+        parent_.send(services, HeldGrants::Map::capacity + 1);
     }
 
     // --- waiting and timers -------------------------------------------------------------------------------------
@@ -263,6 +268,7 @@ private:
         prepare_books();
         if (const auto closed = grants_.close_what_is_no_longer_allowed(now_.steady); closed > 0)
             log::info("closed " + std::to_string(closed) + " grants that are no longer allowed");
+        if (has_new_door) tell_services();  // behind what closes: the firewall closes nothing of a service that is gone
         log::info("reloaded: " + std::to_string(decider_.verifier().keyring().clients.size()) + " clients, " + changed +
                   " new or changed, " + gone + " gone");
         return {};

@@ -139,6 +139,7 @@ void KeyPassing::pass(Channel& gatekeeper) {
         state_ = State::channel_full;
         return;
     }
+    if (ready_->message.is_door) ++doors_passed_;
     passed_.push_back(std::move(ready_->passed));
     ready_.reset();
 }

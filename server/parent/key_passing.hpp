@@ -36,6 +36,9 @@ public:
     // A slice of the load. An error ends it: the gatekeeper is told, which then takes nothing of it.
     [[nodiscard]] Result<void> step(Channel& gatekeeper);
 
+    // Each time that the door's file was passed, the gatekeeper may tell once of the door's services; else false.
+    [[nodiscard]] bool may_tell_services() { return doors_passed_ > 0 && doors_passed_-- > 0; }
+
     // Only while the answer is needed. What was not taken is passed again by the next load.
     void on_answer(bool taken);
 
@@ -82,6 +85,7 @@ private:
 
     // Of the load under way.
     State state_ = State::idle;
+    std::uint32_t doors_passed_ = 0;
     std::uint64_t load_ = 0;
     RequestId last_request_ = 0;
     bool door_was_seen_ = false, folder_was_seen_ = false;

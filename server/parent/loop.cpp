@@ -13,6 +13,7 @@
 
 #include "common/log.hpp"
 #include "common/poll.hpp"
+#include "server/parent/service_change.hpp"
 
 namespace oneknock {
 namespace {
@@ -89,7 +90,9 @@ private:
             }
             if (const auto request = datagram.as<GrantRequest>()) grant(*request);
             else if (const auto confirmed = datagram.as<TrialConfirmed>()) confirm(confirmed->id);
-            else if (const auto asked = datagram.as<ReloadRequest>()) {
+            else if (const auto door = datagram.as<DoorServices>()) {
+                if (!change_services(*door)) return ExitCode::software;
+            } else if (const auto asked = datagram.as<ReloadRequest>()) {
                 last_reload_request_ = asked->id;
                 reload_at_ = now_;
             } else {
@@ -138,6 +141,24 @@ private:
         // A moment before the end of somebody else's: let it end by the kernel's clock.
         return opens ? parts_.firewall->open_grant(service, request.address, std::max(duration, shortest_grant), now_)
                      : parts_.firewall->close_grant(service, request.address, now_);
+    }
+
+    // False: the administrator has not changed the door's file, so the gatekeeper has no reason to.
+    bool change_services(const DoorServices& door) {
+        if (!parts_.passing.may_tell_services()) {
+            log::error("parent: the gatekeeper told of other services, but the door's file has not changed");
+            return false;
+        }
+        if (!parts_.firewall) return true;
+        std::vector<Service> services(door.services, door.services + door.count);
+        const ServiceChange change(parts_.firewall->services(), services);
+        const auto changed = parts_.firewall->change_services(std::move(services), now_);
+        if (!changed) {
+            log::error(changed.error().message);
+            repair_at_ = now_ + Seconds{1};
+        }
+        change.tell(parts_.config.firewall.mode, changed.has_value());
+        return true;
     }
 
     void confirm(RequestId id) {

@@ -165,7 +165,7 @@ struct GatekeeperStart {
     std::vector<Grant> recorded;
 };
 
-Result<GatekeeperStart> await_gatekeeper(Rooms& rooms) {
+Result<GatekeeperStart> await_gatekeeper(Rooms& rooms, KeyPassing& passing) {
     GatekeeperStart start;
     Datagram datagram;
     for (;;) {
@@ -175,7 +175,7 @@ Result<GatekeeperStart> await_gatekeeper(Rooms& rooms) {
         if (received == Channel::Received::closed) return tl::unexpected(gatekeeper_ended_early(rooms));
         if (received == Channel::Received::nothing) continue;
         if (datagram.as<Ready>()) return start;
-        if (const auto said = datagram.as<DoorServices>())
+        if (const auto said = datagram.as<DoorServices>(); said && passing.may_tell_services())
             start.services.assign(said->services, said->services + said->count);
         else if (const auto grant = datagram.as<RecordedGrant>(); grant && start.recorded.size() < most_recorded)
             start.recorded.push_back({grant->service, grant->address, std::chrono::milliseconds{grant->remaining_ms}});
@@ -250,7 +250,7 @@ void say_ready(const DaemonConfig& config, const DaemonOptions& options) {
 // The keys in force, and with them what the door opens.
 Result<GatekeeperStart> load_keys(Rooms& rooms, KeyPassing& passing) {
     if (const auto passed = pass_keys(rooms, passing); !passed) return tl::unexpected(passed.error());
-    return await_gatekeeper(rooms);
+    return await_gatekeeper(rooms, passing);
 }
 
 Result<ExitCode> start_and_run(const DaemonConfig& config, const DaemonOptions& options) {

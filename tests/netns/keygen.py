@@ -1,14 +1,15 @@
 """What oneknock-keygen changes without anybody editing a file: what clients may open, and the services of the door.
 
-      client 10.77.0.2  c0 ---- s0  10.77.0.1  server (oneknockd)
+      client 10.77.0.2  c0 ---- s0  10.77.0.1  server (oneknockd; services on tcp 22 and 443)
 """
 
 import json
 import os
 import subprocess
 
-from door import PlainHouse, knock
+from door import PlainHouse, change_json, knock
 from harness import PATIENCE, eventually, main, program, run
+from traffic import CLOSED, OPEN, Service, attempt, connect, is_alive
 
 USAGE, DATA, NO_INPUT, CANNOT_CREATE = 64, 65, 66, 73
 
@@ -81,6 +82,64 @@ class Keygen(PlainHouse):
         self.assertEqual(self.told("show", "alice")["status"], "valid")
         self.assertIn("not revoked", self.keygen("unrevoke", "alice").stderr)
         eventually(lambda: knock(self.client, self.key) and self.daemon.elements(), "the door to be opened", step=0.5)
+
+    def reached(self, port, namespace=None):
+        return attempt(namespace or self.client, "10.77.0.1", port)
+
+    def test_a_service_comes_and_goes_without_a_restart(self):
+        self.net.keep(Service(self.server, 443), Service.stop)
+        knock(self.client, self.key, "ssh", "--wait", "--for", "60s")
+        session = connect(self.client, "10.77.0.1", 443)
+        self.addCleanup(session.close)
+        self.assertIn("tcp/443", self.keygen("service", "add", "shop=tcp/443").stderr)
+        eventually(lambda: self.reached(443) == CLOSED, "the new service to be closed")
+        self.daemon.wait_for("closed from now on: tcp/443")
+        self.assertTrue(is_alive(session))
+        self.assertEqual(self.reached(22), OPEN)
+
+        self.keygen("allow", "alice", "shop")
+        eventually(lambda: knock(self.client, self.key, "tcp/443") and self.reached(443) == OPEN, "it to be opened", step=0.5)
+        self.assertEqual(sorted(element[2] for element in self.daemon.elements()), [22, 443])
+        self.server.nft("flush ruleset")
+        eventually(lambda: sorted(element[2] for element in self.daemon.elements()) == [22, 443], "the repair")
+        self.assertEqual(self.told("service", "list")["services"][0],
+                         {"service": "shop", "protocol": "tcp", "port": 443, "clients": ["alice"]})
+
+        said = self.keygen("service", "remove", "shop").stderr
+        self.assertIn("does not close tcp/443 any more", said)
+        self.assertIn("alice", said)
+        self.daemon.wait_for("NOT CLOSED ANY MORE: tcp/443")
+        eventually(lambda: [element[2] for element in self.daemon.elements()] == [22], "its grant to end")
+        self.assertEqual([grant["port"] for grant in self.daemon.grants()], [22])
+        self.assertEqual(self.reached(443), OPEN)
+        self.assertEqual(self.allowed(), ["ssh"])
+        knock(self.client, self.key, "tcp/443")
+        eventually(lambda: "service-not-allowed" in self.daemon.refused(), "the knock to be refused")
+        self.assertNotIn("error", self.daemon.log)
+
+    def test_a_service_at_another_port_is_opened_there_and_nowhere_else(self):
+        self.net.keep(Service(self.server, 443), Service.stop)
+        knock(self.client, self.key, "ssh", "--wait")
+        door = os.path.join(self.door.folder, "door.json")
+        change_json(door, lambda content: content["services"].update(ssh="tcp/443"))
+        eventually(lambda: self.reached(443) == CLOSED, "the new port to be closed")
+        eventually(lambda: not self.daemon.elements(), "the grant of the old one to end")
+        eventually(lambda: self.reached(22) == OPEN, "the old port to be closed no more")
+        knock(self.client, self.key, "tcp/443", "--wait")
+        self.assertEqual([element[2] for element in self.daemon.elements()], [443])
+
+    def test_no_connection_of_a_granted_client_fails_while_services_change(self):
+        knock(self.client, self.key, "ssh", "--wait", "--for", "60s")
+        for number in range(8):
+            changing = subprocess.Popen([program("oneknock-keygen"), "service", *(("add", "extra=tcp/9000") if number % 2 == 0
+                                         else ("remove", "extra")), "--dir", self.door.folder], stderr=subprocess.DEVNULL)
+            line = "closed from now on: tcp/9000" if number % 2 == 0 else "NOT CLOSED ANY MORE: tcp/9000"
+            tried = 0
+            while self.daemon.log.count(line) <= number // 2 or tried < 20:
+                self.assertEqual(self.reached(22), OPEN)
+                tried += 1
+                self.assertLess(tried, 20000)
+            self.assertEqual(changing.wait(PATIENCE), 0)
 
     def test_limits_are_changed_one_by_one_and_the_rest_stays(self):
         before = self.told("show", "alice")

@@ -212,3 +212,21 @@ TEST_CASE("a load of many files never waits for the gatekeeper to make room") {
     house.connect();
     CHECK(house.load(another).files.size() == many + 1);
 }
+
+TEST_CASE("the gatekeeper may tell of services once for each time that the door's file was passed") {
+    House house;
+    KeyPassing passing(house.config);
+    CHECK_FALSE(passing.may_tell_services());
+    std::size_t doors = 0;  // what was changed moments ago is passed again
+    const auto load = [&] { doors += house.load(passing).files.contains("door.json") ? 1 : 0; };
+    load();
+    CHECK(doors == 1);
+    house.write("clients.d/alice.json", "alice");
+    load();
+    house.write("door.json", "another door");
+    load();
+    load();
+    CHECK(doors >= 2);
+    for (; doors > 0; --doors) CHECK(passing.may_tell_services());
+    CHECK_FALSE(passing.may_tell_services());
+}

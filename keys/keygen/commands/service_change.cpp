@@ -52,7 +52,7 @@ void report_added(const Services& added, const DoorFolder& folder) {
     log::info("added " + named(added) + " to the services of the door");
     if (is_guard(folder))
         log::warning("a running daemon closes " + join(added, [](const auto& entry) { return entry.second.text(); }) +
-                     " now for everybody who has not knocked; sessions that are established go on");
+                     " now for everybody who has not knocked; established TCP sessions go on");
     else log::warning("the firewall mode is not guard: rules of your own must keep this closed");
     log::info("next: oneknock-keygen allow CLIENT " + added.begin()->first);
 }

@@ -5,10 +5,9 @@
 namespace oneknock {
 namespace {
 
-// Whether a door can take the place of the other without a restart: what the listener and the firewall know of it is
-// equal.
+// Whether a door can take the place of the other without a restart: what the listener knows of it is equal.
 bool is_same_door(const Door& one, const Door& other) {
-    return one.id == other.id && one.span.text() == other.span.text() && one.services == other.services;
+    return one.id == other.id && one.span.text() == other.span.text();
 }
 
 // What is derived while a load goes on, for knocks and for the hour: a load that needs the last of the memory fails,
@@ -45,8 +44,7 @@ Result<void> KeyLoading::read_door(std::string_view text, const std::string& nam
     auto door = parse_door(text, name);
     if (!door) return tl::unexpected(door.error());
     if (in_force_ != nullptr && !is_same_door(*door, in_force_->door))
-        return fail(ExitCode::config,
-                    "door.json now has another id, span or other services; restart oneknockd for that");
+        return fail(ExitCode::config, "door.json now has another id or span; restart oneknockd for that");
     change_.door = std::move(*door);
     return {};
 }
