@@ -230,6 +230,15 @@ class Keygen(PlainHouse):
         self.assertEqual(sorted(self.allowed()), sorted(["ssh", *names]))
         self.assertEqual(len(self.told("service", "list")["services"]), 14)
 
+    def test_who_is_logged_in_by_a_port_that_is_closed_is_warned(self):
+        def add(service, connection):
+            return run(program("oneknock-keygen"), "service", "add", service, "--dir", self.door.folder,
+                       env={"SSH_CONNECTION": connection}).stderr
+
+        self.assertIn("this ssh session uses tcp/2222", add("login=tcp/2222", "192.0.2.7 51000 192.0.2.1 2222"))
+        self.assertNotIn("ssh session", add("mail=tcp/25", "192.0.2.7 51000 192.0.2.1 2222"))
+        self.assertNotIn("ssh session", add("news=tcp/119", "nonsense"))
+
     def test_the_default_folder_is_etc_oneknock(self):
         done = run(program("oneknock-keygen"), "show", "nobody", check=False)
         self.assertEqual(done.returncode, NO_INPUT)

@@ -1,4 +1,7 @@
 #include <algorithm>
+#include <cstdlib>
+#include <optional>
+#include <string_view>
 
 #include "common/json.hpp"
 #include "common/log.hpp"
@@ -48,13 +51,28 @@ Result<Services> take_in(const Services& wanted, Door& door, const std::string& 
     return added;
 }
 
+// The service by which the administrator is logged in, who may lock himself out.
+std::optional<Service> own_session() {
+    const char* const connection = std::getenv("SSH_CONNECTION");  // the last word is the port of this host
+    if (connection == nullptr) return std::nullopt;
+    const std::string_view words = connection;
+    return Service::parse("tcp/" + std::string(words.substr(words.rfind(' ') + 1)));
+}
+
+void warn_of_lock_out(const Services& added) {
+    const auto own = own_session();
+    if (own && std::ranges::find(added, *own, &Services::value_type::second) != added.end())
+        log::warning("this ssh session uses " + own->text() + ": stay logged in until a knock has let you in again");
+}
+
 void report_added(const Services& added, const DoorFolder& folder) {
     log::info("added " + named(added) + " to the services of the door");
     if (is_guard(folder))
         log::warning("a running daemon closes " + join(added, [](const auto& entry) { return entry.second.text(); }) +
                      " now for everybody who has not knocked; established TCP sessions go on");
     else log::warning("the firewall mode is not guard: rules of your own must keep this closed");
-    log::info("next: oneknock-keygen allow CLIENT " + added.begin()->first);
+    if (is_guard(folder)) warn_of_lock_out(added);
+    log::info("next: " + folder.command("allow CLIENT " + added.begin()->first));
 }
 
 Result<Services> take_out(const std::vector<std::string>& names, Door& door, const std::string& file) {
