@@ -19,11 +19,15 @@ enum class FirewallMode : std::uint8_t {
 };
 enum class ClosedAnswer : std::uint8_t { reset, drop };
 
+// A daemon deletes and builds its table as it needs, so no table of the administrator's may have such a name.
+inline constexpr const char* default_table = "oneknock";  // and what each one's name begins with
+
 struct FirewallConfig {
     FirewallMode mode = FirewallMode::guard;
     ClosedAnswer closed = ClosedAnswer::reset;  // guard mode
     std::vector<Network> trusted;               // guard mode
     std::uint32_t mark = 0;                     // mark mode; not 0
+    std::string own_table = default_table;      // guard and mark mode, of family inet: a daemon's own
     // set mode: "family name" of the administrator's table and the names of its two sets; an empty name leaves that
     // address family out, but not both may be empty.
     std::string set_table_family;  // "inet", "ip" or "ip6"

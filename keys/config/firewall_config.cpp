@@ -13,8 +13,8 @@ struct OwnedField {
     FirewallMode mode;
 };
 constexpr std::array owned_fields{OwnedField{"closed", FirewallMode::guard}, OwnedField{"trusted", FirewallMode::guard},
-                                  OwnedField{"mark", FirewallMode::mark},    OwnedField{"table", FirewallMode::set},
-                                  OwnedField{"set4", FirewallMode::set},     OwnedField{"set6", FirewallMode::set}};
+                                  OwnedField{"mark", FirewallMode::mark}, OwnedField{"set4", FirewallMode::set},
+                                  OwnedField{"set6", FirewallMode::set}};
 
 const char* name_of(FirewallMode mode) { return mode_names[static_cast<std::size_t>(mode)]; }
 
@@ -67,6 +67,18 @@ bool is_nft_name(std::string_view name) {
     });
 }
 
+std::string read_own_table(json::Object& object) {
+    const std::string name = object.optional_string("table").value_or(default_table);
+    const auto is_plain = [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+    };
+    if (!is_nft_name(name) || !name.starts_with(default_table) || !std::ranges::all_of(name, is_plain))
+        object.complain("table",
+                        "must begin with \"oneknock\" and go on with letters, digits and _, like "
+                        "\"oneknock_office\": it is a table of the daemon's own");
+    return name;
+}
+
 void read_table(json::Object& object, FirewallConfig& firewall) {
     const std::string text = object.string("table");
     const auto space = text.find(' ');
@@ -105,6 +117,7 @@ FirewallConfig read_firewall(json::Context& context, const json::Value& value) {
     FirewallConfig firewall;
     firewall.mode = read_mode(object);
     refuse_fields_of_other_modes(object, firewall.mode);
+    if (firewall.mode != FirewallMode::set) firewall.own_table = read_own_table(object);
     if (firewall.mode == FirewallMode::guard) {
         firewall.closed = read_closed(object);
         firewall.trusted = read_trusted(context, object);
@@ -120,6 +133,8 @@ FirewallConfig read_firewall(json::Context& context, const json::Value& value) {
 void write_firewall(JsonWriter& writer, const FirewallConfig& firewall) {
     writer.begin_object("firewall");
     writer.string("mode", name_of(firewall.mode));
+    if (firewall.mode != FirewallMode::set && firewall.own_table != default_table)
+        writer.string("table", firewall.own_table);
     if (firewall.mode == FirewallMode::guard) {
         writer.string("closed", firewall.closed == ClosedAnswer::drop ? "drop" : "reset");
         std::vector<std::string> trusted;

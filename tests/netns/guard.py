@@ -185,6 +185,29 @@ class Guard(NetworkTest):
         left = elements(self.server, ("knocked4",), ("inet", "filter"))
         self.assertEqual([grant[:3] for grant in left], [("10.77.0.9", "tcp", 443)], "the administrator's own stays")
 
+    def test_two_doors_on_one_host_stand_side_by_side(self):
+        other = Door(self.net, "10.77.0.1", services=("alternative=tcp/8080",), name="office",
+                     firewall={"mode": "guard", "table": "oneknock_office"})
+        key = other.add("bob", allow=("alternative",))
+        self.guard()
+        refused = self.net.start(self.server, program("oneknockd"), "--config", self.door.config)
+        self.assertEqual(refused.wait(), 69)
+        office = Daemon(self.net, self.server, other)
+        everything = lambda: [attempt(self.client, "10.77.0.1", port) for port in (22, 80, 8080)]
+        self.assertEqual(everything(), [CLOSED, CLOSED, CLOSED])
+        knock(self.client, key, "alternative", "--wait")
+        self.assertEqual(everything(), [CLOSED, CLOSED, OPEN])
+        knock(self.client, self.key, "ssh", "--wait")
+        self.assertEqual(everything(), [OPEN, CLOSED, OPEN])
+        self.assertEqual([len(office.grants()), len(self.daemon.grants())], [1, 1])
+        self.assertEqual([office.accepted(), self.daemon.accepted()], [1, 1])
+        self.assertNotIn("rebuilt", office.log + self.daemon.log)
+        office.stop()
+        self.assertEqual(self.server.run(program("oneknockd"), "--config", other.config, "--remove").returncode, 0)
+        self.assertEqual(everything(), [OPEN, CLOSED, OPEN])
+        self.daemon.ctl("revoke", "alice")
+        self.assertEqual(everything(), [CLOSED, CLOSED, OPEN])
+
     def test_in_mark_mode_the_administrators_rules_accept_the_mark(self):
         self.server.nft("""table inet filter { chain input { type filter hook input priority 0;
             ct state established,related accept

@@ -214,11 +214,25 @@ TEST_CASE("a firewall of sets that cannot work is refused") {
 }
 
 TEST_CASE("fields of other modes are refused in a guard too, which is the mode if none is named") {
-    for (const char* field : {R"("mark": 1)", R"("table": "inet f")", R"("set4": "s")", R"("set6": "s")"}) {
+    for (const char* field : {R"("mark": 1)", R"("set4": "s")", R"("set6": "s")"}) {
         CAPTURE(field);
         CHECK_THAT(firewall_complaint(std::string("{") + field + "}"), Catch::Contains("no effect in mode \"guard\""));
     }
     CHECK(with_firewall(R"({"closed": "drop"})")->firewall.closed == ClosedAnswer::drop);
+}
+
+TEST_CASE("a daemon's own table has a name that no other table has by chance, and that nft can write down") {
+    CHECK(with_firewall("{}")->firewall.own_table == "oneknock");
+    for (const char* name : {"oneknock", "oneknock_office", "oneknock2"}) {
+        const auto config = with_firewall(std::string(R"({"mode": "guard", "table": ")") + name + "\"}");
+        REQUIRE(config);
+        CHECK(config->firewall.own_table == name);
+        CHECK(parse(daemon_config_text(*config))->firewall.own_table == name);
+    }
+    for (const char* name : {"", "filter", "inet oneknock", "inet filter", "Oneknock", "oneknock-office", "oneknock/2",
+                             "my_oneknock", "oneknock table"})
+        CHECK_THAT(firewall_complaint(std::string(R"({"mode": "mark", "mark": 1, "table": ")") + name + "\"}"),
+                   Catch::Contains("must begin with \"oneknock\""));
 }
 
 TEST_CASE("a configuration is read from its file, and a missing one is told apart") {

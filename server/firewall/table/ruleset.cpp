@@ -10,7 +10,6 @@
 namespace oneknock {
 namespace {
 
-constexpr std::string_view own_table = "oneknock";
 constexpr std::string_view own_ipv4 = "granted4";
 constexpr std::string_view own_ipv6 = "granted6";
 
@@ -58,7 +57,7 @@ std::string grant_set_command(Family family, const TableName& table, const std::
 GrantSets grant_sets(const FirewallConfig& config) {
     if (config.mode == FirewallMode::set)
         return {{family_number(config.set_table_family), config.set_table}, config.set_ipv4, config.set_ipv6};
-    return {{NFPROTO_INET, std::string(own_table)}, std::string(own_ipv4), std::string(own_ipv6)};
+    return {{NFPROTO_INET, config.own_table}, std::string(own_ipv4), std::string(own_ipv6)};
 }
 
 Ruleset describe_table(const FirewallConfig& config, const std::vector<Service>& services) {
