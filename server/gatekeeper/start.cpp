@@ -38,7 +38,7 @@ void say_what_was_lost(const Record& record, const Audit& audit, Seconds toleran
         record.lost() == Record::Loss::missing
             ? "there is no replay record in the state folder"
             : "the replay record in the state folder was damaged (" + record.damage() + ") and has been put aside";
-    log::warning(what + ": for " + std::to_string(2 * tolerance.count()) +
+    log::warning(what + ": for " + std::to_string(Record::window_behind_a_loss(tolerance).count()) +
                  " s every knock is refused (record-lost), so that none can be played back; then all is normal. " +
                  "Grants of earlier runs have ended");
 }

@@ -17,7 +17,7 @@ from frames import Capture, Injector, read_pcap, with_source_port
 from harness import NetworkTest, eventually, main, program, run, sleep_until, stretched
 from traffic import CLOSED, OPEN, Service, attempt, connect, is_alive
 
-LOST = r"for 4 s every knock is refused \(record-lost\), so that none can be played back; then all is normal"
+LOST = r"for 5 s every knock is refused \(record-lost\), so that none can be played back; then all is normal"
 RECORD = ("oneknock.db-replay", "oneknock.db-mark")
 
 
@@ -161,10 +161,10 @@ class Restarts(NetworkTest):
         knock(self.client, self.key)
         self.injector().send([with_source_port(packet, 40000) for packet in packets])
         eventually(lambda: sum(self.daemon.refused().values()) == 2, "both to be refused")
-        if time.monotonic() < lost_at + 4:
+        if time.monotonic() < lost_at + 5:
             self.assertEqual(self.daemon.refused(), {"record-lost": 2})
         self.assertEqual((self.daemon.accepted(), self.ssh(self.client)), (0, CLOSED))
-        sleep_until(time.time() + max(0, lost_at + 4 - time.monotonic()))
+        sleep_until(time.time() + max(0, lost_at + 5 - time.monotonic()))
         self.injector().send([with_source_port(packet, 40001) for packet in packets])
         knock(self.client, self.key, "ssh", "--wait")
         self.assert_becomes(1, lambda: self.daemon.accepted())

@@ -398,10 +398,10 @@ TEST_CASE("after a loss every knock is refused until two tolerances have passed,
     };
     const auto knock = door.candidate(door.request(noon));  // perhaps used before the loss
     CHECK(decide(knock, {noon, Seconds{5001}}) == "record-lost");
-    CHECK(decide(knock, {noon + Seconds{60}, Seconds{5119}}) == "replayed");  // it was recorded
-    CHECK(decide(door.candidate(door.request(noon + Seconds{60})), {noon + Seconds{60}, Seconds{5119}}) ==
+    CHECK(decide(knock, {noon + Seconds{60}, Seconds{5120}}) == "replayed");  // it was recorded
+    CHECK(decide(door.candidate(door.request(noon + Seconds{60})), {noon + Seconds{60}, Seconds{5120}}) ==
           "record-lost");
-    CHECK(decide(door.candidate(door.request(noon + Seconds{61})), {noon + Seconds{61}, Seconds{5120}}) == "accepted");
+    CHECK(decide(door.candidate(door.request(noon + Seconds{61})), {noon + Seconds{61}, Seconds{5121}}) == "accepted");
     std::filesystem::remove_all(folder);
 }
 

@@ -93,23 +93,23 @@ TEST_CASE("a missing record, or the marker of another door, closes for two toler
     const Record record = folder.open();
     CHECK(record.lost() == Record::Loss::missing);
     CHECK(record.floor() == noon + tolerance);
-    CHECK(record.is_closed(at(119).steady));
-    CHECK_FALSE(record.is_closed(at(120).steady));
+    CHECK(record.is_closed(at(120).steady));
+    CHECK_FALSE(record.is_closed(at(121).steady));
 }
 
 TEST_CASE("the window behind a loss outlives a restart, and ends once it has passed") {
     const Folder folder;
     static_cast<void>(folder.open());
-    CHECK(folder.open(at(100)).is_closed(at(119).steady));
-    CHECK_FALSE(folder.open(at(100)).is_closed(at(120).steady));
+    CHECK(folder.open(at(100)).is_closed(at(120).steady));
+    CHECK_FALSE(folder.open(at(100)).is_closed(at(121).steady));
     {
         Record record = folder.open(at(100), {7});  // how much of it had passed is not known
         CHECK(record.lost() == Record::Loss::none);
-        CHECK(record.is_closed(at(219).steady));
-        CHECK_FALSE(record.wants_renewal(at(219).steady));
-        CHECK(record.wants_renewal(at(220).steady));
-        REQUIRE(record.renew(at(220).steady));
+        CHECK(record.is_closed(at(220).steady));
         CHECK_FALSE(record.wants_renewal(at(220).steady));
+        CHECK(record.wants_renewal(at(221).steady));
+        REQUIRE(record.renew(at(221).steady));
+        CHECK_FALSE(record.wants_renewal(at(221).steady));
     }
     CHECK_FALSE(folder.open(at(230)).is_closed(at(230).steady));
 }

@@ -72,7 +72,7 @@ void Record::take_in(const Journal::Content& content, const Now& now, Seconds to
     const bool same_boot = content.header.boot == boot_;
     // After a boot nobody knows how much of the window has passed.
     if (content.header.closed_until != Instant{})
-        closed_until_ = same_boot ? content.header.closed_until : now.steady + 2 * tolerance;
+        closed_until_ = same_boot ? content.header.closed_until : now.steady + Record::window_behind_a_loss(tolerance);
     for (JournalEntry entry : content.entries) {
         if (!same_boot) entry.end = {};
         apply(entry, now.steady);
@@ -82,7 +82,7 @@ void Record::take_in(const Journal::Content& content, const Now& now, Seconds to
 
 void Record::begin_closed(const Now& now, Seconds tolerance) {
     floor_ = now.wall + tolerance;
-    closed_until_ = now.steady + 2 * tolerance;
+    closed_until_ = now.steady + Record::window_behind_a_loss(tolerance);
 }
 
 }  // namespace oneknock

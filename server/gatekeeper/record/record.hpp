@@ -29,10 +29,10 @@ public:
     static constexpr std::size_t most_tags_per_client = 4096;
 
     // In `folder` (ending in '/'), or in memory if it is empty. A record that is missing or damaged is replaced by a
-    // new one that is closed for two tolerances (`lost()` says so), with the floor `now + tolerance`; a damaged one is
-    // kept aside. One that cannot be read for lack of memory or a permission is left as it is, and an error. If the
-    // folder holds `new-door` with this door's id (hexadecimal), a missing one is no loss: the floor is 0. Grants of
-    // another boot have ended.
+    // new one that is closed for window_behind_a_loss() (`lost()` says so), with the floor `now + tolerance`; a damaged
+    // one is kept aside. One that cannot be read for lack of memory or a permission is left as it is, and an error. If
+    // the folder holds `new-door` with this door's id (hexadecimal), a missing one is no loss: the floor is 0. Grants
+    // of another boot have ended.
     [[nodiscard]] static Result<Record> open(const std::string& folder, const DoorId& door, const Now& now,
                                              Seconds tolerance, const BootId& boot = {});
 
@@ -40,6 +40,11 @@ public:
     [[nodiscard]] Loss lost() const { return lost_; }
     [[nodiscard]] const std::string& damage() const { return damage_; }  // in words
 
+    // A message may have been used a tolerance before its time, and is fresh until a tolerance after it; both are
+    // judged by whole seconds.
+    [[nodiscard]] static constexpr Seconds window_behind_a_loss(Seconds tolerance) {
+        return 2 * tolerance + Seconds{1};
+    }
     // Whether a record was lost and two tolerances have not passed since, by the steady clock: the wall clock may have
     // been wrong then and be right now. Meanwhile every knock is refused, and recorded.
     [[nodiscard]] bool is_closed(Instant now) const { return closed_until_ && now < *closed_until_; }
