@@ -12,11 +12,7 @@ namespace oneknock {
 namespace {
 
 struct Run {
-    Result<void> operator()(const ShowText& show) const {
-        std::string_view text = show.text;
-        if (text.ends_with('\n')) text.remove_suffix(1);
-        return print_line(text);
-    }
+    Result<void> operator()(const ShowText& show) const { return write_standard_output(as_bytes(show.text)); }
     Result<void> operator()(const KnockOptions& options) const { return open_or_close_command(options); }
     Result<void> operator()(const ConnectOptions& options) const { return connect_command(options); }
     Result<void> operator()(const RunOptions& options) const { return run_command(options); }
@@ -33,9 +29,9 @@ int finish(const Result<void>& result) {
 
 int run(std::vector<std::string> words) {
     prctl(PR_SET_DUMPABLE, 0);  // no core dump may hold a secret, and no other program of this user may look
-    initialise_crypto();
     try {
         const auto command = parse_command_line(std::move(words));
+        initialise_crypto();
         return finish(command ? std::visit(Run{}, *command) : Result<void>{tl::unexpected(command.error())});
     } catch (const LockedMemoryError& error) {
         log::error(error.what());
@@ -48,5 +44,6 @@ int run(std::vector<std::string> words) {
 
 int main(int argc, char** argv) {
     oneknock::prepare_process();
+    oneknock::log::name_program("oneknock");
     return oneknock::run({argv + 1, argv + argc});
 }

@@ -38,10 +38,12 @@ public:
         if (unsaid_ > 0)
             append(text, Priority::warning,
                    "warning: " + std::to_string(unsaid_) + " lines of this log were dropped because nothing read them");
-        append(text, priority, std::string(label).append(line));
+        append(text, priority, (label.empty() ? "" : name_) + std::string(label).append(line));
         if (!waits_) write_now(text);
         else static_cast<void>(write_all(STDERR_FILENO, as_bytes(text)));
     }
+
+    void name_program(std::string_view name) { name_ = name.empty() ? "" : std::string(name) + ": "; }
 
     void never_wait() {
         waits_ = false;
@@ -98,6 +100,7 @@ private:
         return write(STDERR_FILENO, text.data(), text.size());
     }
 
+    std::string name_;
     bool is_journal_ = log::is_journal();
     bool waits_ = true, is_socket_ = false, never_blocks_ = false, is_torn_ = false;
     std::uint64_t unsaid_ = 0, dropped_ = 0;
@@ -115,6 +118,7 @@ void error(std::string_view line) { output().print(Priority::error, "error: ", l
 void warning(std::string_view line) { output().print(Priority::warning, "warning: ", line); }
 void info(std::string_view line) { output().print(Priority::info, "", line); }
 
+void name_program(std::string_view name) { output().name_program(name); }
 void never_wait() { output().never_wait(); }
 std::uint64_t dropped() { return output().dropped(); }
 

@@ -14,6 +14,10 @@ void error(std::string_view line);
 void warning(std::string_view line);
 void info(std::string_view line);
 
+// A program that somebody has typed the name of says it before its errors and warnings: "oneknock: error: ...". The
+// daemon does not: what collects its lines knows whose they are, and looks at their beginnings. "" takes the name back.
+void name_program(std::string_view name);
+
 // From here on a line for which there is no room now is dropped and counted, in this process and in those forked from
 // it: whoever does not read the log must not stop the daemon. Gives standard error an open file description of its own
 // (the inherited one is the shell's as well), so it comes before anything that forbids opening files. Afterwards a line

@@ -43,12 +43,16 @@ std::string nearest_word(std::string_view word, const std::vector<std::string>& 
     const std::string meant = plain(word);
     std::string nearest;
     std::size_t least = (meant.size() + 2) / 3 + 1;
+    bool begins_alike = false;
     for (const std::string& candidate : known) {
         const std::string other = plain(candidate);
         const std::size_t far = begins(other, meant) ? 0 : distance(meant, other);
         // A word of which nothing is left is no correction of it.
-        if (far >= least || far >= std::max(meant.size(), other.size())) continue;
+        if (far >= std::max(meant.size(), other.size())) continue;
+        const bool alike = !meant.empty() && other.starts_with(meant[0]);
+        if (far > least || (far == least && (nearest.empty() || begins_alike || !alike))) continue;
         least = far;
+        begins_alike = alike;
         nearest = candidate;
     }
     return nearest;

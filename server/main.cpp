@@ -5,9 +5,10 @@
 
 #include <CLI/CLI.hpp>
 
+#include "common/command_words.hpp"
+#include "common/fd.hpp"
 #include "common/log.hpp"
 #include "common/secret.hpp"
-#include "common/show_help.hpp"
 #include "common/startup.hpp"
 #include "keys/config/daemon_config.hpp"
 #include "server/oneshot/check_config.hpp"
@@ -22,13 +23,24 @@ using namespace oneknock;
 struct Options {
     std::string config = default_config;
     std::string capture;
-    int trial = 0;
+    std::optional<Seconds> trial;
     bool check = false, dry_run = false, json = false, guard = false, remove = false;
 };
 
+constexpr Seconds longest_trial{86400};
+
+// A bare number counts seconds.
+Seconds read_trial(const std::string& word) {
+    const bool is_bare = !word.empty() && word.find_first_not_of("0123456789") == std::string::npos;
+    const auto time = parse_seconds(is_bare ? word + "s" : word);
+    if (!time || *time < Seconds{1} || *time > longest_trial)
+        throw CLI::ValidationError("--try " + word, "must be a time from 1s to 24h, such as 60s or 5m");
+    return *time;
+}
+
 void describe(CLI::App& app, Options& options) {
     set_help_form(app, "oneknockd " ONEKNOCK_VERSION,
-                  "  oneknockd --try 60\n"
+                  "  oneknockd --try 60s\n"
                   "  oneknockd --config /etc/oneknock/oneknockd.json --read knock.pcap");
     app.add_option("--config", options.config, std::string("The configuration (default: ") + default_config + ")")
         ->type_name("FILE");
@@ -37,10 +49,10 @@ void describe(CLI::App& app, Options& options) {
     auto* read = app.add_option("--read", options.capture, "Explain a capture file, then exit; needs no privilege")
                      ->type_name("FILE.pcap");
     app.add_flag("--json", options.json, "With --read: print a JSON object per line")->needs(read);
-    auto* trial = app.add_option("--try", options.trial,
-                                 "Remove the guard after SECONDS unless confirmed by: oneknockctl confirm")
-                      ->type_name("SECONDS")
-                      ->check(CLI::Range(1, 86400));
+    auto* trial = app.add_option_function<std::string>(
+                         "--try", [&options](const std::string& word) { options.trial = read_trial(word); },
+                         "Remove the guard after TIME, such as 60s, unless confirmed by: oneknockctl confirm")
+                      ->type_name("TIME");
     auto* guard = app.add_flag("--guard", options.guard, "Install the guard, then exit");
     auto* remove = app.add_flag("--remove", options.remove, "Remove the guard, then exit");
     for (auto* one : {check, read, guard, remove})
@@ -64,6 +76,8 @@ Result<void> run_reader(const Options& options) {
 }
 
 ExitCode run(const Options& options) {
+    const bool is_daemon = !options.check && options.capture.empty() && !options.guard && !options.remove;
+    if (is_daemon) log::name_program("");
     const auto config = read_daemon_config(options.config);
     if (!config) return report(tl::unexpected(config.error()));
     if (options.check) return report(check_config(*config));
@@ -71,27 +85,22 @@ ExitCode run(const Options& options) {
     if (options.guard) return report(set_guard_up(*config));
     if (options.remove) return report(remove_guard(*config));
     log::never_wait();
-    return run_daemon(*config,
-                      {options.dry_run, options.trial > 0 ? std::optional(Seconds{options.trial}) : std::nullopt});
+    return run_daemon(*config, {options.dry_run, options.trial});
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
     prepare_process();
-    initialise_crypto();
+    log::name_program("oneknockd");
     Options options;
     CLI::App app("Opens ports for clients that knock with a key", "oneknockd");
     describe(app, options);
+    const auto text = parse_words(app, {argv + 1, argv + argc});
+    if (!text) return static_cast<int>(report(tl::unexpected(text.error())));
+    if (*text) return static_cast<int>(report(write_standard_output(as_bytes(**text))));
     try {
-        app.parse(argc, argv);
-    } catch (const CLI::Success& told) {
-        return static_cast<int>(report(show_help(app, told)));
-    } catch (const CLI::ParseError& error) {
-        log::error(std::string(error.what()) + "; see oneknockd --help");
-        return static_cast<int>(ExitCode::usage);
-    }
-    try {
+        initialise_crypto();
         return static_cast<int>(run(options));
     } catch (const LockedMemoryError& error) {
         log::error(error.what());

@@ -1,11 +1,11 @@
 #include "client/options/command_line.hpp"
 
 #include <algorithm>
-#include <sstream>
 
 #include <CLI/CLI.hpp>
 
-#include "common/show_help.hpp"
+#include "common/clock.hpp"
+#include "common/command_words.hpp"
 
 namespace oneknock {
 namespace {
@@ -133,6 +133,8 @@ Arguments arrange(std::vector<std::string> words) {
     const auto is_subcommand = [](const std::string& word) {
         return std::ranges::any_of(subcommands, [&](const Subcommand& subcommand) { return word == subcommand.name; });
     };
+    if (!words.empty() && words.front() == "help")
+        words.front() = "--help";  // of the command that follows, if one does
     const auto name = std::find_if(words.begin(), end, is_subcommand);
     if (name != end) std::rotate(words.begin(), name, name + 1);
     std::replace(words.begin(), end, std::string("--wait"), "--wait=" + duration_text(default_wait));
@@ -148,7 +150,6 @@ Arguments arrange(std::vector<std::string> words) {
 void add_everything(CLI::App& app, const std::string& chosen, Words& words) {
     set_help_form(app, "oneknock " ONEKNOCK_VERSION,
                   "  oneknock open home ssh --wait\n  oneknock run home ssh -- ssh server.example.org");
-    app.require_subcommand(1);
     for (const auto& [name, text, examples, add_options] : subcommands) {
         CLI::App& command = *app.add_subcommand(name, text);
         if (chosen != name) continue;
@@ -164,6 +165,10 @@ Result<KnockOptions> waiting_options(Words& words) {
     return read_knock_options(Operation::open, words.knock);
 }
 
+Error no_command_to_run() {
+    return {ExitCode::usage, "run: put the command after --, for example: oneknock run home ssh -- ssh home"};
+}
+
 Result<Command> command_from(const std::string& name, Words& words, std::vector<std::string> tail) {
     const auto key_fd = read_key_fd(words.knock.key_fd);
     if (!key_fd) return tl::unexpected(key_fd.error());
@@ -175,9 +180,7 @@ Result<Command> command_from(const std::string& name, Words& words, std::vector<
             return Command{ConnectOptions{std::move(knock), words.pass_descriptor}};
         });
     if (name == "run") {
-        if (tail.empty())
-            return fail(ExitCode::usage,
-                        "run: put the command after --, for example: oneknock run home ssh -- ssh home");
+        if (tail.empty()) return tl::unexpected(no_command_to_run());
         return waiting_options(words).map([&](KnockOptions&& knock) {
             return Command{RunOptions{std::move(knock), std::move(tail)}};
         });
@@ -186,11 +189,16 @@ Result<Command> command_from(const std::string& name, Words& words, std::vector<
         .map([](KnockOptions&& knock) { return Command{std::move(knock)}; });
 }
 
-// CLI11's sentence, and where the right words are found.
-Error usage_error(const CLI::App& app, const CLI::ParseError& error) {
-    const auto chosen = app.get_subcommands();
-    const std::string name = chosen.empty() ? "" : " " + chosen.front()->get_name();
-    return {ExitCode::usage, std::string(error.what()) + "; see: oneknock" + name + " --help"};
+// "--wait 5" leaves a word too many, and the reason is not to be guessed from that.
+std::optional<Error> value_of_wait_apart(const std::vector<std::string>& words) {
+    const auto end = std::ranges::find(words, "--");
+    const auto wait = std::find(words.begin(), end, "--wait");
+    if (wait == end || wait + 1 == end) return std::nullopt;
+    const std::string& time = wait[1];
+    for (const std::string& meant : {time, time + "s"})
+        if (parse_duration(meant))
+            return Error{ExitCode::usage, "--wait takes its time after an equals sign: --wait=" + meant};
+    return std::nullopt;
 }
 
 }  // namespace
@@ -198,18 +206,16 @@ Error usage_error(const CLI::App& app, const CLI::ParseError& error) {
 Result<Command> parse_command_line(std::vector<std::string> words) {
     CLI::App app("Opens and closes the services of a door by a single knock", "oneknock");
     Words values;
+    const auto wait_apart = value_of_wait_apart(words);
     Arguments arguments = arrange(std::move(words));
-    add_everything(app, arguments.words.empty() ? "" : arguments.words.front(), values);
-    std::ranges::reverse(arguments.words);  // the parser takes them from the back
-    try {
-        app.parse(arguments.words);
-    } catch (const CLI::Success& success) {
-        std::ostringstream text;
-        app.exit(success, text, text);
-        return Command{ShowText{text.str()}};
-    } catch (const CLI::ParseError& error) {
-        return tl::unexpected(usage_error(app, error));
-    }
+    const std::string chosen = arguments.words.empty() ? "" : arguments.words.front();
+    add_everything(app, chosen, values);
+    auto text = parse_words(app, std::move(arguments.words));
+    if (!text && wait_apart) return tl::unexpected(*wait_apart);
+    if (!text && chosen == "run" && arguments.command.empty() && text.error().message.starts_with("unexpected word"))
+        return tl::unexpected(no_command_to_run());
+    if (!text) return tl::unexpected(text.error());
+    if (*text) return Command{ShowText{**std::move(text)}};
     return command_from(app.get_subcommands().front()->get_name(), values, std::move(arguments.command));
 }
 

@@ -1,17 +1,17 @@
 // The program's words and options (CLI11 behind it).
 #pragma once
 
-#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
 
+#include "common/result.hpp"
 #include "keys/keygen/commands/commands.hpp"
 
 namespace oneknock::keygen {
 
-// Without a command everything is said already: help, version, or what is wrong with the words.
-struct CommandLine {
-    std::optional<Command> command;
-    ExitCode exit = ExitCode::ok;
-};
-[[nodiscard]] CommandLine parse_command_line(int argc, char** argv);
+// The command, or the text that was asked for instead (help, version). `words` without the program's name; errors are
+// ExitCode::usage.
+[[nodiscard]] Result<std::variant<std::string, Command>> parse_command_line(std::vector<std::string> words);
 
 }  // namespace oneknock::keygen

@@ -1,6 +1,7 @@
 // oneknock-keygen: makes doors and clients, lists and revokes them.
 #include <sys/prctl.h>
 
+#include "common/fd.hpp"
 #include "common/log.hpp"
 #include "common/secret.hpp"
 #include "common/startup.hpp"
@@ -10,24 +11,29 @@ namespace {
 
 using namespace oneknock;
 
-ExitCode run_command(const keygen::Command& command) {
-    const auto result = std::visit([](const auto& options) { return keygen::run(options); }, command);
-    if (result) return ExitCode::ok;
-    log::error(result.error().message);
-    return result.error().code;
+Result<void> run(std::vector<std::string> words) {
+    const auto line = keygen::parse_command_line(std::move(words));
+    if (!line) return tl::unexpected(line.error());
+    if (const auto* text = std::get_if<std::string>(&*line)) return write_standard_output(as_bytes(*text));
+    initialise_crypto();
+    return std::visit([](const auto& options) { return keygen::run(options); }, std::get<keygen::Command>(*line));
+}
+
+int report(const Error& error) {
+    log::error(error.message);
+    return static_cast<int>(error.code);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
     prepare_process();
+    log::name_program("oneknock-keygen");
     prctl(PR_SET_DUMPABLE, 0);  // no core dump may hold a secret
     try {
-        initialise_crypto();
-        const auto line = keygen::parse_command_line(argc, argv);
-        return static_cast<int>(line.command ? run_command(*line.command) : line.exit);
+        const auto done = run({argv + 1, argv + argc});
+        return done ? static_cast<int>(ExitCode::ok) : report(done.error());
     } catch (const LockedMemoryError& error) {
-        log::error(error.what());
-        return static_cast<int>(ExitCode::permission);
+        return report({ExitCode::permission, error.what()});
     }
 }

@@ -1,12 +1,15 @@
 // oneknockctl: asks the running daemon.
+#include <algorithm>
 #include <exception>
 #include <string>
 
 #include <unistd.h>
 #include <CLI/CLI.hpp>
 
+#include "common/command_words.hpp"
+#include "common/fd.hpp"
 #include "common/log.hpp"
-#include "common/show_help.hpp"
+#include "common/nearest_word.hpp"
 #include "common/startup.hpp"
 #include "keys/config/daemon_config.hpp"
 #include "server/ctl/ask.hpp"
@@ -24,15 +27,23 @@ struct Options {
     std::string question;
 };
 
+std::string read_format(const std::string& word) {
+    const std::vector<std::string> formats{"text", "json", "prometheus"};
+    if (std::ranges::find(formats, word) != formats.end()) return word;
+    throw CLI::ValidationError("--format " + word, "must be text, json or prometheus" + did_you_mean(word, formats));
+}
+
 void describe(CLI::App& app, Options& options) {
     set_help_form(app, "oneknockctl " ONEKNOCK_VERSION, "  oneknockctl status --watch\n  oneknockctl revoke laptop");
     app.add_option("--socket", options.socket, "The daemon's control socket")->type_name("PATH")->capture_default_str();
-    app.require_subcommand(1);
     app.fallthrough();
     auto* status = app.add_subcommand("status", "Show what the daemon has seen and decided");
     auto* json = status->add_flag("--json", options.json, "Print JSON");
-    status->add_option("--format", options.format, "Format: text, json or prometheus")
-        ->check(CLI::IsMember({"text", "json", "prometheus"}))
+    status
+        ->add_option_function<std::string>(
+            "--format", [&options](const std::string& word) { options.format = read_format(word); },
+            "Format: text, json or prometheus")
+        ->type_name("FORMAT")
         ->excludes(json);
     status->add_flag("--watch", options.watch, "Repeat every second until interrupted");
     auto* grants = app.add_subcommand("grants", "List the open grants and their remaining times");
@@ -46,7 +57,7 @@ void describe(CLI::App& app, Options& options) {
     status->callback([&] { options.question = "status"; });
     grants->callback([&] { options.question = "grants"; });
     revoke->callback([&] {
-        if (options.client.empty() && !options.all) throw CLI::RequiredError("revoke needs a CLIENT or --all");
+        if (options.client.empty() && !options.all) throw CLI::RequiredError("CLIENT or --all");
         options.question = "revoke " + (options.all ? std::string("--all") : options.client);
     });
     app.get_subcommand("reload")->callback([&] { options.question = "reload"; });
@@ -95,16 +106,11 @@ int report(const Result<void>& result) {
 
 int main(int argc, char** argv) {
     prepare_process();
+    log::name_program("oneknockctl");
     Options options;
     CLI::App app("Controls a running oneknockd", "oneknockctl");
-    try {
-        describe(app, options);
-        app.parse(argc, argv);
-    } catch (const CLI::Success& told) {
-        return report(show_help(app, told));
-    } catch (const CLI::ParseError& error) {
-        log::error(std::string(error.what()) + "; see oneknockctl --help");
-        return static_cast<int>(ExitCode::usage);
-    }
-    return report(run(options));
+    describe(app, options);
+    const auto text = parse_words(app, {argv + 1, argv + argc});
+    if (!text) return report(tl::unexpected(text.error()));
+    return report(*text ? write_standard_output(as_bytes(**text)) : run(options));
 }

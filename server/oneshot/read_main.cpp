@@ -9,6 +9,7 @@
 int main(int argc, char** argv) {
     using namespace oneknock;
     prepare_process();
+    log::name_program("oneknockd");
     if (argc != 4) {
         log::error("oneknockd-read is started by oneknockd --read, not by hand");
         return static_cast<int>(ExitCode::usage);

@@ -280,7 +280,7 @@ class BadInput(NetworkTest):
                 peer.close()
                 out, problem = asking.communicate(timeout=PATIENCE)
                 self.assertEqual((asking.returncode, out), (65 if answer else 69, ""), (words, answer, problem))
-                self.assertRegex(problem, "^error: the daemon")
+                self.assertRegex(problem, "^oneknockctl: error: the daemon")
 
     def test_ctl_gives_up_on_a_daemon_that_does_not_answer(self):
         path = self.net.path("deaf.sock")

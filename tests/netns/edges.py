@@ -7,6 +7,7 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import signal
 import socket
 import struct
@@ -173,7 +174,7 @@ class Edges(PlainHouse):
                 with self.subTest(program=os.path.basename(row[0]), words=row[1:], what=what):
                     done = subprocess.run(row, stderr=subprocess.PIPE, text=True, timeout=20, **where)
                     self.assertEqual(done.returncode, CANNOT_CREATE, done.stderr)
-                    self.assertRegex(done.stderr, "^error: cannot write to standard output: .*\n$")
+                    self.assertRegex(done.stderr, f"^{os.path.basename(row[0])}: error: cannot write to standard output: .*\n$")
 
     def test_priorities_stand_before_lines_only_where_standard_error_is_the_journal(self):
         ours, theirs = (self.net.keep(each, socket.socket.close) for each in socket.socketpair())
@@ -243,7 +244,7 @@ class Edges(PlainHouse):
         for options in ((), ("--check-config",)):
             done = self.server.run(program("oneknockd"), "--config", self.door.config, *options, check=False)
             self.assertEqual(done.returncode, CONFIG, done.stderr)
-            self.assertRegex(done.stderr, '^error: .*"user".*"oneknokc"')
+            self.assertRegex(done.stderr, ("^oneknockd: " if options else "^") + 'error: .*"user".*"oneknokc"')
         self.assertEqual(os.stat(self.door.state).st_uid, before)
 
     def test_paths_are_relative_to_the_configuration_also_where_it_is_named_without_a_directory(self):
@@ -281,7 +282,7 @@ class Edges(PlainHouse):
             self.assertEqual((told.returncode, told.stderr.count("error: ")), (65, 1), name)
             self.assertIn(".json", logged)
             for text in (told.stderr, logged, check):
-                self.assertTrue(all(line.startswith("error: ") for line in text.splitlines()), text)
+                self.assertTrue(all(re.match("(oneknock(d|ctl): )?error: ", line) for line in text.splitlines()), text)
                 self.assertFalse([each for each in text if each != "\n" and (each < " " or "\x7f" <= each < "\xa0")], text)
                 self.assertNotIn("\ufffd", text)
             self.assertEqual("\\x" in logged, name not in names[-2:], "no name is cut within a character")

@@ -55,6 +55,24 @@ TEST_CASE("words the command line does not know are usage errors") {
     }
 }
 
+TEST_CASE("words in places that are often mistaken get a sentence of their own") {
+    const std::pair<Words, const char*> cases[] = {
+        {{"open", "home", "ssh", "--wait", "5"}, "--wait takes its time after an equals sign: --wait=5s"},
+        {{"open", "--wait", "2m", "home", "ssh"}, "--wait takes its time after an equals sign: --wait=2m"},
+        {{"open", "home", "ssh", "--wate"},
+         "there is no option --wate; did you mean --wait? See: oneknock open --help"},
+        {{"opne", "home", "ssh"}, "there is no command \"opne\"; did you mean open? See: oneknock --help"},
+        {{"help", "clsoe"}, "there is no command \"clsoe\"; did you mean close? See: oneknock --help"},
+        {{"run", "home", "ssh", "ls"},
+         "run: put the command after --, for example: oneknock run home ssh -- ssh home"}};
+    for (const auto& [words, wanted] : cases) {
+        const auto command = parse_command_line(words);
+        REQUIRE_FALSE(command);
+        CHECK(command.error().message == wanted);
+    }
+    CHECK(std::get<KnockOptions>(*parse_command_line({"open", "--wait", "5", "ssh"})).door == "5");
+}
+
 TEST_CASE("connect and run always wait, and connect means ssh unless told") {
     const auto connect = parse_command_line({"connect", "home", "--fdpass"});
     REQUIRE(connect);
@@ -68,7 +86,8 @@ TEST_CASE("connect and run always wait, and connect means ssh unless told") {
 }
 
 TEST_CASE("help and version are text, not errors") {
-    for (const Words& words : {Words{"--help"}, Words{"open", "--help"}, Words{"--version"}}) {
+    for (const Words& words : {Words{"--help"}, Words{"open", "--help"}, Words{"--version"}, Words{"help"},
+                               Words{"help", "open"}, Words{"-V"}}) {
         const auto command = parse_command_line(words);
         REQUIRE(command);
         CHECK(std::get<ShowText>(*command).text.find("oneknock") != std::string::npos);
