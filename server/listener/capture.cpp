@@ -23,6 +23,7 @@ constexpr int snapshot_length = 160;  // bytes: link header, two tags, IPv6 or I
 constexpr int buffer_size = 4 << 20;  // bytes, of the kernel's: about 16,000 packets
 constexpr int burst = 1024;           // packets read at a time, so that verdicts get their turn
 constexpr const char* any_interface = "any";
+constexpr const char* loopback_interface = "lo";
 
 // PACKET_IGNORE_OUTGOING (Linux 4.20): the kernel need not even copy what we send.
 void ignore_outgoing(pcap_t* handle) {
@@ -66,7 +67,8 @@ Capture::~Capture() = default;
 
 Result<Capture::Source> Capture::open_source(const std::string& interface) {
     char error[PCAP_ERRBUF_SIZE] = "";
-    Source source{interface, LinkLayer::ethernet, nullptr, if_nametoindex(interface.c_str()), 0, true};
+    const unsigned index = if_nametoindex(interface.c_str());
+    Source source{interface, LinkLayer::ethernet, nullptr, index, index};
     source.handle.reset(pcap_create(interface.c_str(), error));
     pcap_t* handle = source.handle.get();
     if (handle == nullptr) return fail(ExitCode::unavailable, "cannot capture on " + interface + ": " + error);
@@ -75,7 +77,7 @@ Result<Capture::Source> Capture::open_source(const std::string& interface) {
     pcap_set_buffer_size(handle, buffer_size);
     const int status = pcap_activate(handle);
     if (status == PCAP_ERROR_IFACE_NOT_UP || status == PCAP_ERROR_NO_SUCH_DEVICE)
-        return Source{interface, LinkLayer::ethernet, nullptr, 0, 0, false};
+        return Source{interface, LinkLayer::ethernet, nullptr, 0, 0};
     if (status < 0) return tl::unexpected(capture_error(interface, status, handle));
     if (interface == any_interface) pcap_set_datalink(handle, DLT_LINUX_SLL2);
     const int type = pcap_datalink(handle);
@@ -96,13 +98,15 @@ Result<void> Capture::open_standby() {
     if (!changes) return tl::unexpected(changes.error());
     standby_ = std::move(*opened);
     changes_ = std::move(*changes);
-    return filter_standby();
+    return {};
 }
 
 Result<void> Capture::open_named(const std::string& interface) {
     auto source = open_source(interface);
     if (!source) return tl::unexpected(source.error());
-    if (!source->present)
+    if (source->handle) {
+        if (const auto locked = lock_packet_filter(pcap_fileno(source->handle.get())); !locked) return locked;
+    } else
         log::warning("interface " + interface +
                      (if_nametoindex(interface.c_str()) == 0 ? " is not there yet" : " is down") + "; waiting for it");
     sources_.push_back(std::move(*source));
@@ -116,6 +120,7 @@ Result<Capture> Capture::open(const std::vector<std::string>& interfaces) {
     Result<void> opened = by_name ? capture.open_standby() : Result<void>{};
     for (const std::string& interface : interfaces)
         if (opened) opened = capture.open_named(interface);
+    if (opened && by_name) opened = capture.filter_standby();
     if (!opened) return tl::unexpected(opened.error());
     if (by_name) capture.look_after_interfaces();
     return capture;
@@ -123,7 +128,7 @@ Result<Capture> Capture::open(const std::vector<std::string>& interfaces) {
 
 void Capture::add_to(std::vector<pollfd>& polled) const {
     for (const Source& source : sources_)
-        if (source.has_own()) polled.push_back({pcap_get_selectable_fd(source.handle.get()), POLLIN, 0});
+        if (is_heard(source)) polled.push_back({pcap_get_selectable_fd(source.handle.get()), POLLIN, 0});
     if (!standby_) return;
     polled.push_back({pcap_get_selectable_fd(standby_->handle.get()), POLLIN, 0});
     polled.push_back({changes_.get(), POLLIN, 0});
@@ -141,19 +146,22 @@ bool Capture::read_source(Source& source, const Received& received) {
         to.received(to.link, {bytes, header->caplen}, arrival);
     };
     const int count = pcap_dispatch(source.handle.get(), burst, hand_over, reinterpret_cast<u_char*>(&context));
-    if (count > 0) packets_ += static_cast<std::uint64_t>(count);
+    if (count > 0) packets_read_ += static_cast<std::uint64_t>(count);
     return count < burst;
 }
 
 bool Capture::read(const Received& received) {
+    const Received counted = [&](LinkLayer link, ByteSpan bytes, Stamp arrival) {
+        ++packets_;
+        received(link, bytes, arrival);
+    };
     bool all = true;
     for (Source& source : sources_)
-        if (source.has_own() && !read_source(source, received)) all = false;
+        if (is_heard(source) && !read_source(source, counted)) all = false;
     if (!standby_) return all;
     const auto from_named = [&](LinkLayer link, ByteSpan bytes, Stamp arrival) {
         const unsigned index = interface_of(link, bytes);
-        const auto serves = [index](const Source& s) { return s.standby_index != 0 && s.standby_index == index; };
-        if (std::ranges::any_of(sources_, serves)) received(link, bytes, arrival);
+        if (is_wanted(index) && !has_handle(index)) counted(link, bytes, arrival);
     };
     if (!read_source(*standby_, from_named)) all = false;
     if (interfaces_changed()) look_after_interfaces();
@@ -176,27 +184,37 @@ unsigned Capture::index_of(const std::string& interface) const {
     return static_cast<unsigned>(request.ifr_ifindex);
 }
 
-void Capture::look_after_interfaces() {
-    bool changed = false;
-    for (Source& source : sources_) {
-        const unsigned index = index_of(source.interface);
-        const unsigned standby_index = source.handle && index == source.index ? 0 : index;
-        if (source.present && index == 0) log::warning("interface " + source.interface + " is gone; waiting for it");
-        if (standby_index != 0 && standby_index != source.standby_index)
-            log::warning("interface " + source.interface + " is back in use");
-        changed = changed || standby_index != source.standby_index;
-        source.present = index != 0;
-        source.standby_index = standby_index;
-    }
-    if (!changed) return;
-    if (const auto set = filter_standby(); !set) log::warning(set.error().message);
+bool Capture::has_handle(unsigned index) const {
+    return std::ranges::any_of(sources_, [index](const Source& s) { return s.handle && s.bound == index; });
 }
 
+// The capture of all interfaces by the name "any" is bound to none, and always wanted.
+bool Capture::is_wanted(unsigned index) const {
+    return std::ranges::any_of(sources_, [index](const Source& s) { return s.index == index; }) &&
+           (index != 0 || !standby_);
+}
+
+void Capture::look_after_interfaces() {
+    for (Source& source : sources_) {
+        const unsigned index = index_of(source.interface);
+        if (index == source.index) continue;
+        if (index == 0) log::warning("interface " + source.interface + " is gone; waiting for it");
+        else log::warning("interface " + source.interface + " is back in use");
+        source.index = index;
+    }
+}
+
+// Those that are heard by captures of their own; and the loopback interface, which carries much, unless it is waited
+// for.
 Result<void> Capture::filter_standby() {
-    std::vector<unsigned> indexes;
+    std::vector<unsigned> without;
     for (const Source& source : sources_)
-        if (source.standby_index != 0) indexes.push_back(source.standby_index);
-    return set_packet_filter(pcap_fileno(standby_->handle.get()), indexes);
+        if (source.handle) without.push_back(source.bound);
+    if (std::ranges::find(sources_, loopback_interface, &Source::interface) == sources_.end())
+        without.push_back(if_nametoindex(loopback_interface));
+    const int socket = pcap_fileno(standby_->handle.get());
+    if (const auto set = set_packet_filter(socket, without); !set) return set;
+    return lock_packet_filter(socket);
 }
 
 Capture::Counters Capture::counters() const {

@@ -1,8 +1,10 @@
 // Packets from the network, through libpcap. Opening needs CAP_NET_RAW; nothing afterwards does.
 //
 // An interface given by name that is not there, is down, or vanishes, is waited for: a second capture over all
-// interfaces, which lets nothing through until then, takes it up when it returns (a new packet socket would need the
-// privilege that is gone by then). The kernel tells of interfaces that come and go (rtnetlink), so nothing is polled.
+// interfaces takes it up when it returns (a new packet socket would need the privilege that is gone by then). The
+// kernel tells of interfaces that come and go (rtnetlink), so nothing is polled. Which of the second capture's packets
+// are wanted is looked at here, not by the kernel: so that no filter need ever be changed, and each is locked. Of the
+// interfaces that have a capture of their own, and of the loopback interface, the kernel lets nothing through to it.
 //
 // The second capture cannot replace the others, even with every name in its filter. It gets packets without their
 // link layer's header: those with two VLAN tags cannot be read in it (tried with Linux 6.18), and what a bridge's port
@@ -48,7 +50,7 @@ public:
         std::uint64_t dropped = 0;
     };
     [[nodiscard]] Counters counters() const;
-    [[nodiscard]] std::uint64_t packets() const { return packets_; }
+    [[nodiscard]] std::uint64_t packets_read() const { return packets_read_; }  // also such as were not wanted
 
 private:
     struct Handle {
@@ -58,11 +60,8 @@ private:
         std::string interface;
         LinkLayer link = LinkLayer::ethernet;
         std::unique_ptr<pcap, Handle> handle;  // null: the interface was not there, or down
-        unsigned index = 0;                    // of the interface the handle is bound to
-        unsigned standby_index = 0;            // of the interface of this name that the standby serves
-        bool present = true;
-
-        [[nodiscard]] bool has_own() const { return handle && present && standby_index == 0; }
+        unsigned bound = 0;                    // the index of the interface that the handle is bound to
+        unsigned index = 0;                    // of the interface that has the name now; 0: none
     };
 
     Capture() = default;
@@ -71,8 +70,10 @@ private:
     [[nodiscard]] Result<void> open_named(const std::string& interface);
     [[nodiscard]] unsigned index_of(const std::string& interface) const;
     [[nodiscard]] bool interfaces_changed() const;
+    [[nodiscard]] bool has_handle(unsigned index) const;
+    [[nodiscard]] bool is_wanted(unsigned index) const;
+    [[nodiscard]] bool is_heard(const Source& source) const { return source.handle && is_wanted(source.bound); }
     void look_after_interfaces();
-    // For interfaces that are back; nothing passes without any.
     [[nodiscard]] Result<void> filter_standby();
     bool read_source(Source& source, const Received& received);
 
@@ -80,6 +81,7 @@ private:
     std::optional<Source> standby_;  // over all interfaces; only with interfaces given by name
     Descriptor changes_;             // rtnetlink, likewise
     std::uint64_t packets_ = 0;
+    std::uint64_t packets_read_ = 0;
 };
 
 }  // namespace oneknock

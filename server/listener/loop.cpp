@@ -55,7 +55,7 @@ private:
     // Packets come in bursts: for a moment after some were read nobody need be woken for each of them. A knock takes
     // less time for it, since the kernel is faster with its packets, and a flood costs fewer turns.
     void rest() {
-        const std::uint64_t packets = capture_.packets();
+        const std::uint64_t packets = capture_.packets_read();
         if (std::exchange(packets_seen_, packets) == packets) return;
         const timespec moment{0, std::chrono::nanoseconds{rest_time}.count()};
         ppoll(nullptr, 0, &moment, nullptr);

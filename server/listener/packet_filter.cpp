@@ -51,9 +51,9 @@ Result<void> set_packet_filter(pcap_t* capture, LinkLayer link) {
 
 // The kernel runs it on packets that begin with the IP header: the cooked one is made by libpcap, whose own
 // pcap_setfilter() would move all offsets.
-Result<void> set_packet_filter(int socket, const std::vector<unsigned>& interfaces) {
+Result<void> set_packet_filter(int socket, const std::vector<unsigned>& without) {
     constexpr int longest_packet = 65535;  // of what is compiled for only
-    auto code = interface_test(interfaces);
+    auto code = refuse_interfaces(without);
     const std::unique_ptr<pcap_t, decltype(&pcap_close)> bare(pcap_open_dead(DLT_RAW, longest_packet), pcap_close);
     Program program;
     if (const auto compiled = compile(bare.get(), LinkLayer::raw, program); !compiled) return compiled;
@@ -63,21 +63,24 @@ Result<void> set_packet_filter(int socket, const std::vector<unsigned>& interfac
     }
     const sock_fprog filter{static_cast<unsigned short>(code.size()), code.data()};
     if (setsockopt(socket, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter) == 0) return {};
-    return tl::unexpected(system_error("set", "the packet filter of interfaces that came back"));
+    return tl::unexpected(system_error("set", "the packet filter for interfaces that come back"));
 }
 
-// Jumps in classic BPF are relative, so that this can simply stand before a program. Those with a condition reach over
-// 255 instructions at most: one without is taken to the end.
-std::vector<sock_filter> interface_test(const std::vector<unsigned>& interfaces) {
+// Jumps in classic BPF are relative, so that this can simply stand before a program.
+std::vector<sock_filter> refuse_interfaces(const std::vector<unsigned>& interfaces) {
     std::vector<sock_filter> code;
     code.push_back(BPF_STMT(BPF_LD | BPF_W | BPF_ABS, static_cast<std::uint32_t>(SKF_AD_OFF + SKF_AD_IFINDEX)));
-    for (std::size_t i = 0; i < interfaces.size(); ++i) {
-        const auto to_the_end = static_cast<std::uint32_t>(2 * (interfaces.size() - i - 1) + 1);
-        code.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, interfaces[i], 0, 1));
-        code.push_back(BPF_STMT(BPF_JMP | BPF_JA, to_the_end));
+    for (const unsigned interface : interfaces) {
+        code.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, interface, 0, 1));
+        code.push_back(BPF_STMT(BPF_RET | BPF_K, 0));
     }
-    code.push_back(BPF_STMT(BPF_RET | BPF_K, 0));
     return code;
+}
+
+Result<void> lock_packet_filter(int socket) {
+    const int on = 1;
+    if (setsockopt(socket, SOL_SOCKET, SO_LOCK_FILTER, &on, sizeof on) == 0) return {};
+    return tl::unexpected(system_error("lock", "the packet filter of a capture"));
 }
 
 }  // namespace oneknock

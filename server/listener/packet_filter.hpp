@@ -15,11 +15,14 @@ namespace oneknock {
 
 [[nodiscard]] Result<void> set_packet_filter(pcap* capture, LinkLayer link);
 
-// The same for the socket of a cooked capture over all interfaces, for packets of these interfaces alone; with none,
-// for no packet at all. A later call replaces it. Needs no privilege.
-[[nodiscard]] Result<void> set_packet_filter(int socket, const std::vector<unsigned>& interfaces);
+// The same for the socket of a cooked capture over all interfaces, without the packets of these interfaces. Needs no
+// privilege.
+[[nodiscard]] Result<void> set_packet_filter(int socket, const std::vector<unsigned>& without);
 
-// What stands before the latter: goes on behind its end with a packet of these interfaces, refuses any other.
-[[nodiscard]] std::vector<sock_filter> interface_test(const std::vector<unsigned>& interfaces);
+// What stands before the latter: goes on behind its end with a packet of any interface but these, which it refuses.
+[[nodiscard]] std::vector<sock_filter> refuse_interfaces(const std::vector<unsigned>& interfaces);
+
+// From here on the socket's filter can be neither changed nor taken away, by whomever (SO_LOCK_FILTER).
+[[nodiscard]] Result<void> lock_packet_filter(int socket);
 
 }  // namespace oneknock

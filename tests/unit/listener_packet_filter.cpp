@@ -18,7 +18,6 @@ bool goes_on(const std::vector<sock_filter>& code, unsigned interface) {
                 value = interface;
                 break;
             case BPF_JMP | BPF_JEQ | BPF_K: at += value == step.k ? step.jt : step.jf; break;
-            case BPF_JMP | BPF_JA: at += step.k; break;
             case BPF_RET | BPF_K: REQUIRE(step.k == 0); return false;
             default: FAIL("an instruction that should not be there");
         }
@@ -27,13 +26,13 @@ bool goes_on(const std::vector<sock_filter>& code, unsigned interface) {
 
 }  // namespace
 
-TEST_CASE("a test of interfaces lets packets of these pass, however many they are, and no others") {
+TEST_CASE("packets of the refused interfaces are refused, however many they are, and no others") {
     for (const unsigned count : {0U, 1U, 2U, 255U, 256U, 300U, 1000U}) {
         CAPTURE(count);
         std::vector<unsigned> interfaces;
         for (unsigned i = 0; i < count; ++i) interfaces.push_back(10 + 2 * i);
-        const auto code = interface_test(interfaces);
-        for (const unsigned interface : interfaces) REQUIRE(goes_on(code, interface));
-        for (const unsigned other : {0U, 1U, 9U, 11U, 10 + 2 * count}) CHECK_FALSE(goes_on(code, other));
+        const auto code = refuse_interfaces(interfaces);
+        for (const unsigned interface : interfaces) REQUIRE_FALSE(goes_on(code, interface));
+        for (const unsigned other : {0U, 1U, 9U, 11U, 10 + 2 * count}) CHECK(goes_on(code, other));
     }
 }
