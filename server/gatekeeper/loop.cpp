@@ -304,7 +304,7 @@ Result<ExitCode> start_and_run(GatekeeperParts parts, const Identity& identity) 
     Descriptor wall_timer(timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK | TFD_CLOEXEC));
     if (!wall_timer) return tl::unexpected(system_error("make", "a timer of the wall clock"));
     const BootId boot = read_boot_id();
-    const auto folder = enter_sandbox(parts.state, identity);
+    const auto folder = enter_sandbox(parts.state, parts.control_socket.get(), identity);
     if (!folder) return tl::unexpected(folder.error());
     const auto limits = receive_settings(parts.parent);
     if (!limits) return tl::unexpected(limits.error());

@@ -9,6 +9,7 @@
 #include "common/poll.hpp"
 #include "keys/rotation.hpp"
 #include "server/gatekeeper/keys/key_loading.hpp"
+#include "server/privsep/system_calls.hpp"
 
 namespace oneknock {
 namespace {
@@ -66,11 +67,12 @@ BootId read_boot_id() {
     return boot;
 }
 
-Result<std::string> enter_sandbox(const Descriptor& state, const Identity& identity) {
+Result<std::string> enter_sandbox(const Descriptor& state, int control_socket, const Identity& identity) {
     auto folder = confine_to_folder(state, identity);
     if (!folder) return folder;
     if (const auto dropped = drop_everything(identity); !dropped) return tl::unexpected(dropped.error());
-    if (const auto denied = deny_network_and_programs(); !denied) return tl::unexpected(denied.error());
+    if (const auto allowed = allow_gatekeeper_calls_only(control_socket); !allowed)
+        return tl::unexpected(allowed.error());
     return folder;
 }
 

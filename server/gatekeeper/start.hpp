@@ -14,7 +14,7 @@ namespace oneknock {
 
 // Confines the process to the state folder and gives everything else up; the folder's path as seen from inside, ending
 // in '/'.
-[[nodiscard]] Result<std::string> enter_sandbox(const Descriptor& state, const Identity& identity);
+[[nodiscard]] Result<std::string> enter_sandbox(const Descriptor& state, int control_socket, const Identity& identity);
 
 // Blocks until the parent has sent them.
 [[nodiscard]] Result<Limits> receive_settings(Channel& parent);

@@ -13,6 +13,7 @@
 #include "server/listener/arrival_clock.hpp"
 #include "server/listener/assembler.hpp"
 #include "server/listener/capture.hpp"
+#include "server/privsep/system_calls.hpp"
 
 namespace oneknock {
 namespace {
@@ -153,6 +154,7 @@ ExitCode run_listener(const std::vector<std::string>& interfaces, const Identity
         log::error("this build of libfec does not give the known answer; install Debian's libfec0");
         return ExitCode::software;
     }
+    const int channel = gatekeeper.descriptor();
     Listener listener(std::move(*capture), std::move(gatekeeper));
     auto dropped = drop_everything(identity);
     if (dropped) {
@@ -161,7 +163,7 @@ ExitCode run_listener(const std::vector<std::string>& interfaces, const Identity
             return ExitCode::software;
         }
         ready.reset();
-        dropped = allow_listener_calls_only();
+        dropped = allow_listener_calls_only(channel);
     }
     if (!dropped) {
         log::error("listener: " + dropped.error().message);

@@ -21,7 +21,9 @@
 #include "server/parent/runtime_files.hpp"
 #include "server/privsep/channel.hpp"
 #include "server/privsep/identity.hpp"
+#include "server/privsep/landlock.hpp"
 #include "server/privsep/sandbox.hpp"
+#include "server/privsep/system_calls.hpp"
 
 namespace oneknock {
 namespace {
@@ -223,6 +225,25 @@ Result<Descriptor> take_signals() {
     return signals;
 }
 
+// It was read by nobody and written to by nobody; what is typed there is not for this process.
+Result<void> leave_standard_descriptors() {
+    const Descriptor null(open("/dev/null", O_RDWR | O_CLOEXEC));
+    if (null && dup2(null.get(), STDIN_FILENO) >= 0 && dup2(null.get(), STDOUT_FILENO) >= 0) return {};
+    return tl::unexpected(system_error("open", "/dev/null"));
+}
+
+// From here on the parent only reads files, asks the firewall and talks to the gatekeeper.
+Result<void> lock_parent_in() {
+    if (const auto left = leave_standard_descriptors(); !left) return left;
+    const auto confined = landlock_to_reading();
+    if (!confined) return tl::unexpected(confined.error());
+    if (!*confined)
+        log::info(
+            "this kernel has no Landlock; what the daemon's processes may do with files is limited by "
+            "seccomp, chroot and their users alone");
+    return allow_parent_calls_only();
+}
+
 // In modes mark and set the administrator's rules close the services, if any do.
 void warn_of_open_services(Firewall& firewall) {
     const auto unseen = firewall.what_nobody_looks_at();
@@ -239,12 +260,12 @@ std::string what_is_ready(const DaemonConfig& config, const DaemonOptions& optio
     return "listening for knocks; the services are closed as far as your own rules close them";
 }
 
-void say_ready(const DaemonConfig& config, const DaemonOptions& options) {
+void say_ready(const DaemonConfig& config, const DaemonOptions& options, const Descriptor& service_manager) {
     std::string line = "ready: " + what_is_ready(config, options);
     if (options.trial)
         line += "; confirm within " + std::to_string(options.trial->count()) + " s with: oneknockctl confirm";
     log::info(line);
-    notify_ready();
+    notify_ready(service_manager);
 }
 
 // The keys in force, and with them what the door opens.
@@ -273,9 +294,11 @@ Result<ExitCode> start_and_run(const DaemonConfig& config, const DaemonOptions& 
     if (const auto kept = keep_net_admin_only(); !kept) return tl::unexpected(kept.error());
     auto firewall = set_up_firewall(config, options, *start, rooms.to_gatekeeper);
     if (!firewall) return tl::unexpected(firewall.error());
+    const Descriptor service_manager = connect_to_service_manager();
+    if (const auto locked = lock_parent_in(); !locked) return tl::unexpected(locked.error());
     warn_of_lock_out(config, start->services);
     if (*firewall) warn_of_open_services(**firewall);
-    say_ready(config, options);
+    say_ready(config, options, service_manager);
     return run_parent({config, rooms.processes, rooms.to_gatekeeper, rooms.keys, *firewall, signals->get(), *watch,
                        passing, options.trial});
 }

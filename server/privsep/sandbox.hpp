@@ -21,14 +21,9 @@ void raise_locked_memory_limit();
 // Keeps CAP_NET_ADMIN and no way to others.
 [[nodiscard]] Result<void> keep_net_admin_only();
 
-// Confines file access to the folder of this O_PATH descriptor, with what works here: chroot as root, else Landlock.
-// Returns the folder's path as seen from inside, ending in '/'. Must be called before drop_everything.
+// Confines file access to the folder of this O_PATH descriptor: as root by chroot, and by Landlock where the kernel has
+// it, without which an ordinary user is refused. Returns the folder's path as seen from inside, ending in '/'. Must be
+// called before drop_everything.
 [[nodiscard]] Result<std::string> confine_to_folder(const Descriptor& folder, const Identity& identity);
-
-// seccomp. The listener: a list of what it may; anything else kills the process. The gatekeeper: no new sockets, no
-// programs or processes, no tracing or signals, no way out of its folder, nothing put into a terminal; these fail with
-// EPERM.
-[[nodiscard]] Result<void> allow_listener_calls_only();
-[[nodiscard]] Result<void> deny_network_and_programs();
 
 }  // namespace oneknock

@@ -143,6 +143,12 @@ def rooms(parent):
     return found
 
 
+def status_of(pid):
+    """The fields of /proc/PID/status."""
+    with open(f"/proc/{pid}/status") as file:
+        return dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
+
+
 def is_running(pid):
     """Whether there is such a process, and not only its body."""
     try:
