@@ -64,6 +64,11 @@ std::vector<Generation> read_generations(json::Context& context, json::Object& o
     return generations;
 }
 
+bool is_equal_generation(const Generation& a, const Generation& b) {
+    return a.number == b.number && a.secret.equals(b.secret) && a.not_before == b.not_before &&
+           a.not_after == b.not_after;
+}
+
 void write_generations(JsonWriter& writer, const std::vector<Generation>& generations) {
     writer.begin_array(generations_field);
     for (const Generation& generation : generations) {
@@ -128,11 +133,15 @@ Result<Client> parse_client(std::string_view text, const std::string& name) {
     return client;
 }
 
-Result<void> check_client(const Client& client, const Door& door, const std::string& file) {
-    // Else two files could hold clients of one name, and `revoke NAME` would not find the one it means.
+// Else two files could hold clients of one name, and `revoke NAME` would not find the one it means.
+Result<void> check_file_name(const Client& client, const std::string& file) {
     if (fs::path(file).filename() != client.name + ".json")
         return fail(ExitCode::data, printable(file) + ": this is the file of client " + json::quote(client.name) +
                                         "; rename the file to " + client.name + ".json or correct its field \"name\"");
+    return {};
+}
+
+Result<void> check_services(const Client& client, const Door& door, const std::string& file) {
     for (const std::string& service : client.allow)
         if (!door.services.contains(service))
             return fail(ExitCode::data, printable(file) + ": field \"allow\": the door has no service " +
@@ -140,14 +149,20 @@ Result<void> check_client(const Client& client, const Door& door, const std::str
     return {};
 }
 
+Result<void> check_client(const Client& client, const Door& door, const std::string& file) {
+    return check_file_name(client, file).and_then([&] { return check_services(client, door, file); });
+}
+
+bool is_equal(const Door& one, const Door& other) {
+    return one.name == other.name && one.address == other.address && one.id == other.id &&
+           one.span.text() == other.span.text() && one.services == other.services &&
+           std::ranges::equal(one.generations, other.generations, is_equal_generation);
+}
+
 bool is_equal(const Client& one, const Client& other) {
-    const auto same_generation = [](const Generation& a, const Generation& b) {
-        return a.number == b.number && a.secret.equals(b.secret) && a.not_before == b.not_before &&
-               a.not_after == b.not_after;
-    };
     return one.name == other.name && one.allow == other.allow && one.source == other.source &&
            one.max_duration == other.max_duration && one.revoked == other.revoked && one.expires == other.expires &&
-           std::ranges::equal(one.generations, other.generations, same_generation);
+           std::ranges::equal(one.generations, other.generations, is_equal_generation);
 }
 
 const Client* find_client(const Keyring& keyring, std::string_view name) {

@@ -50,6 +50,7 @@ struct Keyring {
 };
 
 [[nodiscard]] bool is_equal(const Client& one, const Client& other);
+[[nodiscard]] bool is_equal(const Door& one, const Door& other);
 
 // Null if there is none.
 [[nodiscard]] const Client* find_client(const Keyring& keyring, std::string_view name);
@@ -58,7 +59,12 @@ struct Keyring {
 [[nodiscard]] Result<Door> parse_door(std::string_view text, const std::string& name);
 [[nodiscard]] Result<Client> parse_client(std::string_view text, const std::string& name);
 
-// Checks a client against its file's name ("NAME.json") and its door: every allowed service must exist.
+// A client's file is called NAME.json: so no two files are of one client, and a copy of one, whatever it is called,
+// is no client's.
+[[nodiscard]] Result<void> check_file_name(const Client& client, const std::string& file);
+// Every service that the client is allowed must exist.
+[[nodiscard]] Result<void> check_services(const Client& client, const Door& door, const std::string& file);
+// Both.
 [[nodiscard]] Result<void> check_client(const Client& client, const Door& door, const std::string& file);
 
 // "ssh, web", for messages.

@@ -6,13 +6,13 @@
 #include <unistd.h>
 #include <CLI/CLI.hpp>
 
+#include "common/ask_daemon.hpp"
 #include "common/command_words.hpp"
 #include "common/fd.hpp"
 #include "common/log.hpp"
 #include "common/nearest_word.hpp"
 #include "common/startup.hpp"
 #include "keys/config/daemon_config.hpp"
-#include "server/ctl/ask.hpp"
 #include "server/ctl/show.hpp"
 
 namespace {
@@ -23,7 +23,7 @@ struct Options {
     std::string socket = default_socket;
     std::string format = "text";
     std::string client;
-    bool json = false, watch = false, all = false;
+    bool json = false, watch = false, all = false, strict = false;
     std::string question;
 };
 
@@ -52,7 +52,8 @@ void describe(CLI::App& app, Options& options) {
         app.add_subcommand("revoke", "Close a client's grants now; its key stays valid (see oneknock-keygen revoke)");
     auto* name = revoke->add_option("CLIENT", options.client, "The client");
     revoke->add_flag("--all", options.all, "Close the grants of all clients")->excludes(name);
-    app.add_subcommand("reload", "Read the key files again");
+    auto* reload = app.add_subcommand("reload", "Read the key files again");
+    reload->add_flag("--strict", options.strict, "Keep clients whose files are wrong out at once, not in 10 minutes");
     app.add_subcommand("confirm", "Keep the guard that was started with --try");
     status->callback([&] { options.question = "status"; });
     grants->callback([&] { options.question = "grants"; });
@@ -60,7 +61,7 @@ void describe(CLI::App& app, Options& options) {
         if (options.client.empty() && !options.all) throw CLI::RequiredError("CLIENT or --all");
         options.question = "revoke " + (options.all ? std::string("--all") : options.client);
     });
-    app.get_subcommand("reload")->callback([&] { options.question = "reload"; });
+    reload->callback([&] { options.question = options.strict ? "reload --strict" : "reload"; });
     app.get_subcommand("confirm")->callback([&] { options.question = "confirm"; });
 }
 
@@ -72,12 +73,19 @@ std::string shown(const Options& options, const std::string& answer) {
     return options.question == "confirm" ? "confirmed: the guard stays\n" : "done\n";
 }
 
+// A hundred thousand clients' files take some seconds to read.
+Seconds patience_for(const std::string& question) { return question.starts_with("reload") ? Seconds{60} : Seconds{5}; }
+
 // What to print, or why not.
 Result<std::string> ask_and_show(const Options& options) {
-    const auto answer = ask(options.socket, options.question);
+    const Seconds patience = patience_for(options.question);
+    const auto answer = connect_to_daemon(options.socket, patience).and_then([&](const Descriptor& daemon) {
+        return ask(daemon, options.socket, options.question, patience);
+    });
     if (!answer) return answer;
     try {
-        const std::string refusal = refusal_in(*answer);
+        std::string refusal = refusal_in(*answer);
+        if (refusal.empty() && options.question.starts_with("reload")) refusal = wrong_files_in(*answer);
         if (!refusal.empty()) return fail(ExitCode::data, refusal);
         return shown(options, *answer);
     } catch (const std::exception&) {

@@ -1,5 +1,6 @@
 #include "server/ctl/show.hpp"
 
+#include <algorithm>
 #include <cstdarg>
 #include <cstdio>
 
@@ -42,12 +43,46 @@ void print_times(std::string& to, const Json& parts) {
     to += "\n";
 }
 
+// "FILE: what is wrong; CLIENT is kept out"
+std::string wrong_file(const Json& file) {
+    std::string text = file.value("problem", "") + "; " + file.value("consequence", "");
+    if (file.contains("out_in_s")) text += " (" + std::to_string(number(file, "out_in_s")) + " s left)";
+    return text;
+}
+
+const Json no_files = Json::array();
+const Json& wrong_files_of(const Json& answer) {
+    return answer.contains("key_files") ? answer.at("key_files") : no_files;
+}
+
+void print_wrong_files(std::string& to, const Json& status) {
+    const long long count = number(status, "key_files_wrong");
+    if (count == 0) return;
+    print(to, "wrong     %lld key files\n", count);
+    const Json& files = wrong_files_of(status);
+    for (const Json& file : files) to += "  " + wrong_file(file) + "\n";
+    if (const auto more = count - static_cast<long long>(files.size()); more > 0) print(to, "  and %lld more\n", more);
+}
+
 }  // namespace
 
 std::string refusal_in(const std::string& json) {
     const Json answer = Json::parse(json, nullptr, false);
     if (!answer.is_object()) return unreadable_answer;
     return answer.value("error", "");
+}
+
+std::string wrong_files_in(const std::string& json) {
+    constexpr std::size_t most = 5;
+    const Json answer = Json::parse(json);
+    const long long count = number(answer, "key_files_wrong");
+    if (count == 0) return "";
+    std::string text = "what is right was reloaded, but " + std::to_string(count) +
+                       (count == 1 ? " key file is wrong" : " key files are wrong");
+    const Json& files = wrong_files_of(answer);
+    for (std::size_t i = 0; i < std::min(most, files.size()); ++i)
+        text += (i == 0 ? ": " : "; and ") + wrong_file(files[i]);
+    return count > static_cast<long long>(most) ? text + "; oneknockctl status lists more" : text;
 }
 
 std::string status_table(const std::string& json) {
@@ -73,6 +108,7 @@ std::string status_table(const std::string& json) {
         print(text, "log       %lld lines were dropped: nobody read them\n", dropped);
     if (const auto unlogged = number(log, "unlogged"); unlogged > 0)
         print(text, "log       %lld lines about knocks were left out: there were too many\n", unlogged);
+    print_wrong_files(text, s);
     return text;
 }
 
@@ -84,6 +120,10 @@ std::string status_prometheus(const std::string& json) {
     };
     metric("oneknock_uptime_seconds", "gauge", "Time since the daemon was ready.", number(s, "uptime_s"));
     metric("oneknock_clients", "gauge", "Clients in force.", number(s, "clients"));
+    metric("oneknock_key_files_wrong", "gauge", "Key files that something is wrong with.",
+           number(s, "key_files_wrong"));
+    metric("oneknock_clients_on_old_keys", "gauge", "Clients whose file is wrong and who will be kept out soon.",
+           number(s, "clients_on_old_keys"));
     metric("oneknock_grants", "gauge", "Live grants.", number(s, "grants"));
     metric("oneknock_foreign_elements", "gauge", "Elements of the administrator's sets that are not ours.",
            number(s, "foreign_elements"));

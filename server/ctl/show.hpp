@@ -6,6 +6,8 @@
 
 namespace oneknock {
 
+// What is wrong with key files after a reload, as a sentence; empty if nothing is.
+[[nodiscard]] std::string wrong_files_in(const std::string& json);
 [[nodiscard]] std::string status_table(const std::string& json);
 [[nodiscard]] std::string status_prometheus(const std::string& json);
 [[nodiscard]] std::string grants_table(const std::string& json);

@@ -15,6 +15,7 @@
 #include "server/gatekeeper/grants/grant_requests.hpp"
 #include "server/gatekeeper/keys/book_schedule.hpp"
 #include "server/gatekeeper/keys/key_loading.hpp"
+#include "server/gatekeeper/keys/key_problems.hpp"
 #include "server/gatekeeper/record/maintenance.hpp"
 #include "server/gatekeeper/start.hpp"
 
@@ -37,14 +38,16 @@ std::string problem_of(const GrantReply& reply, const Decision& decision) {
 
 class Gatekeeper {
 public:
-    Gatekeeper(GatekeeperParts parts, Descriptor wall_timer, Decider decider)
+    Gatekeeper(GatekeeperParts parts, Descriptor wall_timer, Decider decider, KeyProblems problems)
         : listener_(std::move(parts.listener)),
           parent_(std::move(parts.parent)),
           keys_(std::move(parts.keys)),
           decider_(std::move(decider)),
+          problems_(std::move(problems)),
           grants_(parent_, decider_.record(),
                   [this](const auto& client, const auto& service) { return decider_.may_open(client, service); }),
-          control_(std::move(parts.control_socket), {listener_, parent_, decider_, grants_, decisions_, times_}),
+          control_(std::move(parts.control_socket),
+                   {listener_, parent_, decider_, grants_, decisions_, times_, problems_}),
           schedule_(listener_, std::move(wall_timer), decider_.limits().tolerance),
           maintenance_(decider_.limits().tolerance) {}
     Gatekeeper(const Gatekeeper&) = delete;
@@ -59,6 +62,7 @@ public:
             if (const auto end = handle_listener()) return *end;
             if (const auto end = handle_parent()) return *end;
             if (const auto end = handle_keys()) return *end;
+            take_out(false);
             control_.serve(now_.steady);
             if (schedule_.has_changed() || schedule_.waits_for_room()) prepare_books();
             more_hints_ = decider_.verifier().build_hints(hints_a_slice);
@@ -100,6 +104,7 @@ private:
         control_.socket().add_to(polled_);
         auto due = earliest(control_.socket().next_due(),
                             maintenance_.next_due(decider_.audit(), now_.steady, grants_.awaits_answers()));
+        due = earliest(due, problems_.next_due());
         if (more_hints_ || !replaced_.empty()) due = now_.steady;
         poll_until(polled_, due);
     }
@@ -223,6 +228,7 @@ private:
                 case Channel::Received::datagram: break;
             }
             if (const auto file = datagram_.as<PassedKeyFile>()) loading().file(*file, std::move(datagram_.descriptor));
+            else if (const auto unopened = datagram_.as<UnopenedKeyFile>()) loading().unopened(*unopened);
             else if (const auto missing = datagram_.as<MissingKeyFile>()) loading().missing(*missing);
             else if (const auto end = datagram_.as<KeyFilesEnd>()) end_load(*end);
             else {
@@ -235,16 +241,18 @@ private:
 
     KeyLoading& loading() {
         if (!loading_)
-            loading_.emplace(&decider_.verifier().keyring(),
+            loading_.emplace(KeyLoading::InForce{decider_.verifier().keyring()},
                              [this](Client client) { return decider_.prepare(std::move(client)); });
         return *loading_;
     }
 
     void end_load(const KeyFilesEnd& end) {
-        const auto reloaded = reload(end);
+        auto loaded = loading().finish(end);
         loading_.reset();
-        answer_load(reloaded.has_value());
-        control_.reloaded(reloaded, end.last_request);
+        answer_load(loaded && loaded->fits);
+        if (loaded) take_in(*loaded, end);
+        else decider_.keep_keys();
+        control_.reloaded(loaded.map([](const LoadedKeys&) {}), end.last_request, now_.steady);
     }
 
     void answer_load(bool taken) {
@@ -253,25 +261,47 @@ private:
         keys_.send(answer);
     }
 
-    // All or nothing.
-    Result<void> reload(const KeyFilesEnd& end) {
-        auto change = loading().finish(end);
-        if (!change) {
-            decider_.keep_keys();
-            return tl::unexpected(change.error());
-        }
-        const bool has_new_door = change->door.has_value();
-        const std::string changed = std::to_string(change->clients.size()), gone = std::to_string(change->gone.size());
-        decider_.change_keys(*change, now_.wall);
-        replaced_ = std::move(change->clients);
+    void take_in(LoadedKeys& loaded, const KeyFilesEnd& end) {
+        problems_.take_in(loaded, decider_.verifier().keyring(), now_.steady);
+        KeyChange& change = loaded.change;
+        const bool is_new_door = change.door.has_value();
+        std::erase_if(change.gone, [this](const std::string& name) { return !decider_.knows(name); });
+        const std::string changed = std::to_string(change.clients.size()), gone = std::to_string(change.gone.size());
+        const bool is_news = end.asked || is_new_door || !change.clients.empty() || !change.gone.empty();
+        change_keys(change);
+        if (is_new_door) problems_.check_all_services(decider_.verifier().keyring());
+        else
+            for (const std::string& file : loaded.right)
+                problems_.check_services_of(client_of(file), decider_.verifier().keyring());
+        take_out(control_.is_strict(end.last_request));
+        problems_.log_news();
+        if (is_news)
+            log::info("reloaded: " + std::to_string(decider_.verifier().keyring().clients.size()) + " clients, " +
+                      changed + " new or changed, " + gone + " gone" + wrong_files());
+    }
+
+    std::string wrong_files() const {
+        return problems_.all().empty() ? "" : ", " + std::to_string(problems_.all().size()) + " files wrong";
+    }
+
+    void change_keys(KeyChange& change) {
+        const bool has_new_door = change.door.has_value();
+        decider_.change_keys(change, now_.wall);
+        replaced_.merge(change.clients);
         if (decider_.door_has_changed() || has_new_door) schedule_.resend(door());
         prepare_books();
         if (const auto closed = grants_.close_what_is_no_longer_allowed(now_.steady); closed > 0)
             log::info("closed " + std::to_string(closed) + " grants that are no longer allowed");
         if (has_new_door) tell_services();  // behind what closes: the firewall closes nothing of a service that is gone
-        log::info("reloaded: " + std::to_string(decider_.verifier().keyring().clients.size()) + " clients, " + changed +
-                  " new or changed, " + gone + " gone");
-        return {};
+    }
+
+    // Clients whose files have been wrong for too long.
+    void take_out(bool at_once) {
+        KeyChange change;
+        change.gone = problems_.take_out(now_.steady, at_once);
+        if (change.gone.empty()) return;
+        change_keys(change);
+        problems_.log_news();
     }
 
     // What the last reload replaced.
@@ -283,6 +313,7 @@ private:
 
     Channel listener_, parent_, keys_;
     Decider decider_;
+    KeyProblems problems_;
     DecisionLog decisions_;
     KnockLatency times_;
     GrantRequests grants_;
@@ -308,9 +339,10 @@ Result<ExitCode> start_and_run(GatekeeperParts parts, const Identity& identity) 
     if (!folder) return tl::unexpected(folder.error());
     const auto limits = receive_settings(parts.parent);
     if (!limits) return tl::unexpected(limits.error());
-    auto decider = make_decider(*limits, *folder, boot, parts.keys);
+    KeyProblems problems;
+    auto decider = make_decider(*limits, *folder, boot, parts.keys, problems);
     if (!decider) return tl::unexpected(decider.error());
-    return Gatekeeper(std::move(parts), std::move(wall_timer), std::move(*decider)).run();
+    return Gatekeeper(std::move(parts), std::move(wall_timer), std::move(*decider), std::move(problems)).run();
 }
 
 }  // namespace

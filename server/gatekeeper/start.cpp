@@ -8,15 +8,14 @@
 #include "common/log.hpp"
 #include "common/poll.hpp"
 #include "keys/rotation.hpp"
-#include "server/gatekeeper/keys/key_loading.hpp"
 #include "server/privsep/system_calls.hpp"
 
 namespace oneknock {
 namespace {
 
 // The first load: blocks until every file has come.
-Result<KeyChange> receive_keys(Channel& channel) {
-    KeyLoading loading(nullptr, [](Client client) { return prepare_client(std::move(client), {}); });
+Result<LoadedKeys> receive_keys(Channel& channel) {
+    KeyLoading loading(std::nullopt, [](Client client) { return prepare_client(std::move(client), {}); });
     Datagram datagram;
     for (;;) {
         pollfd wait = channel.polled();
@@ -25,10 +24,9 @@ Result<KeyChange> receive_keys(Channel& channel) {
         if (received == Channel::Received::nothing) continue;
         if (received == Channel::Received::closed) return fail(ExitCode::ok, "");  // the parent has said why
         if (const auto file = datagram.as<PassedKeyFile>()) loading.file(*file, std::move(datagram.descriptor));
-        else if (const auto end = datagram.as<KeyFilesEnd>()) {
-            if (!end->is_whole) return fail(ExitCode::no_input, "");  // likewise
-            return loading.finish(*end);
-        } else return fail(ExitCode::software, "something unexpected came instead of the key files");
+        else if (const auto unopened = datagram.as<UnopenedKeyFile>()) loading.unopened(*unopened);
+        else if (const auto end = datagram.as<KeyFilesEnd>()) return loading.finish(*end);
+        else return fail(ExitCode::software, "something unexpected came instead of the key files");
     }
 }
 
@@ -93,17 +91,20 @@ Result<Limits> receive_settings(Channel& parent) {
     return limits;
 }
 
-Result<Decider> make_decider(const Limits& limits, const std::string& folder, const BootId& boot, Channel& channel) {
+Result<Decider> make_decider(const Limits& limits, const std::string& folder, const BootId& boot, Channel& channel,
+                             KeyProblems& problems) {
     auto keys = receive_keys(channel);
     if (!keys) return tl::unexpected(keys.error());
     const Now now = read_clocks();
-    auto record = Record::open(folder, keys->door->id, now, limits.tolerance, boot);
+    problems.take_in(*keys, Keyring{}, now.steady);
+    problems.log_news();
+    auto record = Record::open(folder, keys->change.door->id, now, limits.tolerance, boot);
     if (!record) return tl::unexpected(record.error());
     auto audit = Audit::open(folder, now.wall);
     if (!audit) return tl::unexpected(audit.error());
     say_what_was_lost(*record, *audit, limits.tolerance);
-    say_if_deaf(*keys->door, now.wall, limits.tolerance);
-    Decider decider(Verifier(std::move(*keys)), std::move(*record), std::move(*audit), limits);
+    say_if_deaf(*keys->change.door, now.wall, limits.tolerance);
+    Decider decider(Verifier(std::move(keys->change)), std::move(*record), std::move(*audit), limits);
     decider.learn_uses(now.wall);
     return decider;
 }

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "server/gatekeeper/decide/decider.hpp"
+#include "server/gatekeeper/keys/key_problems.hpp"
 #include "server/privsep/channel.hpp"
 #include "server/privsep/sandbox.hpp"
 
@@ -19,9 +20,9 @@ namespace oneknock {
 // Blocks until the parent has sent them.
 [[nodiscard]] Result<Limits> receive_settings(Channel& parent);
 
-// Blocks until every key file has come by the channel. `folder` is what enter_sandbox() gave. An error with
-// an empty message has been told by the parent already.
+// Blocks until every key file has come by the channel. `folder` is what enter_sandbox() gave. Clients whose files are
+// wrong are kept out, and stand in `problems`. An error with an empty message has been told by the parent already.
 [[nodiscard]] Result<Decider> make_decider(const Limits& limits, const std::string& folder, const BootId& boot,
-                                           Channel& channel);
+                                           Channel& channel, KeyProblems& problems);
 
 }  // namespace oneknock

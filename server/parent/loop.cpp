@@ -31,6 +31,8 @@ public:
     explicit Loop(ParentParts parts) : parts_(parts) {
         now_ = read_clocks().steady;
         if (parts_.trial) trial_ends_ = now_ + *parts_.trial;
+        look_at_ = now_ + parts_.passing.look_interval();
+        parts_.watch.follow(parts_.passing.links());
         if (parts_.firewall) tell_foreign_elements();
     }
 
@@ -51,7 +53,8 @@ private:
             if (const auto end = handle_keys()) return *end;
             if (const auto end = handle_signals()) return *end;
             if (parts_.firewall && parts_.firewall->on_watch_readable()) plan(repair_at_, repair_delay);
-            if (parts_.watch.changed()) plan(reload_at_, reload_delay);
+            if (parts_.watch.changed()) plan_reload();
+            if (is_due(look_at_)) look();
             if (is_due(repair_at_)) repair();
             if (is_due(reload_at_) && parts_.passing.state() == KeyPassing::State::idle) begin_reload();
             step_reload();
@@ -70,7 +73,7 @@ private:
                            {parts_.watch.descriptor(), POLLIN, 0},
                            {parts_.firewall ? parts_.firewall->watch_descriptor() : -1, POLLIN, 0}};
         auto due = earliest(repair_at_, trial_ends_);
-        if (state == KeyPassing::State::idle) due = earliest(due, reload_at_);
+        if (state == KeyPassing::State::idle) due = earliest(earliest(due, reload_at_), look_at_);
         if (state == KeyPassing::State::more) due = now_;
         poll_until(polled, due);
     }
@@ -94,7 +97,7 @@ private:
                 if (!change_services(*door)) return ExitCode::software;
             } else if (const auto asked = datagram.as<ReloadRequest>()) {
                 last_reload_request_ = asked->id;
-                reload_at_ = now_;
+                ask_for_reload();
             } else {
                 log::error("parent: the gatekeeper sent something unexpected");
                 return ExitCode::software;
@@ -116,6 +119,7 @@ private:
             return ExitCode::software;
         }
         parts_.passing.on_answer(answer->taken);
+        parts_.watch.follow(parts_.passing.links());
         return std::nullopt;
     }
 
@@ -207,16 +211,33 @@ private:
         parts_.gatekeeper.send(foreign);
     }
 
+    void ask_for_reload() {
+        reload_at_ = now_;
+        reload_is_asked_for_ = true;
+    }
+
+    void plan_reload() {
+        plan(reload_at_, reload_delay);
+        reload_is_asked_for_ = true;
+    }
+
+    // For what inotify cannot see.
+    void look() {
+        if (parts_.passing.state() == KeyPassing::State::idle && parts_.passing.has_changed())
+            plan(reload_at_, reload_delay);
+        look_at_ = now_ + parts_.passing.look_interval();
+    }
+
     void begin_reload() {
         reload_at_.reset();
-        parts_.passing.begin(last_reload_request_);
+        parts_.watch.follow(parts_.passing.links());
+        parts_.passing.begin(last_reload_request_, std::exchange(reload_is_asked_for_, false));
     }
 
     void step_reload() {
         const auto state = parts_.passing.state();
-        if (state != KeyPassing::State::more && state != KeyPassing::State::channel_full) return;
-        if (const auto passed = parts_.passing.step(parts_.keys); !passed)
-            log::error("reload refused, the keys in force stay in force: " + passed.error().message);
+        if (state == KeyPassing::State::more || state == KeyPassing::State::channel_full)
+            parts_.passing.step(parts_.keys);
     }
 
     std::optional<ExitCode> handle_signals() {
@@ -227,7 +248,7 @@ private:
                 log::info("stopping; the firewall's table and its grants stay (oneknockd --remove takes them away)");
                 return ExitCode::ok;
             }
-            if (info.ssi_signo == SIGHUP) reload_at_ = now_;
+            if (info.ssi_signo == SIGHUP) ask_for_reload();
             if (info.ssi_signo == SIGCHLD)
                 if (const auto end = handle_ended_room()) return end;
         }
@@ -261,7 +282,8 @@ private:
 
     ParentParts parts_;
     Instant now_{};
-    std::optional<Instant> repair_at_, reload_at_, trial_ends_;
+    std::optional<Instant> repair_at_, reload_at_, look_at_, trial_ends_;
+    bool reload_is_asked_for_ = false;
     Instant repaired_{};
     RequestId last_reload_request_ = 0;
     std::size_t told_foreign_ = 0;

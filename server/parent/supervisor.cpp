@@ -145,13 +145,12 @@ Error gatekeeper_ended_early(Rooms& rooms) {
 Result<void> pass_keys(Rooms& rooms, KeyPassing& passing) {
     using State = KeyPassing::State;
     Datagram datagram;
-    passing.begin(0);
+    passing.begin(0, false);
     while (passing.state() != State::idle) {
         const bool wants_room = passing.state() == State::channel_full || rooms.keys.wants_write();
         pollfd wait{rooms.keys.descriptor(), static_cast<short>(wants_room ? POLLIN | POLLOUT : POLLIN), 0};
         poll(&wait, 1, passing.state() == State::more ? 0 : -1);
-        if (passing.state() != State::awaiting_answer)
-            if (const auto passed = passing.step(rooms.keys); !passed) return passed;
+        if (passing.state() != State::awaiting_answer) passing.step(rooms.keys);
         rooms.keys.flush();
         const auto received = rooms.keys.receive(datagram);
         if (received == Channel::Received::closed) return tl::unexpected(gatekeeper_ended_early(rooms));

@@ -8,7 +8,7 @@
 //   parent     -> gatekeeper   GatekeeperSettings, AdoptedGrant, AdoptionEnd, ForeignElements, DroppedLines,
 //   GrantReply, TrialReply
 // and on a pair of its own, so that no grant waits behind key files:
-//   parent     -> gatekeeper   PassedKeyFile (with a descriptor), MissingKeyFile, KeyFilesEnd
+//   parent     -> gatekeeper   PassedKeyFile (with a descriptor), UnopenedKeyFile, MissingKeyFile, KeyFilesEnd
 //   gatekeeper -> parent       KeysAnswer
 #pragma once
 
@@ -52,6 +52,7 @@ enum class Kind : std::uint32_t {
     adoption_end,
     foreign_elements,
     dropped_lines,
+    unopened_key_file,
 };
 
 // Numbers that name things on both sides of a channel.
@@ -199,39 +200,51 @@ struct ForeignElements {
     std::uint32_t count = 0;
 };
 
+// A file of keys: the end of its path, for messages only and never opened.
+inline constexpr std::size_t longest_file_name = 127;
+using FileName = char[longest_file_name + 1];
+
 // Announces a file of keys; its descriptor travels with the same datagram.
 struct PassedKeyFile {
     static constexpr Kind kind = Kind::key_file;
-    static constexpr std::size_t longest_name = 127;
     Kind head = kind;
     Flag is_door;
-    char name[longest_name + 1] = {};  // for messages only, never opened
+    FileName name = {};
     Bytes<3> padding{};
 };
 
-// A client's file that was passed in an earlier load is not there any more.
+// One that is there by its name, but cannot be opened; or the clients' folder itself.
+struct UnopenedKeyFile {
+    static constexpr Kind kind = Kind::unopened_key_file;
+    enum class Place : std::uint8_t { client, door, folder };
+    Kind head = kind;
+    std::int32_t error = 0;  // errno; 0: it is no regular file
+    Place place = Place::client;
+    FileName name = {};
+    Bytes<3> padding{};
+};
+
+// A client's file that was told of in an earlier load is not there any more.
 struct MissingKeyFile {
     static constexpr Kind kind = Kind::missing_key_file;
     Kind head = kind;
-    char client[longest_name + 1] = {};  // its name, which is the file's without ".json"
-    Bytes<3> padding{};
+    FileName name = {};
 };
 
-// Everything that has changed since the last load that was taken has been passed; the gatekeeper takes all or nothing,
-// and answers.
+// Everything that has changed since the last load has been told; the gatekeeper takes what it can of it, and answers.
 struct KeyFilesEnd {
     static constexpr Kind kind = Kind::key_files_end;
     Kind head = kind;
-    std::uint32_t count = 0;     // of PassedKeyFile and MissingKeyFile datagrams before it
+    std::uint32_t count = 0;     // of the datagrams before it
     RequestId last_request = 0;  // the last ReloadRequest that came before this load began; 0: none yet
-    Flag is_whole;               // else one could not be opened, and nothing is to be taken
+    Flag asked;                  // else the parent looks for itself, and the log need not say that nothing was found
     Bytes<7> padding{};
 };
 
 struct KeysAnswer {
     static constexpr Kind kind = Kind::keys_answer;
     Kind head = kind;
-    Flag taken;  // else the keys in force are those of before this load
+    Flag taken;  // else it is all to be told again with the next load
     Bytes<3> padding{};
 };
 
@@ -313,8 +326,11 @@ template <std::size_t size>
 [[nodiscard]] constexpr bool is_well_formed(const PassedKeyFile& file) {
     return is_well_formed(file.is_door) && is_well_formed(file.name);
 }
-[[nodiscard]] constexpr bool is_well_formed(const MissingKeyFile& file) { return is_well_formed(file.client); }
-[[nodiscard]] constexpr bool is_well_formed(const KeyFilesEnd& end) { return is_well_formed(end.is_whole); }
+[[nodiscard]] constexpr bool is_well_formed(const UnopenedKeyFile& file) {
+    return file.error >= 0 && file.place <= UnopenedKeyFile::Place::folder && is_well_formed(file.name);
+}
+[[nodiscard]] constexpr bool is_well_formed(const MissingKeyFile& file) { return is_well_formed(file.name); }
+[[nodiscard]] constexpr bool is_well_formed(const KeyFilesEnd& end) { return is_well_formed(end.asked); }
 [[nodiscard]] constexpr bool is_well_formed(const KeysAnswer& answer) { return is_well_formed(answer.taken); }
 [[nodiscard]] constexpr bool is_well_formed(const TrialReply& reply) { return is_well_formed(reply.was_on_trial); }
 [[nodiscard]] constexpr bool is_well_formed(const GatekeeperSettings& settings) {

@@ -27,7 +27,8 @@ void for_each_type(Function function) {
          std::type_identity<Ready>{}, std::type_identity<DoorSpan>{}, std::type_identity<DoorServices>{},
          std::type_identity<TrialReply>{}, std::type_identity<MissingKeyFile>{}, std::type_identity<KeysAnswer>{},
          std::type_identity<GatekeeperSettings>{}, std::type_identity<RecordedGrant>{},
-         std::type_identity<AdoptionEnd>{}, std::type_identity<ForeignElements>{});
+         std::type_identity<AdoptionEnd>{}, std::type_identity<ForeignElements>{},
+         std::type_identity<UnopenedKeyFile>{});
 }
 
 // Of a type, filled with what the fuzzer has, or only that.
@@ -103,17 +104,24 @@ private:
     void act(const PassedKeyFile& file, Datagram& datagram) {
         loading().file(file, datagram.descriptor ? std::move(datagram.descriptor) : key_file(test::valid_client));
     }
+    void act(const UnopenedKeyFile& file, Datagram&) { loading().unopened(file); }
     void act(const MissingKeyFile& file, Datagram&) { loading().missing(file); }
     void act(const KeyFilesEnd& end, Datagram&) {
-        auto change = loading().finish(end);
+        auto loaded = loading().finish(end);
         loading_.reset();
-        if (change) parts_.decider.change_keys(*change, parts_.now.wall);
-        else parts_.decider.keep_keys();
-        parts_.control.reloaded(change ? Result<void>{} : tl::unexpected(change.error()), end.last_request);
+        if (loaded) {
+            parts_.problems.take_in(*loaded, parts_.decider.verifier().keyring(), parts_.now.steady);
+            parts_.decider.change_keys(loaded->change, parts_.now.wall);
+            parts_.problems.check_all_services(parts_.decider.verifier().keyring());
+        } else {
+            parts_.decider.keep_keys();
+        }
+        parts_.control.reloaded(loaded ? Result<void>{} : tl::unexpected(loaded.error()), end.last_request,
+                                parts_.now.steady);
     }
     KeyLoading& loading() {
         if (!loading_)
-            loading_.emplace(&parts_.decider.verifier().keyring(),
+            loading_.emplace(KeyLoading::InForce{parts_.decider.verifier().keyring()},
                              [this](Client client) { return parts_.decider.prepare(std::move(client)); });
         return *loading_;
     }
@@ -172,7 +180,7 @@ std::vector<Bytes> seeds() {
     append(load, Bytes{1, 2});
     KeyFilesEnd end;
     end.count = 1;
-    end.is_whole = true;
+    end.asked = true;
     add(9, end);
     append(load, all.back());
     all.push_back(load);

@@ -19,7 +19,8 @@ public:
         : decider(make_decider()),
           grants(own_parent_, decider.record(),
                  [this](const auto& client, const auto& service) { return decider.may_open(client, service); }),
-          control(std::move(control_socket), {own_listener_, own_parent_, decider, grants, decisions_, times_}) {
+          control(std::move(control_socket),
+                  {own_listener_, own_parent_, decider, grants, decisions_, times_, problems}) {
         control.begin(now.steady);
     }
     GatekeeperParts(const GatekeeperParts&) = delete;
@@ -58,6 +59,7 @@ public:
     Channel& parent = parent_pair_.second;
     Channel& listener = listener_pair_.second;
     Decider decider;
+    KeyProblems problems;
     GrantRequests grants;
     ControlCommands control;
 };

@@ -8,17 +8,29 @@ using namespace oneknock;
 
 namespace {
 
-std::string status(int knocks) {
+std::string status(int knocks, const KeyProblems& problems = {}, Instant now = {}) {
     CaptureReport report;
     report.packets = 9120;
     KnockLatency times;
     for (int i = 0; i < knocks; ++i)
         times.add(
             {Seconds{10}, Seconds{11}, Seconds{11} + Instant{500'000}, Seconds{12}, Seconds{12} + Instant{250'000}});
-    return status_json({"home", Seconds{3600}, 2, 1}, report, DecisionLog{}, times);
+    return status_json({"home", Seconds{3600}, 2, 1}, report, DecisionLog{}, times, problems, now);
 }
 
 bool has(const std::string& text, const std::string& line) { return text.find(line + "\n") != std::string::npos; }
+
+// Laptop's file is cut short, and there is a copy of Desk's, since a minute.
+KeyProblems two_problems() {
+    LoadedKeys loaded;
+    loaded.wrong["laptop.json"] = {"laptop", "clients.d/laptop.json:3: it ends here"};
+    loaded.wrong["desk (copy).json"] = {"", "clients.d/desk (copy).json: rename it"};
+    Keyring keyring;
+    keyring.clients.emplace_back().name = "laptop";
+    KeyProblems problems;
+    problems.take_in(loaded, keyring, Seconds{0});
+    return problems;
+}
 
 }  // namespace
 
@@ -43,4 +55,26 @@ TEST_CASE("the status of a daemon that does not measure its knocks can be shown"
     const std::string old = R"({"schema":1,"door":"home","capture":{},"refused":{"stale":2}})";
     CHECK(has(status_table(old), "refused   2"));
     CHECK(has(status_prometheus(old), "oneknock_refused_total{reason=\"stale\"} 2"));
+}
+
+TEST_CASE("files that are wrong stand in the status, in the metrics and in the answer to a reload") {
+    const KeyProblems problems = two_problems();
+    const std::string text = status_table(status(0, problems, Seconds{60}));
+    CHECK(has(text, "wrong     2 key files"));
+    CHECK(has(text, "  clients.d/desk (copy).json: rename it; no client is read from it"));
+    CHECK(has(text,
+              "  clients.d/laptop.json:3: it ends here; laptop keeps the keys it had for at most 10 minutes (540 s "
+              "left)"));
+    const std::string metrics = status_prometheus(status(0, problems, Seconds{60}));
+    CHECK(has(metrics, "oneknock_key_files_wrong 2"));
+    CHECK(has(metrics, "oneknock_clients_on_old_keys 1"));
+    Keyring keyring;
+    keyring.door.generations.emplace_back();
+    const std::string sentence = wrong_files_in(reloaded_json(keyring, "laptop", problems, Seconds{60}));
+    CHECK_THAT(sentence, Catch::StartsWith("what is right was reloaded, but 2 key files are wrong: "));
+    CHECK_THAT(sentence, Catch::Contains("desk (copy).json: rename it") && Catch::Contains("it ends here"));
+
+    CHECK(status_table(status(0)).find("wrong") == std::string::npos);
+    CHECK(has(status_prometheus(status(0)), "oneknock_key_files_wrong 0"));
+    CHECK(wrong_files_in(reloaded_json(keyring, "", {}, Seconds{0})).empty());
 }

@@ -1,4 +1,5 @@
-// What a load of key files passes: all of them at first, then what has changed since the last load that was taken.
+// What a load of key files tells: all of them at first, then what has changed since the last load that was taken. And
+// when it is time for another one.
 #include "server/parent/key_passing.hpp"
 
 #include <functional>
@@ -20,7 +21,8 @@ using State = KeyPassing::State;
 // The gatekeeper's end: what one load said.
 struct Heard {
     std::map<std::string, std::string> files;  // the text by the file's name
-    std::vector<std::string> missing;
+    std::vector<std::string> missing;          // files
+    std::map<std::string, int> unopened;       // errno by the file's name
     std::optional<KeyFilesEnd> end;
 };
 
@@ -44,9 +46,9 @@ public:
     Heard load(
         KeyPassing& passing, bool taken = true, const std::function<void()>& after_slice = [] {}) {
         Heard heard;
-        passing.begin(++request_);
+        passing.begin(++request_, false);
         while (passing.state() == State::more || passing.state() == State::channel_full) {
-            if (const auto passed = passing.step(parent); !passed) error = passed.error().message;
+            passing.step(parent);
             after_slice();
             if (passing.state() != State::more) hear(heard);
         }
@@ -61,7 +63,6 @@ public:
 
     DaemonConfig config;
     Channel parent, gatekeeper;
-    std::string error;
 
 private:
     void hear(Heard& heard) {
@@ -74,7 +75,9 @@ private:
                 CHECK(file->is_door == (name == "door.json"));
                 heard.files[name] = text;
             } else if (const auto missing = datagram.as<MissingKeyFile>()) {
-                heard.missing.emplace_back(missing->client);
+                heard.missing.emplace_back(std::filesystem::path(missing->name).filename());
+            } else if (const auto unopened = datagram.as<UnopenedKeyFile>()) {
+                heard.unopened[std::filesystem::path(unopened->name).filename()] = unopened->error;
             } else {
                 heard.end = datagram.as<KeyFilesEnd>();
             }
@@ -103,7 +106,7 @@ TEST_CASE("a load passes what has changed since the last one that was taken") {
 
     auto heard = house.load(passing, false);  // refused
     CHECK(heard.files == all);
-    CHECK((heard.end->is_whole && heard.end->count == 4));
+    CHECK(heard.end->count == 4);
     heard = house.load(passing);  // so everything comes once more
     CHECK(heard.files == all);
     CHECK(house.load(passing).files ==
@@ -114,7 +117,7 @@ TEST_CASE("a load passes what has changed since the last one that was taken") {
     heard = house.load(passing);
     CHECK(heard.files.empty());
     CHECK(heard.missing.empty());
-    CHECK((heard.end->is_whole && heard.end->count == 0));
+    CHECK(heard.end->count == 0);
 
     SECTION("one that was written anew") {
         house.write("clients.d/bob.json", "Bob");
@@ -140,7 +143,7 @@ TEST_CASE("a load passes what has changed since the last one that was taken") {
         std::filesystem::rename(house.path("clients.d/bob.json"), house.path("clients.d/dave.json"));
         for (const bool taken : {false, true}) {
             heard = house.load(passing, taken);
-            CHECK(heard.missing == std::vector<std::string>{"bob"});
+            CHECK(heard.missing == std::vector<std::string>{"bob.json"});
             CHECK(heard.files == Files{{"dave.json", "bob"}});
             CHECK(heard.end->count == 2);
         }
@@ -153,28 +156,121 @@ TEST_CASE("a load passes what has changed since the last one that was taken") {
         std::filesystem::create_symlink("bob.json", house.path("clients.d/erin.json"));
         CHECK(house.load(passing).files == Files{{"erin.json", "bob"}});
     }
-    SECTION("what cannot be opened fails the load, and does so again until it is mended") {
+    SECTION("what cannot be opened is told of, and holds up nothing else") {
         std::filesystem::create_symlink("nowhere.json", house.path("clients.d/erin.json"));
-        for (int times = 0; times < 2; ++times) {
-            CHECK_FALSE(house.load(passing).end->is_whole);
-            CHECK(house.error.find("clients.d/erin.json") != std::string::npos);
-        }
-        std::filesystem::remove(house.path("clients.d/erin.json"));
-        CHECK(house.load(passing).end->is_whole);
-    }
-    SECTION("what is no file is not passed") {
-        std::filesystem::create_directory(house.path("clients.d/erin.json"));
+        std::filesystem::create_symlink("frank.json", house.path("clients.d/frank.json"));
+        std::filesystem::create_directory(house.path("clients.d/grace.json"));
+        REQUIRE(mkfifo(house.path("clients.d/heidi.json").c_str(), 0600) == 0);
+        std::filesystem::remove(house.path("clients.d/bob.json"));
+        house.write("clients.d/carol.json", "Carol");
         heard = house.load(passing);
-        CHECK_FALSE(heard.end->is_whole);
-        CHECK(heard.files.empty());
-        CHECK(house.error.find("clients.d/erin.json: not a regular file") != std::string::npos);
+        CHECK(heard.unopened ==
+              std::map<std::string, int>{
+                  {"erin.json", ENOENT}, {"frank.json", ELOOP}, {"grace.json", 0}, {"heidi.json", 0}});
+        CHECK(heard.missing == std::vector<std::string>{"bob.json"});
+        CHECK(heard.files == Files{{"carol.json", "Carol"}});
+        CHECK(heard.end->count == 6);
+        std::filesystem::remove(house.path("clients.d/erin.json"));
+        house.write("clients.d/nowhere.json", "nobody");
+        std::filesystem::remove(house.path("clients.d/nowhere.json"));
+        CHECK(house.load(passing).missing == std::vector<std::string>{"erin.json"});
     }
-    SECTION("a folder that is not there fails the load") {
+    SECTION("a door that is gone holds up nothing else") {
+        std::filesystem::remove(house.path("door.json"));
+        std::filesystem::remove(house.path("clients.d/bob.json"));
+        heard = house.load(passing);
+        CHECK(heard.unopened == std::map<std::string, int>{{"door.json", ENOENT}});
+        CHECK(heard.missing == std::vector<std::string>{"bob.json"});
+        house.write("door.json", "the door");
+        CHECK(house.load(passing).files == Files{{"door.json", "the door"}});
+    }
+    SECTION("in a folder that is gone, every file is") {
         std::filesystem::rename(house.path("clients.d"), house.path("elsewhere"));
-        CHECK_FALSE(house.load(passing).end->is_whole);
-        CHECK(house.error.find("No such file or directory") != std::string::npos);
+        heard = house.load(passing);
+        CHECK(heard.missing.size() == 3);
+        CHECK(heard.unopened == std::map<std::string, int>{{"clients.d", ENOENT}});
         std::filesystem::rename(house.path("elsewhere"), house.path("clients.d"));
-        CHECK(house.load(passing).files.empty());
+        CHECK(house.load(passing).files.size() == 3);
+    }
+    SECTION("of a folder that cannot be read, no file is gone and none can be opened") {
+        if (geteuid() == 0) return;  // who may read everything
+        std::filesystem::permissions(house.path("clients.d"), std::filesystem::perms::none);
+        heard = house.load(passing);
+        std::filesystem::permissions(house.path("clients.d"), std::filesystem::perms::owner_all);
+        CHECK(heard.missing.empty());
+        CHECK(heard.unopened.size() == 4);
+        CHECK(house.load(passing).files.size() == 3);
+    }
+}
+
+TEST_CASE("a look sees what the paths lead to, however it came there") {
+    House house;
+    namespace fs = std::filesystem;
+    for (const char* name : {"alice", "bob"}) house.write("clients.d/" + std::string(name) + ".json", name);
+    fs::create_directories(house.path("v1"));
+    house.write("v1/carol.json", "carol");
+    fs::create_symlink("v1", house.path("now"));
+    fs::create_symlink("../now/carol.json", house.path("clients.d/carol.json"));
+    KeyPassing passing(house.config);
+    CHECK(passing.has_changed());  // nothing is known
+    house.load(passing);
+    CHECK(passing.has_changed());  // all of it is of this moment
+    usleep(2'100'000);
+    house.load(passing);
+    REQUIRE_FALSE(passing.has_changed());
+    REQUIRE_FALSE(passing.has_changed());
+    const auto check_that_it_is_seen_once = [&] {
+        CHECK(passing.has_changed());
+        usleep(2'100'000);
+        house.load(passing);
+        CHECK_FALSE(passing.has_changed());
+    };
+
+    SECTION("a file that was written") { house.write("clients.d/bob.json", "Bob"); }
+    SECTION("a file that came") { house.write("clients.d/dave.json", "dave"); }
+    SECTION("a file that went") { fs::remove(house.path("clients.d/bob.json")); }
+    SECTION("a file's mode") { REQUIRE(chmod(house.path("clients.d/bob.json").c_str(), 0600) == 0); }
+    SECTION("the folder, in whose place another one is") {
+        fs::rename(house.path("clients.d"), house.path("old"));
+        fs::create_directories(house.path("clients.d"));
+    }
+    SECTION("the folder, which is gone") { fs::rename(house.path("clients.d"), house.path("old")); }
+    SECTION("the folder, which is a link now") {
+        fs::rename(house.path("clients.d"), house.path("old"));
+        fs::create_symlink("old", house.path("clients.d"));
+        house.write("old/bob.json", "Bob");
+    }
+    SECTION("the door") { house.write("door.json", "another"); }
+    SECTION("the door, which is gone") { fs::remove(house.path("door.json")); }
+    SECTION("what a file is a link to") { house.write("v1/carol.json", "Carol"); }
+    SECTION("a link on the way to a file") {
+        fs::create_directories(house.path("v2"));
+        house.write("v2/carol.json", "carol");
+        fs::create_symlink("v2", house.path("next"));
+        fs::rename(house.path("next"), house.path("now"));
+    }
+    SECTION("a link that leads nowhere now") { fs::remove_all(house.path("v1")); }
+    check_that_it_is_seen_once();
+}
+
+TEST_CASE("the more files there are, the oftener it is time for a look, and none is left out") {
+    House house;
+    constexpr std::size_t many = 2500;
+    for (std::size_t i = 0; i < many; ++i) house.write("clients.d/c" + std::to_string(i) + ".json", std::to_string(i));
+    KeyPassing passing(house.config);
+    CHECK(passing.look_interval() == Seconds{3});
+    usleep(2'100'000);
+    house.load(passing);
+    CHECK(passing.look_interval() == Seconds{1});
+    for (int round = 0; round < 3; ++round)
+        for (int i = 0; i < 3; ++i) REQUIRE_FALSE(passing.has_changed());
+    for (const char* name : {"c3", "c1700", "c2499"}) {
+        house.write("clients.d/" + std::string(name) + ".json", "another");
+        int looks = 1;
+        while (!passing.has_changed() && looks < 10) ++looks;
+        CHECK(looks <= 3);
+        usleep(2'100'000);
+        house.load(passing);
     }
 }
 
@@ -198,14 +294,14 @@ TEST_CASE("a load of many files never waits for the gatekeeper to make room") {
     constexpr std::size_t many = 1500;
     for (std::size_t i = 0; i < many; ++i) house.write("clients.d/c" + std::to_string(i) + ".json", std::to_string(i));
     KeyPassing passing(house.config);
-    passing.begin(1);
+    passing.begin(1, false);
     int slices = 0;
     while (passing.state() == State::more) {
-        REQUIRE(passing.step(house.parent));
+        passing.step(house.parent);
         ++slices;
     }
     CHECK(passing.state() == State::channel_full);
-    REQUIRE(passing.step(house.parent));
+    passing.step(house.parent);
     CHECK(passing.state() == State::channel_full);
 
     KeyPassing another(house.config);

@@ -122,14 +122,19 @@ TEST_CASE("a truth value, a name, a count or an operation that cannot be is take
         CAPTURE(byte);
         CHECK(is_taken(verdict, &verdict.verified, byte) == (byte < 2));
         CHECK(is_taken(answer, &answer.taken, byte) == (byte < 2));
-        CHECK(is_taken(end, &end.is_whole, byte) == (byte < 2));
+        CHECK(is_taken(end, &end.asked, byte) == (byte < 2));
         CHECK(is_taken(trial, &trial.was_on_trial, byte) == (byte < 2));
         CHECK(is_taken(file, &file.is_door, byte) == (byte < 2));
     }
-    CHECK(is_taken(file, &file.name[PassedKeyFile::longest_name - 1], 'x'));
-    CHECK_FALSE(is_taken(file, &file.name[PassedKeyFile::longest_name], 'x'));  // without an end
+    CHECK(is_taken(file, &file.name[longest_file_name - 1], 'x'));
+    CHECK_FALSE(is_taken(file, &file.name[longest_file_name], 'x'));  // without an end
     const MissingKeyFile missing;
-    CHECK_FALSE(is_taken(missing, &missing.client[longest_name], 'x'));
+    CHECK_FALSE(is_taken(missing, &missing.name[longest_file_name], 'x'));
+    const UnopenedKeyFile unopened;
+    CHECK_FALSE(is_taken(unopened, &unopened.name[longest_file_name], 'x'));
+    CHECK(is_taken(unopened, &unopened.place, 2));
+    CHECK_FALSE(is_taken(unopened, &unopened.place, 3));
+    CHECK_FALSE(is_taken(unopened, reinterpret_cast<const char*>(&unopened.error) + 3, 0x80));  // negative
     const DoorSpan span;
     CHECK(is_taken(span, &span.count, PortSpan::most_ranges));
     CHECK_FALSE(is_taken(span, &span.count, PortSpan::most_ranges + 1));

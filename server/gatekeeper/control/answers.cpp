@@ -10,30 +10,62 @@ using Json = nlohmann::ordered_json;
 // What is in a name that is not UTF-8 is no reason to fail.
 std::string line_of(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n"; }
 
+constexpr std::size_t most_problems = 100;  // that an answer lists
+
+// {"key_files_wrong": how many, "key_files": some of them}
+void add_problems(Json& to, const KeyProblems& problems, Instant now) {
+    Json list = Json::array();
+    std::size_t on_old_keys = 0;
+    for (const auto& [file, problem] : problems.all()) {
+        if (problem.out_at) ++on_old_keys;
+        if (list.size() == most_problems) continue;
+        Json one = {{"client", problem.client}, {"problem", problem.text}, {"consequence", problem.consequence}};
+        if (problem.out_at) one["out_in_s"] = std::chrono::ceil<Seconds>(*problem.out_at - now).count();
+        list.push_back(std::move(one));
+    }
+    to["key_files_wrong"] = problems.all().size();
+    to["clients_on_old_keys"] = on_old_keys;
+    to["key_files"] = std::move(list);
+}
+
 }  // namespace
 
 std::string status_json(const StatusFigures& figures, const CaptureReport& report, const DecisionLog& decisions,
-                        const KnockLatency& times) {
+                        const KnockLatency& times, const KeyProblems& problems, Instant now) {
     Json refused = Json::object();
     for (std::size_t i = 0; i < reason_count; ++i) refused[std::string(reason_names[i])] = decisions.refused_count(i);
     Json parts = Json::object();
     for (std::size_t i = 0; i < KnockLatency::part_count; ++i)
         parts[std::string(KnockLatency::part_names[i])] = {{"count", times.part(i).count},
                                                            {"sum_ns", times.part(i).nanoseconds}};
-    return line_of(
-        {{"schema", 1},
-         {"version", ONEKNOCK_VERSION},
-         {"door", figures.door},
-         {"uptime_s", figures.uptime.count()},
-         {"clients", figures.clients},
-         {"capture", {{"packets", report.packets}, {"symbols", report.symbols}, {"dropped", report.dropped}}},
-         {"assembly", {{"decodes", report.decodes}, {"candidates", report.candidates}}},
-         {"times", parts},
-         {"accepted", decisions.accepted_count()},
-         {"refused", refused},
-         {"log", {{"dropped", figures.dropped_lines}, {"unlogged", decisions.unlogged_count()}}},
-         {"grants", figures.grants},
-         {"foreign_elements", figures.foreign_elements}});
+    Json status = {{"schema", 1},
+                   {"version", ONEKNOCK_VERSION},
+                   {"door", figures.door},
+                   {"uptime_s", figures.uptime.count()},
+                   {"clients", figures.clients},
+                   {"capture", {{"packets", report.packets}, {"symbols", report.symbols}, {"dropped", report.dropped}}},
+                   {"assembly", {{"decodes", report.decodes}, {"candidates", report.candidates}}},
+                   {"times", parts},
+                   {"accepted", decisions.accepted_count()},
+                   {"refused", refused},
+                   {"log", {{"dropped", figures.dropped_lines}, {"unlogged", decisions.unlogged_count()}}},
+                   {"grants", figures.grants},
+                   {"foreign_elements", figures.foreign_elements}};
+    add_problems(status, problems, now);
+    return line_of(status);
+}
+
+std::string reloaded_json(const Keyring& keyring, const std::string& client, const KeyProblems& problems, Instant now) {
+    Json answer = {{"schema", 1}, {"done", true}, {"door_generation", keyring.door.generations.back().number}};
+    if (!client.empty()) {
+        const Client* const found = find_client(keyring, client);
+        answer["let_in"] = found != nullptr && !found->revoked;
+        answer["generation"] = found != nullptr ? found->generations.back().number : 0;
+        const auto wrong = problems.all().find(client + ".json");
+        answer["problem"] = wrong != problems.all().end() ? wrong->second.text : "";
+    }
+    add_problems(answer, problems, now);
+    return line_of(answer);
 }
 
 std::string grants_json(const HeldGrants::Map::Map& grants, Instant now) {

@@ -8,6 +8,7 @@
 #include "common/clock.hpp"
 #include "server/gatekeeper/decide/decision_log.hpp"
 #include "server/gatekeeper/decide/knock_latency.hpp"
+#include "server/gatekeeper/keys/key_problems.hpp"
 #include "server/gatekeeper/record/held_grants.hpp"
 #include "server/privsep/messages.hpp"
 
@@ -23,7 +24,11 @@ struct StatusFigures {
 };
 
 [[nodiscard]] std::string status_json(const StatusFigures& figures, const CaptureReport& report,
-                                      const DecisionLog& decisions, const KnockLatency& times);
+                                      const DecisionLog& decisions, const KnockLatency& times,
+                                      const KeyProblems& problems, Instant now);
+// What the keys in force are after a reload, and what is wrong with files; of a client if one is named.
+[[nodiscard]] std::string reloaded_json(const Keyring& keyring, const std::string& client, const KeyProblems& problems,
+                                        Instant now);
 [[nodiscard]] std::string grants_json(const HeldGrants::Map::Map& grants, Instant now);
 [[nodiscard]] std::string done_json();
 [[nodiscard]] std::string closed_json(std::size_t count);  // so many grants

@@ -1,5 +1,7 @@
 #include "server/gatekeeper/control/commands.hpp"
 
+#include <algorithm>
+#include <ranges>
 #include <utility>
 
 #include "common/log.hpp"
@@ -24,11 +26,7 @@ void ControlCommands::asked(Connection connection, std::string_view line, Instan
     } else if (word == "revoke" && !argument.empty()) {
         revoke(connection, argument == "--all" ? "" : argument, now);
     } else if (word == "reload") {
-        ReloadRequest request;
-        request.id = ++last_reload_request_;
-        if (!dependencies_.parent.send(request)) return refuse(connection, "the firewall is busy; try again");
-        reload_waiters_[request.id] = connection;  // answered when the files have been read
-        socket_.give_until(connection, now + longest_reload);
+        reload(connection, argument, now);
     } else if (word == "confirm") {
         TrialConfirmed confirmed;
         confirmed.id = connection;
@@ -36,6 +34,25 @@ void ControlCommands::asked(Connection connection, std::string_view line, Instan
     } else {
         refuse(connection, "the daemon does not know this request; are oneknockctl and oneknockd of one version?");
     }
+}
+
+// reload [--strict] [CLIENT]
+void ControlCommands::reload(Connection connection, std::string_view words, Instant now) {
+    constexpr std::string_view strict = "--strict";
+    ReloadWaiter waiter{connection, words.starts_with(strict), ""};
+    if (waiter.strict) words.remove_prefix(strict.size());
+    while (words.starts_with(' ')) words.remove_prefix(1);
+    waiter.client = words;
+    ReloadRequest request;
+    request.id = ++last_reload_request_;
+    if (!dependencies_.parent.send(request)) return refuse(connection, "the firewall is busy; try again");
+    reload_waiters_[request.id] = std::move(waiter);  // answered when the files have been read
+    socket_.give_until(connection, now + longest_reload);
+}
+
+bool ControlCommands::is_strict(RequestId last_request) const {
+    const auto asked_before = std::ranges::subrange(reload_waiters_.begin(), reload_waiters_.upper_bound(last_request));
+    return std::ranges::any_of(asked_before, [](const auto& waiting) { return waiting.second.strict; });
 }
 
 void ControlCommands::ask_for_report(Connection connection) {
@@ -52,7 +69,8 @@ bool ControlCommands::handle(const CaptureReport& report, Instant now) {
         keyring.door.name,      std::chrono::duration_cast<Seconds>(now - started_),
         keyring.clients.size(), dependencies_.decider.record().grants().live(now).size(),
         foreign_elements_,      lines_dropped_by_parent_ + report.dropped_lines + log::dropped()};
-    socket_.answer(report.id, status_json(figures, report, dependencies_.decisions, dependencies_.times));
+    socket_.answer(report.id, status_json(figures, report, dependencies_.decisions, dependencies_.times,
+                                          dependencies_.problems, now));
     return true;
 }
 
@@ -78,13 +96,15 @@ void ControlCommands::handle(const GrantRequests::Revocation& revocation) {
     else socket_.answer(revocation.waiter, closed_json(revocation.closed));
 }
 
-void ControlCommands::reloaded(const Result<void>& result, RequestId last_request) {
-    const std::string problem =
-        result ? "" : "reload refused, the keys in force stay in force: " + result.error().message;
-    if (!result) log::error(problem);
-    while (!reload_waiters_.empty() && reload_waiters_.begin()->first <= last_request)
-        socket_.answer(reload_waiters_.extract(reload_waiters_.begin()).mapped(),
-                       result ? done_json() : error_json(problem));
+void ControlCommands::reloaded(const Result<void>& result, RequestId last_request, Instant now) {
+    if (!result) log::error("the key files were not taken in: " + result.error().message);
+    while (!reload_waiters_.empty() && reload_waiters_.begin()->first <= last_request) {
+        const ReloadWaiter waiter = reload_waiters_.extract(reload_waiters_.begin()).mapped();
+        socket_.answer(waiter.connection,
+                       result ? reloaded_json(dependencies_.decider.verifier().keyring(), waiter.client,
+                                              dependencies_.problems, now)
+                              : error_json("the key files were not taken in: " + result.error().message));
+    }
 }
 
 void ControlCommands::refuse(Connection connection, const std::string& why) {

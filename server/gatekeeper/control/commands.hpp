@@ -15,6 +15,7 @@
 #include "server/gatekeeper/decide/decision_log.hpp"
 #include "server/gatekeeper/decide/knock_latency.hpp"
 #include "server/gatekeeper/grants/grant_requests.hpp"
+#include "server/gatekeeper/keys/key_problems.hpp"
 #include "server/privsep/channel.hpp"
 
 namespace oneknock {
@@ -29,6 +30,7 @@ public:
         GrantRequests& grants;
         const DecisionLog& decisions;
         const KnockLatency& times;
+        const KeyProblems& problems;
     };
     ControlCommands(Descriptor listening, const Dependencies& dependencies)
         : socket_(std::move(listening)), dependencies_(dependencies) {}
@@ -43,21 +45,30 @@ public:
     void handle(const ForeignElements& foreign) { foreign_elements_ = foreign.count; }
     void handle(const DroppedLines& lines) { lines_dropped_by_parent_ = lines.count; }
     void handle(const GrantRequests::Revocation& revocation);
-    // The outcome of a reload, whoever asked for it, and the last request that came before it began.
-    void reloaded(const Result<void>& result, RequestId last_request);
+    // A reload is done, whoever asked for it; and the last request that came before it began.
+    void reloaded(const Result<void>& result, RequestId last_request, Instant now);
+    // Whether one of those who asked for it gives wrong files no time.
+    [[nodiscard]] bool is_strict(RequestId last_request) const;
 
 private:
     using Connection = ControlSocket::Connection;
     void asked(Connection connection, std::string_view line, Instant now);
     void ask_for_report(Connection connection);
     void revoke(Connection connection, const std::string& client, Instant now);
+    void reload(Connection connection, std::string_view words, Instant now);
     void refuse(Connection connection, const std::string& why);
+
+    struct ReloadWaiter {
+        Connection connection = 0;
+        bool strict = false;
+        std::string client;  // that it wants to hear of
+    };
 
     ControlSocket socket_;
     Dependencies dependencies_;
     Instant started_{};
     std::set<RequestId> reports_asked_;
-    std::map<RequestId, Connection> reload_waiters_;  // by the request made for them
+    std::map<RequestId, ReloadWaiter> reload_waiters_;  // by the request made for them
     RequestId last_reload_request_ = 0;
     std::size_t foreign_elements_ = 0;
     std::uint64_t lines_dropped_by_parent_ = 0;

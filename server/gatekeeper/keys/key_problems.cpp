@@ -1,0 +1,97 @@
+#include "server/gatekeeper/keys/key_problems.hpp"
+
+#include "common/log.hpp"
+#include "common/poll.hpp"
+
+namespace oneknock {
+namespace {
+
+constexpr std::size_t most_lines = 20;  // of one load; `oneknockctl status` has more of them
+
+}  // namespace
+
+void KeyProblems::take_in(const LoadedKeys& loaded, const Keyring& in_force, Instant now) {
+    // Of those that are right but for their services, check_services_of() decides.
+    for (const std::string& file : loaded.right)
+        if (const auto known = problems_.find(file); known != problems_.end() && !known->second.is_of_services)
+            problems_.erase(known);
+    for (const auto& [file, wrong] : loaded.wrong) note(file, wrong, loaded, in_force, now);
+}
+
+void KeyProblems::note(const std::string& file, const WrongKeyFile& wrong, const LoadedKeys& loaded,
+                       const Keyring& in_force, Instant now) {
+    Problem problem{wrong.client, wrong.text, "", std::nullopt, false};
+    const bool is_in_force =
+        find_client(in_force, wrong.client) != nullptr && !loaded.change.gone.contains(wrong.client);
+    if (is_in_force) {
+        const auto known = problems_.find(file);  // that it is wrong in another way now gives no more time
+        problem.out_at = known != problems_.end() && known->second.out_at ? known->second.out_at : now + kept_for;
+        problem.consequence = wrong.client + " keeps the keys it had for at most 10 minutes";
+    } else if (!wrong.client.empty()) {
+        problem.consequence = wrong.client + " is kept out";
+    } else if (file == door_file || file == clients_folder) {
+        problem.consequence = "the rest of what is in force stays in force";
+    } else {
+        problem.consequence = "no client is read from it";
+    }
+    set(file, std::move(problem));
+}
+
+void KeyProblems::set(const std::string& file, Problem problem) {
+    Problem& known = problems_[file];
+    if (known.text != problem.text || known.consequence != problem.consequence) news_.insert(file);
+    known = std::move(problem);
+}
+
+void KeyProblems::check_all_services(const Keyring& in_force) {
+    for (const Client& client : in_force.clients) check_services_of(client, in_force.door);
+}
+
+void KeyProblems::check_services_of(const std::string& client, const Keyring& in_force) {
+    if (const Client* found = find_client(in_force, client)) return check_services_of(*found, in_force.door);
+    const auto known = problems_.find(client + ".json");
+    if (known != problems_.end() && known->second.is_of_services) problems_.erase(known);
+}
+
+void KeyProblems::check_services_of(const Client& client, const Door& door) {
+    const std::string file = client.name + ".json";
+    const auto known = problems_.find(file);
+    if (known != problems_.end() && !known->second.is_of_services) return;  // its file is wrong anyway
+    const auto checked = check_services(client, door, file);
+    if (!checked) set(file, {client.name, checked.error().message, client.name + " may open the rest", {}, true});
+    else if (known != problems_.end()) problems_.erase(known);
+}
+
+std::optional<Instant> KeyProblems::next_due() const {
+    std::optional<Instant> due;
+    for (const auto& [file, problem] : problems_) due = earliest(due, problem.out_at);
+    return due;
+}
+
+std::set<std::string> KeyProblems::take_out(Instant now, bool at_once) {
+    std::set<std::string> out;
+    for (auto& [file, problem] : problems_) {
+        const bool is_due = problem.out_at && (at_once || *problem.out_at <= now);
+        if (!is_due && !(at_once && problem.is_of_services)) continue;
+        problem.out_at.reset();
+        problem.is_of_services = false;
+        problem.consequence = problem.client + " is kept out";
+        news_.insert(file);
+        out.insert(problem.client);
+    }
+    return out;
+}
+
+void KeyProblems::log_news() {
+    std::size_t lines = 0;
+    for (const std::string& file : news_) {
+        const auto found = problems_.find(file);
+        if (found == problems_.end() || ++lines > most_lines) continue;
+        log::error(found->second.text + "; " + found->second.consequence);
+    }
+    if (lines > most_lines)
+        log::error("and " + std::to_string(lines - most_lines) + " more key files are wrong; see oneknockctl status");
+    news_.clear();
+}
+
+}  // namespace oneknock

@@ -1,0 +1,52 @@
+// The key files that something is wrong with, until they are mended, and how long their clients keep the keys they had:
+// a file that is cut short is also how people take somebody out.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+
+#include "common/clock.hpp"
+#include "server/gatekeeper/keys/key_loading.hpp"
+
+namespace oneknock {
+
+class KeyProblems {
+public:
+    static constexpr Seconds kept_for{600};
+
+    struct Problem {
+        std::string client;             // empty: the file is no client's
+        std::string text;               // a sentence that names the file
+        std::string consequence;        // what that means for the client
+        std::optional<Instant> out_at;  // the client keeps its keys until then
+        bool is_of_services = false;    // the client is in force, without those that the door does not have
+    };
+
+    // At the start, and of each load before its change is taken in.
+    void take_in(const LoadedKeys& loaded, const Keyring& in_force, Instant now);
+    // Afterwards: the services of those that have changed or, where the door has, of all clients.
+    void check_all_services(const Keyring& in_force);
+    void check_services_of(const std::string& client, const Keyring& in_force);
+
+    [[nodiscard]] std::optional<Instant> next_due() const;
+    // The clients that are out from now on: their time is over or, with `at_once`, they are given none.
+    [[nodiscard]] std::set<std::string> take_out(Instant now, bool at_once);
+
+    // Logs what has come up since the last call.
+    void log_news();
+
+    [[nodiscard]] const std::map<std::string, Problem>& all() const { return problems_; }  // by the file's name
+
+private:
+    void note(const std::string& file, const WrongKeyFile& wrong, const LoadedKeys& loaded, const Keyring& in_force,
+              Instant now);
+    void set(const std::string& file, Problem problem);
+    void check_services_of(const Client& client, const Door& door);
+
+    std::map<std::string, Problem> problems_;  // as many as there are files
+    std::set<std::string> news_;               // files
+};
+
+}  // namespace oneknock
