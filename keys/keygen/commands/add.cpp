@@ -8,6 +8,7 @@
 #include "keys/keygen/folder/atomic_files.hpp"
 #include "keys/keygen/folder/door_folder.hpp"
 #include "keys/keygen/folder/staged_key_file.hpp"
+#include "keys/keygen/folder/tell_daemon.hpp"
 
 namespace oneknock::keygen {
 namespace {
@@ -56,10 +57,7 @@ void report(const Add& command) {
     tell_next_step(command.output);
 }
 
-}  // namespace
-
-Result<void> run(const Add& command) {
-    const DoorFolder folder(command.folder);
+Result<void> add_to(const DoorFolder& folder, const Add& command) {
     const UnixTime now = read_clocks().wall;
     if (command.expires && *command.expires <= now)
         return fail(ExitCode::usage, "--expires: " + time_text(*command.expires) + " is in the past");
@@ -80,6 +78,13 @@ Result<void> run(const Add& command) {
     return write_client_and_key(command, folder, client, make_key_file(*door, client, now)).map([&] {
         report(command);
     });
+}
+
+}  // namespace
+
+Result<void> run(const Add& command) {
+    const DoorFolder folder(command.folder);
+    return add_to(folder, command).and_then([&] { return tell_daemon(folder, {command.client}); });
 }
 
 }  // namespace oneknock::keygen

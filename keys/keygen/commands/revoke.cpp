@@ -4,6 +4,7 @@
 #include "common/log.hpp"
 #include "keys/keygen/commands/commands.hpp"
 #include "keys/keygen/folder/door_folder.hpp"
+#include "keys/keygen/folder/tell_daemon.hpp"
 
 namespace oneknock::keygen {
 namespace {
@@ -20,10 +21,7 @@ void tell_what_keeps_out(const Client& client, const DoorFolder& folder, UnixTim
     if (client.allow.empty()) warn("may open nothing", "allow " + client.name + " SERVICE");
 }
 
-}  // namespace
-
-Result<void> run(const Revoke& command) {
-    const DoorFolder folder(command.folder);
+Result<void> revoke_in(const DoorFolder& folder, const Revoke& command) {
     const auto lock = lock_door(folder);
     if (!lock) return tl::unexpected(lock.error());
     auto client = folder.read_client(command.client);
@@ -34,8 +32,15 @@ Result<void> run(const Revoke& command) {
     }
     client->revoked = true;
     if (auto written = folder.replace_client(*client); !written) return written;
-    log::info("revoked " + command.client + "; a running daemon closes everything it has opened");
+    log::info("revoked " + command.client);
     return {};
+}
+
+}  // namespace
+
+Result<void> run(const Revoke& command) {
+    const DoorFolder folder(command.folder);
+    return revoke_in(folder, command).and_then([&] { return tell_daemon(folder, {command.client, false}); });
 }
 
 Result<void> run(const Unrevoke& command) {

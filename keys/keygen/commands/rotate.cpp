@@ -6,6 +6,7 @@
 #include "keys/keygen/folder/atomic_files.hpp"
 #include "keys/keygen/folder/door_folder.hpp"
 #include "keys/keygen/folder/staged_key_file.hpp"
+#include "keys/keygen/folder/tell_daemon.hpp"
 #include "keys/rotation.hpp"
 
 namespace oneknock::keygen {
@@ -59,16 +60,33 @@ Result<void> rotate_client(const Rotate& command, const DoorFolder& folder, cons
     });
 }
 
-}  // namespace
-
-Result<void> run(const Rotate& command) {
-    const DoorFolder folder(command.folder);
+Result<void> rotate_in(const DoorFolder& folder, const Rotate& command) {
     const auto lock = lock_door(folder);
     if (!lock) return tl::unexpected(lock.error());
     if (command.door) return rotate_door(command, folder);
     const auto door = folder.read_door();
     if (!door) return tl::unexpected(door.error());
     return rotate_client(command, folder, *door);
+}
+
+// What the folder has now.
+Result<Wanted> wanted_after(const DoorFolder& folder, const Rotate& command) {
+    if (command.door)
+        return folder.read_door().map([](const Door& door) {
+            return Wanted{"", true, 0, door.generations.back().number};
+        });
+    return folder.read_client(command.client).map([](const Client& client) {
+        return Wanted{client.name, true, client.generations.back().number};
+    });
+}
+
+}  // namespace
+
+Result<void> run(const Rotate& command) {
+    const DoorFolder folder(command.folder);
+    return rotate_in(folder, command)
+        .and_then([&] { return wanted_after(folder, command); })
+        .and_then([&](const Wanted& w) { return tell_daemon(folder, w); });
 }
 
 }  // namespace oneknock::keygen
