@@ -46,8 +46,9 @@ void describe(CLI::App& app, Options& options) {
         ->type_name("FILE");
     auto* check = app.add_flag("--check-config", options.check, "Check the configuration and key files, then exit");
     auto* dry = app.add_flag("--dry-run", options.dry_run, "Listen and decide, but leave the firewall alone");
-    auto* read = app.add_option("--read", options.capture, "Explain a capture file, then exit; needs no privilege")
-                     ->type_name("FILE.pcap");
+    auto* read = app.add_option("--read", options.capture,
+                                "Explain a capture file (- is standard input), then exit; needs no privilege")
+                     ->type_name("FILE");
     app.add_flag("--json", options.json, "With --read: print a JSON object per line")->needs(read);
     auto* trial = app.add_option_function<std::string>(
                          "--try", [&options](const std::string& word) { options.trial = read_trial(word); },

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <chrono>
+#include <cstdio>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -9,6 +11,7 @@
 #include "common/bytes.hpp"
 #include "common/result.hpp"
 #include "server/listener/packet.hpp"
+#include "server/listener/pcapng.hpp"
 
 struct pcap;
 
@@ -16,28 +19,37 @@ namespace oneknock {
 
 class CaptureFile {
 public:
-    // Not a capture file, or one of packets that cannot be read: ExitCode::data.
+    // "-" is standard input. Not a capture file, or a pcap file of packets that cannot be read: ExitCode::data.
     [[nodiscard]] static Result<CaptureFile> open(const std::string& path);
 
-    [[nodiscard]] LinkLayer link() const { return link_; }
-
     struct Frame {
+        LinkLayer link;
         ByteSpan bytes;  // good until the next one is read
+        bool is_cut;     // to less than what may have to be looked at
         std::chrono::sys_time<std::chrono::nanoseconds> time;
     };
-    // Nothing at the end; ExitCode::data where the file is damaged.
+    // Nothing at the end; ExitCode::data where the file is damaged. Packets of a pcapng file's interfaces whose link
+    // type cannot be read are left out: see unreadable().
     [[nodiscard]] Result<std::optional<Frame>> next();
+
+    // How many were left out, if any, and of which link types: an ExitCode::data for the end.
+    [[nodiscard]] Result<void> unreadable() const;
 
 private:
     struct Close {
         void operator()(pcap* file) const;
+        void operator()(std::FILE* file) const;
     };
-    CaptureFile(std::string path, std::unique_ptr<pcap, Close> file, LinkLayer link)
-        : path_(std::move(path)), file_(std::move(file)), link_(link) {}
+    explicit CaptureFile(std::string name) : name_(std::move(name)) {}
+    [[nodiscard]] Result<void> open_pcap();
+    [[nodiscard]] Result<std::optional<Pcapng::Frame>> next_of_any_type();
 
-    std::string path_;
-    std::unique_ptr<pcap, Close> file_;
-    LinkLayer link_;
+    std::string name_;
+    std::unique_ptr<std::FILE, Close> stream_;  // until libpcap owns it
+    std::unique_ptr<pcap, Close> pcap_;
+    std::optional<Pcapng> pcapng_;  // reads stream_
+    int pcap_type_ = 0;
+    std::map<int, std::uint64_t> unreadable_;  // by link type, of which there are at most 65536
 };
 
 }  // namespace oneknock

@@ -11,6 +11,8 @@ constexpr std::uint16_t ethertype_ipv4 = 0x0800;
 constexpr std::uint16_t ethertype_ipv6 = 0x86dd;
 constexpr std::uint16_t ethertype_vlan = 0x8100;     // 802.1Q
 constexpr std::uint16_t ethertype_service = 0x88a8;  // 802.1ad
+constexpr std::uint16_t ethertype_pppoe = 0x8864;    // of a session, RFC 2516
+constexpr std::uint16_t ppp_ipv4 = 0x0021, ppp_ipv6 = 0x0057;
 constexpr int most_vlan_tags = 2;
 constexpr std::uint8_t header_fragment = 44;
 constexpr std::uint8_t packet_host = 0;  // PACKET_HOST of packet(7): to us, unicast
@@ -92,6 +94,12 @@ bool parse_ethertype(std::uint16_t type, Reader reader, Packet& packet) {
         const auto tag = reader.take(4);
         if (!tag || tags == most_vlan_tags) return false;
         type = load_u16be(&(*tag)[2]);
+    }
+    if (type == ethertype_pppoe) {
+        const auto header = reader.take(8);  // six bytes of PPPoE, and the protocol of PPP
+        if (!header || load_u16be(header->data()) != 0x1100) return false;
+        const std::uint16_t protocol = load_u16be(&(*header)[6]);
+        type = protocol == ppp_ipv4 ? ethertype_ipv4 : protocol == ppp_ipv6 ? ethertype_ipv6 : type;
     }
     if (type == ethertype_ipv4) return parse_ipv4(reader.rest(), packet);
     if (type == ethertype_ipv6) return parse_ipv6(reader.rest(), packet);

@@ -10,7 +10,7 @@
 namespace oneknock {
 
 enum class LinkLayer : std::uint8_t {
-    ethernet,    // with any number up to two of VLAN tags
+    ethernet,    // with any number up to two of VLAN tags, and perhaps a PPPoE session within
     cooked,      // LINKTYPE_LINUX_SLL
     cooked_v2,   // LINKTYPE_LINUX_SLL2
     raw,         // an IP packet and nothing else: tun, some ppp

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/fd.hpp"
+#include "common/log.hpp"
 #include "common/protocol/codeword.hpp"
 #include "common/protocol/key_schedule.hpp"
 #include "keys/keyring.hpp"
@@ -54,8 +55,10 @@ public:
         : decider_(std::move(decider)), tolerance_(tolerance), as_json_(as_json), assembler_(*this) {}
 
     // Time is the file's, but never goes back.
-    void frame(LinkLayer link, const CaptureFile::Frame& frame) {
-        const auto packet = parse_packet(link, frame.bytes);
+    void frame(const CaptureFile::Frame& frame) {
+        ++packets_;
+        const auto packet = parse_packet(frame.link, frame.bytes);
+        if (!packet && frame.is_cut) ++cut_;
         if (!packet) return;
         const Instant at = std::max(now_.steady, Instant{frame.time.time_since_epoch()});
         catch_up(at);
@@ -68,6 +71,19 @@ public:
     // What waits for time to pass.
     void finish() { catch_up(now_.steady + Seconds{1}); }
     [[nodiscard]] const Result<void>& printed() const { return printed_; }
+
+    // Silence could mean anything: what was looked at, where there is no decision.
+    [[nodiscard]] Result<void> explain_silence(const std::string& name) const {
+        if (decisions_ > 0) return {};
+        if (cut_ == 0) {
+            log::info(name + ": no knock at this door in " + std::to_string(packets_) + " packets");
+            return {};
+        }
+        return fail(ExitCode::data, name + ": no knock at this door, but " + std::to_string(cut_) + " of " +
+                                        std::to_string(packets_) +
+                                        " packets were cut too short to be read; capture with a longer snap length, "
+                                        "such as: tcpdump -s 160");
+    }
 
     bool offer(const Candidate& candidate) override {
         candidates_.push_back(candidate);
@@ -89,6 +105,7 @@ private:
             const Candidate candidate = candidates_.front();
             candidates_.pop_front();
             for (const Decision& decision : decider_.decide_and_record({candidate}, now_)) {
+                ++decisions_;
                 if (printed_)
                     printed_ = print_line(as_json_ ? json_of(decision, now_.wall) : text_of(decision, now_.wall));
                 assembler_.verdict(candidate.id, decision.verified, now_.steady);
@@ -114,6 +131,7 @@ private:
     Decider decider_;
     Seconds tolerance_;
     bool as_json_;
+    std::uint64_t packets_ = 0, cut_ = 0, decisions_ = 0;
     Result<void> printed_;
     Assembler assembler_;
     Now now_{};
@@ -136,10 +154,12 @@ Result<void> read_capture(const DaemonConfig& config, const std::string& file, b
                                 {config.tolerance, config.grant_default, config.grant_maximum, std::nullopt}),
                         config.tolerance, as_json);
     auto frame = capture->next();
-    for (; frame && *frame && explainer.printed(); frame = capture->next()) explainer.frame(capture->link(), **frame);
+    for (; frame && *frame && explainer.printed(); frame = capture->next()) explainer.frame(**frame);
     explainer.finish();
     if (!frame) return tl::unexpected(frame.error());
-    return explainer.printed();
+    if (!explainer.printed()) return explainer.printed();
+    if (const auto all = capture->unreadable(); !all) return all;
+    return explainer.explain_silence(file == "-" ? "standard input" : file);
 }
 
 }  // namespace oneknock

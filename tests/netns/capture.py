@@ -13,7 +13,7 @@ import os
 import struct
 
 from door import Daemon, Door, change_json, key_for, knock
-from frames import ETHERNET, RAW, SLL, SLL2, Capture, Injector, read_pcap, with_source_port, write_pcap
+from frames import ETHERNET, RAW, SLL, SLL2, Capture, Injector, ethernet, read_pcap, with_source_port, write_pcap
 from harness import NetworkTest, eventually, main, program, run
 from traffic import OPEN, Service, attempt
 
@@ -264,6 +264,65 @@ class Files(Capturing):
         decision, = self.read(path)
         self.assertEqual((decision["decision"], decision["client"]), ("accepted", "alice"))
 
+    def written(self):
+        """The packets of a knock, with their times."""
+        path = self.net.path("written.pcap")
+        knock(self.client, self.key, "ssh", "--write", path)
+        return read_pcap(path)[1]
+
+    def check_file(self, content):
+        path = self.net.path(f"file-{len(os.listdir(self.net.folder))}")
+        with open(path, "wb") as file:
+            file.write(content)
+        decision, = self.read(path)
+        self.assertEqual((decision["decision"], decision["client"]), ("accepted", "alice"))
+
+    def test_a_pcapng_file_of_several_interfaces_and_link_types_is_explained(self):
+        packets = self.written()
+        for order in "<>":
+            self.check_file(pcapng(order, [ETHERNET, RAW], [(i % 2, when, packet if i % 2 else ethernet(packet, "02:00:00:00:00:02"))
+                                                            for i, (when, packet) in enumerate(packets)]))
+
+    def test_a_pcapng_file_with_packets_that_cannot_be_read_is_explained_but_an_error(self):
+        packets = self.written()
+        path = self.net.path("mixed.pcapng")
+        with open(path, "wb") as file:
+            file.write(pcapng("<", [RAW, 105], [(0, when, packet) for when, packet in packets] + [(1, packets[0][0], b"x" * 40)]))
+        done = self.read(path, check=False)
+        self.assertEqual(done.returncode, 65, done.stderr)
+        self.assertIn('"decision":"accepted"', done.stdout)
+        self.assertIn("1 packets of link type IEEE802_11 cannot be read", done.stderr)
+
+    def test_a_knock_within_PPPoE_is_explained_also_behind_VLAN_tags(self):
+        packets = self.written()
+        for tags in (b"", bytes.fromhex("88a8000781000005")):
+            path = self.net.path(f"pppoe{len(tags)}.pcap")
+            write_pcap(path, ETHERNET, [(when, bytes.fromhex("020000000001020000000002") + tags + bytes.fromhex("886411000001") +
+                                         struct.pack(">H", len(packet) + 2) + b"\x00\x21" + packet) for when, packet in packets])
+            decision, = self.read(path)
+            self.assertEqual(decision["decision"], "accepted")
+
+    def test_a_capture_is_read_from_standard_input_and_from_a_pipe(self):
+        self.written()
+        for word in ("-", "/dev/stdin", "<(cat)"):
+            line = f"cat {self.net.path('written.pcap')} | {program('oneknockd')} --config {self.door.config} --read {word} --json"
+            self.assertIn('"accepted"', run("bash", "-c", line).stdout)
+
+    def test_a_capture_without_a_knock_says_so_and_one_cut_too_short_is_an_error(self):
+        packets = self.written()
+        path = self.net.path("few.pcap")
+        write_pcap(path, RAW, packets[:5])
+        done = self.read(path, check=False)
+        self.assertEqual((done.returncode, done.stdout), (0, ""))
+        self.assertIn("no knock at this door in 5 packets", done.stderr)
+        with open(path, "wb") as file:
+            file.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 20, RAW))
+            for when, packet in packets:
+                file.write(struct.pack("<IIII", int(when), 0, 20, len(packet)) + packet[:20])
+        done = self.read(path, check=False)
+        self.assertEqual(done.returncode, 65, done.stderr)
+        self.assertIn("64 of 64 packets were cut too short", done.stderr)
+
     def test_the_captures_own_times_are_the_clock(self):
         for part in ("door.json", "clients.d/alice.json"):
             change_json(os.path.join(self.door.folder, part),
@@ -315,6 +374,21 @@ class Files(Capturing):
         self.assertEqual(done.returncode, 65)
         self.assertIn('"decision":"accepted"', done.stdout)
         self.assertIn("damaged", done.stderr)
+
+
+def pcapng(order, link_types, packets):
+    """A file in this order of bytes; packets as (interface, time, bytes)."""
+    def block(kind, body):
+        body += bytes(-len(body) % 4)
+        return struct.pack(order + "II", kind, len(body) + 12) + body + struct.pack(order + "I", len(body) + 12)
+
+    file = block(0x0A0D0D0A, struct.pack(order + "IHHq", 0x1A2B3C4D, 1, 0, -1))
+    for link_type in link_types:
+        file += block(1, struct.pack(order + "HHI", link_type, 0, 0))
+    for interface, when, packet in packets:
+        ticks = int(when * 1e6)
+        file += block(6, struct.pack(order + "IIIII", interface, ticks >> 32, ticks & 0xFFFFFFFF, len(packet), len(packet)) + packet)
+    return file
 
 
 def crosses_an_hour(time, shift):
