@@ -35,14 +35,11 @@ std::string SourcePolicy::text() const {
 
 std::optional<Address> SourcePolicy::resolve(const Address& asked, const Address& source) const {
     if (asked.family != source.family || source.is_unspecified()) return std::nullopt;
-    if (asked.is_unspecified()) {
-        const bool allowed =
-            mode_ == Mode::observed || mode_ == Mode::any || (mode_ == Mode::network && network_.contains(source));
-        return allowed ? std::optional(source) : std::nullopt;
-    }
-    if (asked.is_multicast() || asked.is_loopback() || asked.is_ipv4_mapped()) return std::nullopt;
-    const bool allowed = asked == source || mode_ == Mode::any || (mode_ == Mode::network && network_.contains(asked));
-    return allowed ? std::optional(asked) : std::nullopt;
+    const Address& address = asked.is_unspecified() ? source : asked;
+    if (address.is_multicast() || address.is_loopback() || address.is_ipv4_mapped()) return std::nullopt;
+    const bool is_sources = asked == source || (asked.is_unspecified() && mode_ == Mode::observed);
+    const bool allowed = is_sources || mode_ == Mode::any || (mode_ == Mode::network && network_.contains(address));
+    return allowed ? std::optional(address) : std::nullopt;
 }
 
 }  // namespace oneknock

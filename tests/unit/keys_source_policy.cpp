@@ -70,6 +70,10 @@ TEST_CASE("the policy decides which address a knock may open") {
         {"255.255.255.255", "192.0.2.7", "-", "-", "-", "-"},
         {"127.0.0.1", "127.0.0.1", "-", "-", "-", "-"},
         {"127.1.2.3", "192.0.2.7", "-", "-", "-", "-"},
+        // nor as "the source address you see": whoever makes packets writes what they like there
+        {"0.0.0.0", "224.0.0.1", "-", "-", "-", "-"},
+        {"0.0.0.0", "255.255.255.255", "-", "-", "-", "-"},
+        {"0.0.0.0", "127.0.0.1", "-", "-", "-", "-"},
         // another family
         {"2001:db8::7", "192.0.2.7", "-", "-", "-", "-"},
         {"192.0.2.7", "2001:db8::7", "-", "-", "-", "-"},
@@ -102,5 +106,6 @@ TEST_CASE("the policy decides alike with IPv6") {
         CHECK(resolved("any", forbidden, inside) == "-");
         CHECK(resolved("same", forbidden, forbidden) == "-");
         CHECK(resolved("::/0", forbidden, inside) == "-");
+        for (const char* policy : {"observed", "any", "::/0"}) CHECK(resolved(policy, "::", forbidden) == "-");
     }
 }
