@@ -282,7 +282,7 @@ class Edges(PlainHouse):
             self.assertEqual((told.returncode, told.stderr.count("error: ")), (65, 1), name)
             self.assertIn(".json", logged)
             for text in (told.stderr, logged, check):
-                self.assertTrue(all(re.match("(oneknock(d|ctl): )?error: ", line) for line in text.splitlines()), text)
+                self.assertTrue(all(re.match("(oneknock(d|ctl): )?error: |reloaded: ", line) for line in text.splitlines()), text)
                 self.assertFalse([each for each in text if each != "\n" and (each < " " or "\x7f" <= each < "\xa0")], text)
                 self.assertNotIn("\ufffd", text)
             self.assertEqual("\\x" in logged, name not in names[-2:], "no name is cut within a character")

@@ -177,7 +177,7 @@ class Keygen(PlainHouse):
             (DATA, ["all of the door's services", "service add"], ("service", "remove", "ssh", "web")),
             (USAGE, ["new=tcp/0"], ("service", "add", "new=tcp/0")),
             (USAGE, ["NAME=PROTOCOL/PORT"], ("service", "add")),
-            (USAGE, ["add, remove, list"], ("service",)),
+            (USAGE, ["comes after the command", "service COMMAND"], ("service",)),
             (USAGE, ["SERVICE"], ("allow", "alice")),
         ]
         for code, names, words in rows:

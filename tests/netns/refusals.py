@@ -174,7 +174,7 @@ class Refusals(Guarded):
         clients, old = self.door.folder + "/clients.d", self.door.folder + "/clients.old"
         os.rename(clients, old)
         missing = self.daemon.ctl("reload", check=False)
-        self.assertEqual((missing.returncode, "keys in force stay in force" in missing.stderr), (65, True), missing.stderr)
+        self.assertEqual((missing.returncode, "what is in force stays in force" in missing.stderr), (65, True), missing.stderr)
         shutil.copytree(old, clients)
         self.daemon.wait_for("^reloaded: 1 clients,")
         knock(self.client, self.key, "ssh", "--wait")

@@ -34,7 +34,7 @@ TEST_CASE("a word that was mistyped names the one that was meant") {
     }
     CHECK(nearest_word("laptop", {}).empty());
     CHECK(nearest_word("ab", {"cd"}).empty());
-    CHECK(nearest_word("desl", {"desk", "deal"}) == "desk");  // the first of two equally near
+    CHECK(nearest_word("desl", {"desk", "deal"}) == "desk");                     // the first of two equally near
     CHECK(nearest_word("--wate", {"--pace", "--wait", "--write"}) == "--wait");  // and so begins
     CHECK(nearest_word(std::string(5000, 'a'), {std::string(5000, 'b')}).empty());
 }
