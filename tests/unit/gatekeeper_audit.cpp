@@ -1,11 +1,14 @@
 // The audit on disk and in memory.
 #include "server/gatekeeper/record/audit.hpp"
 
+#include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 
 #include <sqlite3.h>
+#include <sys/resource.h>
 
 #include "tests/catch.hpp"
 
@@ -157,4 +160,19 @@ TEST_CASE("the log is folded into the file when it is asked for, and starts anew
     CHECK(audit.wal_has(1));
     CHECK_FALSE(audit.wal_has(50));
     CHECK(fs::file_size(folder.file() + "-wal") == size);  // written over, not cut off
+}
+
+TEST_CASE("SQLite's randomness needs no file") {
+    const auto audit = Audit::open("", noon);
+    rlimit before{};
+    REQUIRE(getrlimit(RLIMIT_NOFILE, &before) == 0);
+    const rlimit none{0, before.rlim_max};
+    REQUIRE(setrlimit(RLIMIT_NOFILE, &none) == 0);
+    std::array<char, 64> first{}, second{};
+    sqlite3_vfs* files = sqlite3_vfs_find(nullptr);
+    files->xRandomness(files, first.size(), first.data());
+    files->xRandomness(files, second.size(), second.data());
+    REQUIRE(setrlimit(RLIMIT_NOFILE, &before) == 0);
+    CHECK(first != second);
+    CHECK(std::count(first.begin(), first.end(), '\0') < 16);  // the file's own would leave most of it as it was
 }

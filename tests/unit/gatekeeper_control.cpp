@@ -43,6 +43,7 @@ public:
     void serve() {
         socket_->serve(now, [this](auto connection, std::string_view line) { asked.emplace_back(connection, line); });
     }
+    void answer_to(ControlSocket::Connection connection, const std::string& text) { socket_->answer(connection, text); }
     void answer(const std::string& text) { socket_->answer(asked.at(0).first, text); }
     [[nodiscard]] bool has_timer() const { return socket_->next_due().has_value(); }
 
@@ -130,4 +131,36 @@ TEST_CASE("who cannot be accepted for lack of descriptors waits, and wakes nobod
     peers.serve();
     CHECK(peers.asked.size() == 1);
     CHECK(peers.asked.front().second == "status");
+}
+
+TEST_CASE("peers that say nothing, and those that do not take their answers, keep nobody out") {
+    Peers peers;
+    std::vector<Descriptor> silent;
+    for (int i = 0; i < 16; ++i) silent.push_back(peers.peer(i % 2 == 0 ? "" : "sta"));
+    REQUIRE(peers.turn());
+    for (int i = 0; i < 3; ++i) {
+        peers.now += std::chrono::milliseconds{1};
+        const Descriptor asker = peers.peer("status\n");
+        REQUIRE(peers.turn());
+        REQUIRE(peers.asked.size() == 1);
+        peers.answer("fine\n");
+        REQUIRE(peers.turn());
+        CHECK(heard(asker) == "fine\n");
+        peers.asked.clear();
+    }
+}
+
+TEST_CASE("who waits for an answer is not pushed out by those who come later") {
+    Peers peers;
+    std::vector<Descriptor> waiting;
+    for (int i = 0; i < 16; ++i) waiting.push_back(peers.peer("reload\n"));
+    REQUIRE(peers.turn());
+    REQUIRE(peers.asked.size() == 16);
+    peers.now += std::chrono::milliseconds{1};
+    const Descriptor late = peers.peer("status\n");
+    CHECK_FALSE(peers.turn());
+    for (const auto& [connection, line] : peers.asked) peers.answer_to(connection, "done\n");
+    peers.serve();
+    for (const Descriptor& fd : waiting) CHECK(heard(fd) == "done\n");
+    CHECK(peers.asked.back().second == "status");
 }

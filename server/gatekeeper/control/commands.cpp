@@ -51,8 +51,8 @@ void ControlCommands::reload(Connection connection, std::string_view words, Inst
 }
 
 bool ControlCommands::is_strict(RequestId last_request) const {
-    const auto asked_before = std::ranges::subrange(reload_waiters_.begin(), reload_waiters_.upper_bound(last_request));
-    return std::ranges::any_of(asked_before, [](const auto& waiting) { return waiting.second.strict; });
+    return std::any_of(reload_waiters_.begin(), reload_waiters_.upper_bound(last_request),
+                       [](const auto& waiting) { return waiting.second.strict; });
 }
 
 void ControlCommands::ask_for_report(Connection connection) {

@@ -12,7 +12,7 @@
 namespace oneknock {
 
 void ControlSocket::add_to(std::vector<pollfd>& polled) const {
-    if (peers_.size() < most_connections && !accepts_again_) polled.push_back({listening_.get(), POLLIN, 0});
+    if (has_room() && !accepts_again_) polled.push_back({listening_.get(), POLLIN, 0});
     for (const Peer& peer : peers_) {
         // Of one that waits for its answer only the end is awaited, which needs no flag: that it has shut its writing
         // side would be told again and again.
@@ -26,20 +26,41 @@ std::optional<Instant> ControlSocket::next_due() const {
     return earliest(accepts_again_, std::ranges::min_element(peers_, {}, &Peer::deadline)->deadline);
 }
 
+bool ControlSocket::has_room() const {
+    return peers_.size() < most_connections || std::ranges::any_of(peers_, &Peer::keeps_us_waiting);
+}
+
+// Where silent peers take all the places, the oldest goes; one of this turn has not had its chance yet.
+bool ControlSocket::make_room(Instant now) {
+    if (peers_.size() < most_connections) return true;
+    const auto oldest = std::ranges::find_if(
+        peers_, [&](const Peer& peer) { return peer.keeps_us_waiting() && peer.deadline < now + patience; });
+    if (oldest == peers_.end()) return false;
+    peers_.erase(oldest);
+    return true;
+}
+
 void ControlSocket::serve(Instant now, const Asked& asked) {
+    serve_peers(asked);
     accept_all(now);
+    serve_peers(asked);
+    std::erase_if(peers_, [now](const Peer& peer) { return peer.finished || peer.deadline <= now; });
+}
+
+void ControlSocket::serve_peers(const Asked& asked) {
     for (std::size_t i = 0; i < peers_.size(); ++i) {
         if (peers_[i].asked) peers_[i].finished = has_gone(peers_[i]);
         else read(peers_[i], asked);
         if (!peers_[i].out.empty()) write(peers_[i]);
     }
-    std::erase_if(peers_, [now](const Peer& peer) { return peer.finished || peer.deadline <= now; });
+    std::erase_if(peers_, &Peer::finished);
 }
 
 void ControlSocket::accept_all(Instant now) {
     if (accepts_again_ && now < *accepts_again_) return;
     accepts_again_.reset();
-    while (peers_.size() < most_connections) {
+    for (std::size_t i = 0; i < most_connections; ++i) {
+        if (!make_room(now)) return;
         Descriptor fd(accept4(listening_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
         if (!fd && (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)) return;
         if (!fd) {  // no descriptors, no memory: who waits would wake us again and again

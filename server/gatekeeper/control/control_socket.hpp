@@ -49,7 +49,13 @@ private:
         std::string out;
         bool asked = false;
         bool finished = false;
+
+        // It has not asked, or does not take its answer: where there is no room, it is the one to go.
+        [[nodiscard]] bool keeps_us_waiting() const { return !asked || !out.empty(); }
     };
+    [[nodiscard]] bool has_room() const;
+    [[nodiscard]] bool make_room(Instant now);
+    void serve_peers(const Asked& asked);
     void accept_all(Instant now);
     [[nodiscard]] static bool has_gone(const Peer& peer);
     void read(Peer& peer, const Asked& asked);

@@ -2,6 +2,8 @@
 
 #include <sqlite3.h>
 
+#include "common/secret.hpp"
+
 namespace oneknock {
 namespace {
 
@@ -10,12 +12,30 @@ constexpr const char* settings =
     "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=0; PRAGMA temp_store=MEMORY;"
     "PRAGMA cache_size=-2048; PRAGMA busy_timeout=2000; PRAGMA foreign_keys=OFF; PRAGMA trusted_schema=OFF;";
 
+// SQLite would read /dev/urandom, which is not in the state folder, and make do with the time and its process id.
+int fill_with_random(sqlite3_vfs*, int count, char* bytes) {
+    fill_random({reinterpret_cast<std::uint8_t*>(bytes), static_cast<std::size_t>(count)});
+    return count;
+}
+
+void give_randomness() {
+    static sqlite3_vfs files = [] {
+        sqlite3_vfs copy = *sqlite3_vfs_find(nullptr);
+        copy.pNext = nullptr;
+        copy.zName = "oneknock";
+        copy.xRandomness = fill_with_random;
+        return copy;
+    }();
+    sqlite3_vfs_register(&files, 1);
+}
+
 }  // namespace
 
 void Database::Close::operator()(sqlite3* db) const { sqlite3_close_v2(db); }
 void FinalizeStatement::operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
 
 bool Database::open(const std::string& path) {
+    give_randomness();
     sqlite3* db = nullptr;
     const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW;
     const int status = sqlite3_open_v2(path.c_str(), &db, flags, nullptr);

@@ -203,7 +203,7 @@ void own_network() {
 void open_grant(benchmark::State& state) {
     own_network();
     auto firewall = Firewall::open({}, {BenchDoor::ssh});
-    if (!firewall || !firewall->install(steady_now()))
+    if (!firewall || !firewall->install({}, steady_now()))
         return state.SkipWithError("the firewall's table cannot be made");
     std::uint32_t number = 0x0a000000;
     for (std::int64_t i = 0; i < state.range(0); ++i)
@@ -227,7 +227,7 @@ void batch_alone(benchmark::State& state) {
     own_network();
     auto firewall = Firewall::open({}, {BenchDoor::ssh});
     auto socket = nft::Socket::open();
-    if (!firewall || !socket || !firewall->install(steady_now()))
+    if (!firewall || !socket || !firewall->install({}, steady_now()))
         return state.SkipWithError("the firewall's table cannot be made");
     const FirewallConfig config;
     const auto names = grant_sets(config);
