@@ -33,7 +33,7 @@ std::string SourcePolicy::text() const {
     return network_.text();
 }
 
-std::optional<Address> SourcePolicy::resolve(const Address& asked, const Address& source) const {
+std::optional<Address> SourcePolicy::permitted_address(const Address& asked, const Address& source) const {
     if (asked.family != source.family || source.is_unspecified()) return std::nullopt;
     const Address& address = asked.is_unspecified() ? source : asked;
     if (address.is_multicast() || address.is_loopback() || address.is_ipv4_mapped()) return std::nullopt;

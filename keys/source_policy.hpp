@@ -25,7 +25,7 @@ public:
 
     // The address to open for, given the message's address field and the source of its packets; nothing if the policy
     // or the protocol forbids it (docs/protocol.md, "Plaintext": multicast, loopback, IPv4-mapped).
-    [[nodiscard]] std::optional<Address> resolve(const Address& asked, const Address& source) const;
+    [[nodiscard]] std::optional<Address> permitted_address(const Address& asked, const Address& source) const;
 
     friend bool operator==(const SourcePolicy&, const SourcePolicy&) = default;
 

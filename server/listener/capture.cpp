@@ -13,8 +13,8 @@
 #include <sys/socket.h>
 
 #include "common/log.hpp"
-#include "server/listener/link_type.hpp"
 #include "server/listener/packet_filter.hpp"
+#include "server/listener/pcap_link_type.hpp"
 
 namespace oneknock {
 namespace {

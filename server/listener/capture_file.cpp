@@ -7,7 +7,7 @@
 #include "common/fd.hpp"
 #include "common/files.hpp"
 #include "common/text.hpp"
-#include "server/listener/link_type.hpp"
+#include "server/listener/pcap_link_type.hpp"
 
 namespace oneknock {
 namespace {

@@ -12,7 +12,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "keys/record_schema.hpp"
+#include "keys/record_files.hpp"
 #include "server/firewall/table_lock.hpp"
 
 namespace oneknock {

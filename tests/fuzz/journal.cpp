@@ -6,7 +6,7 @@
 #include <fstream>
 
 #include "keys/names.hpp"
-#include "keys/record_schema.hpp"
+#include "keys/record_files.hpp"
 #include "server/gatekeeper/record/block.hpp"
 #include "server/gatekeeper/record/record.hpp"
 #include "tests/fuzz/fuzz.hpp"

@@ -20,7 +20,7 @@ Address address(std::string_view text) {
 
 // What to open for, as text; "-" for a refusal.
 std::string resolved(std::string_view policy_text, std::string_view asked, std::string_view source) {
-    const auto result = policy(policy_text).resolve(address(asked), address(source));
+    const auto result = policy(policy_text).permitted_address(address(asked), address(source));
     return result ? result->text() : "-";
 }
 

@@ -6,7 +6,7 @@
 #include "keys/keygen/commands/commands.hpp"
 #include "keys/keygen/folder/atomic_files.hpp"
 #include "keys/keygen/folder/door_folder.hpp"
-#include "keys/record_schema.hpp"
+#include "keys/record_files.hpp"
 
 namespace oneknock::keygen {
 namespace {

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "common/fd.hpp"
-#include "keys/record_schema.hpp"
+#include "keys/record_files.hpp"
 
 namespace oneknock {
 namespace {

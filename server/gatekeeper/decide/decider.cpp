@@ -103,7 +103,7 @@ Decision Decider::decide_one(const Candidate& candidate, const Now& now) {
     decision.door_generation = candidate.door_generation;
     decision.request = match->request;
     decision.skew = match->request.made_at() - now.wall;
-    const auto address = match->client->source.resolve(match->request.address, candidate.source);
+    const auto address = match->client->source.permitted_address(match->request.address, candidate.source);
     decision.address = address.value_or(match->request.address);
 
     decision.refused = refusal_before_record(*match, candidate, now, address);

@@ -13,7 +13,7 @@
 #include "common/files.hpp"
 #include "common/secret.hpp"
 #include "keys/names.hpp"
-#include "keys/record_schema.hpp"
+#include "keys/record_files.hpp"
 #include "server/gatekeeper/record/block.hpp"
 
 namespace oneknock {

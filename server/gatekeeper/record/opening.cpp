@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "common/files.hpp"
-#include "keys/record_schema.hpp"
+#include "keys/record_files.hpp"
 #include "server/gatekeeper/record/record.hpp"
 
 namespace oneknock {

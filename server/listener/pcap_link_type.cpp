@@ -1,4 +1,4 @@
-#include "server/listener/link_type.hpp"
+#include "server/listener/pcap_link_type.hpp"
 
 #include <pcap/pcap.h>
 
