@@ -58,6 +58,7 @@ Result<EncryptedKey> encrypt_key(const KeyFile& key, const SecretBytes& passphra
     crypto_aead_xchacha20poly1305_ietf_encrypt(locked.lock.sealed.data(), nullptr, secrets.bytes().data(),
                                                secrets.bytes().size(), bytes_of(binding), binding.size(), nullptr,
                                                nonce.data(), sealing->data());
+    wipe_traces();
     return locked;
 }
 
@@ -66,10 +67,11 @@ Result<KeyFile> decrypt_key(const EncryptedKey& locked, const SecretBytes& passp
     if (!sealing) return tl::unexpected(sealing.error());
     SecretBytes secrets(2 * Secret32::size);
     const std::string binding = bound_to(locked.key);
-    if (crypto_aead_xchacha20poly1305_ietf_decrypt(secrets.bytes().data(), nullptr, nullptr, locked.lock.sealed.data(),
-                                                   locked.lock.sealed.size(), bytes_of(binding), binding.size(),
-                                                   nonce.data(), sealing->data()) != 0)
-        return fail(ExitCode::data, name + ": wrong passphrase (or the file was altered); try again");
+    const int opened = crypto_aead_xchacha20poly1305_ietf_decrypt(
+        secrets.bytes().data(), nullptr, nullptr, locked.lock.sealed.data(), locked.lock.sealed.size(),
+        bytes_of(binding), binding.size(), nonce.data(), sealing->data());
+    wipe_traces();
+    if (opened != 0) return fail(ExitCode::data, name + ": wrong passphrase (or the file was altered); try again");
     KeyFile key = copy_of_clear_part(locked.key);
     std::ranges::copy(secrets.bytes().first(Secret32::size), key.door.secret.bytes().begin());
     std::ranges::copy(secrets.bytes().last(Secret32::size), key.client.secret.bytes().begin());
