@@ -46,16 +46,19 @@ void add_key_fd(CLI::App& command, KnockWords& words) {
 // How a knock is made; for every subcommand that knocks.
 void add_knock_options(CLI::App& command, KnockWords& words) {
     add(command, "--for", words.duration, "TIME", "Time to stay open, such as 60s; default: the server's");
-    add(command, "--via", words.via, "udp|tcp", "Carry the knock in UDP packets (default) or TCP connection attempts");
+    add(command, "--via", words.via, "udp|tcp",
+        "Carry the knock in UDP packets (the first choice) or TCP connection attempts");
     add(command, "--knocks", words.packets, "N", "Packets per pass, from 36 (IPv4) or 48 (IPv6) to 64, the default");
     add(command, "--pace", words.pace, "TIME", "Pause between packets, such as 5ms; default: none");
-    add(command, "--source", words.source, "ADDR|observed",
-        "Address to open for, or observed, the one that the server sees; default: this machine's");
+    add(command, "--source", words.source, "auto|observed|ADDR",
+        "Open for this address, for the one that the server sees, or (auto, the default) for this machine's own where "
+        "the server will see it, else observed");
     command.add_flag("-4", words.ipv4, "Use the door's IPv4 addresses only");
     command.add_flag("-6", words.ipv6, "Use the door's IPv6 addresses only");
     add(command, "--wait", words.wait, "[=TIME]", "Watch the port and knock again until it answers, for 10s or TIME");
     add(command, "--time-offset", words.time_offset, "TIME",
         "Correct this machine's clock by this much, such as 5s or -5s");
+    command.add_flag("-v,--verbose", words.verbose, "Tell of each message that is sent");
     add_key_fd(command, words);
 }
 

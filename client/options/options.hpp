@@ -28,6 +28,7 @@ struct KnockWords {
     bool ipv6 = false;
     bool dry_run = false;
     bool json = false;
+    bool verbose = false;
 };
 
 struct KnockOptions : KnockSettings {

@@ -107,7 +107,7 @@ class Knocker:
         service = f"s{nth}" if same else "s0"
         element = (self.address, FIRST_PORT + nth) if same else (f"10.88.{self.number}.{nth + 1}", FIRST_PORT)
         path = self._test.net.path(f"knock-{self.number}-{nth}.pcap")
-        run(program("oneknock"), "open", self.key, service, "--for", f"{OPEN_FOR}s", "--write", path,
+        run(program("oneknock"), "open", self.key, service, "--for", f"{OPEN_FOR}s", "--knocks", "64", "--write", path,
             *(() if same else ("--source", element[0])))
         self.sent.append((element, path))
 
