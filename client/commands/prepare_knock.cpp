@@ -47,7 +47,7 @@ Result<PreparedKnock> prepare_knock(const KnockOptions& options, UnixTime now) {
     if (const auto fits = check_choice(options.source, door->key.client.source); !fits)
         return tl::unexpected(fits.error());
     std::vector<std::string> warnings;
-    if (options.wait) hurry_name_service();
+    if (options.wait && !is_numeric(door->key.door.address)) hurry_name_service();
     auto targets = find_door(door->key, options, warnings);
     if (!targets && !(options.wait && may_mend(targets.error()))) return tl::unexpected(targets.error());
     warn(options, *door, *service);
