@@ -1,6 +1,9 @@
 #include "client/commands/reasons.hpp"
 
+#include <utility>
+
 #include "client/message/source_address.hpp"
+#include "common/protocol/special_purpose.hpp"
 
 namespace oneknock {
 namespace {
@@ -53,13 +56,18 @@ std::string address_hint(const Report& report, const SourcePolicy& policy) {
 }
 
 Hints hints_about_the_knock(const Report& report, const KeyFile& key, const KnockOptions& options, UnixTime now) {
-    return {"this machine's clock says " + time_text(now) +
-                "; the server refuses knocks that are more than a minute off: set it, or use --time-offset",
-            address_hint(report, key.client.source),
-            "the key of client " + key.client.name + " (generation " + std::to_string(key.client.generation) +
-                ", door generation " + std::to_string(key.door.generation) +
-                ") may be revoked or replaced: ask the administrator",
-            carrier_hint(report, options)};
+    Hints hints{"this machine's clock says " + time_text(now) +
+                    "; the server refuses knocks that are more than a minute off: set it, or use --time-offset",
+                address_hint(report, key.client.source)};
+    // An address that the Internet cannot tell from others is likely translated on the way.
+    const Address& asked = report.request.address;
+    if (!asked.is_unspecified() && !is_globally_reachable(asked)) std::swap(hints[0], hints[1]);
+    hints.insert(hints.end(),
+                 {"the key of client " + key.client.name + " (generation " + std::to_string(key.client.generation) +
+                      ", door generation " + std::to_string(key.door.generation) +
+                      ") may be revoked or replaced: ask the administrator",
+                  carrier_hint(report, options)});
+    return hints;
 }
 
 std::string last_hint(const Report& report) {

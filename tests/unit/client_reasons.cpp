@@ -81,6 +81,14 @@ TEST_CASE("an address that was left open may have been several: two uplinks are 
     CHECK(contains(text(report, sample_options(), "observed"), "two uplinks"));
 }
 
+TEST_CASE("a private address that was asked for is likelier the reason than the clock, and a public one is not") {
+    Report report = sample_report();
+    report.request.address = *Address::parse("10.0.0.5");
+    CHECK(precedes(text(report, sample_options()), "the knock asked for 10.0.0.5", "this machine's clock"));
+    report.request.address = *Address::parse("1.0.0.5");
+    CHECK(precedes(text(report, sample_options()), "this machine's clock", "the knock asked for 1.0.0.5"));
+}
+
 TEST_CASE("a knock that never left is no matter of the server's") {
     KnockOptions options = sample_options();
     options.wait = 3s;
