@@ -58,6 +58,7 @@ void AttemptSchedule::tried(Instant now) { due_ = now + std::clamp((now - start_
 void PortWatch::move_to(const Endpoint& local) {
     local_ = local;
     attempts_.clear();
+    was_open_before_ = false;
 }
 
 void PortWatch::begin(Instant now, bool before) {

@@ -59,7 +59,8 @@ public:
     PortWatch(const Endpoint& local, const Endpoint& destination, std::uint16_t service)
         : local_(local), destination_(destination), port_(service) {}
 
-    // From now on from this address; attempts under way from the old one are given up.
+    // From now on from this address; attempts under way from the old one are given up, and what was before is not
+    // known.
     void move_to(const Endpoint& local);
     void restart(Instant now, Instant pace) { schedule_.restart(now, pace); }
     [[nodiscard]] Instant due() const { return schedule_.due(); }

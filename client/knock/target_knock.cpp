@@ -74,7 +74,7 @@ Result<void> TargetKnock::renew_message(const Now& now) {
     const bool is_first = sender_ == nullptr && !failure_;  // the target has just been found
     tell();
     if (!is_first)
-        if (auto found = follow_route(); !found) return found;
+        if (auto found = follow_route(now.steady); !found) return found;
     auto sender = open_sender(via_, *target_.local, *target_.destination);
     if (!sender) return tl::unexpected(sender.error());
     sender_ = *std::move(sender);
@@ -85,10 +85,14 @@ Result<void> TargetKnock::renew_message(const Now& now) {
     return {};
 }
 
-Result<void> TargetKnock::follow_route() {
+// What was seen from another address says nothing about this one: the port is tried before the knock again.
+Result<void> TargetKnock::follow_route(Instant now) {
     const auto target = find_target(*target_.destination, task_.key, task_.settings, next_is_translated());
     if (!target) return tl::unexpected(target.error());
-    if (target->local != target_.local) watch_.move_to(*target->local);
+    if (target->local != target_.local) {
+        watch_.move_to(*target->local);
+        watch_.attempt_before(now);
+    }
     target_ = *target;
     return {};
 }

@@ -55,7 +55,7 @@ private:
 
     Result<void> send(const PassSchedule::Turn& turn, const Now& now);
     Result<void> renew_message(const Now& now);
-    Result<void> follow_route();
+    Result<void> follow_route(Instant now);
     [[nodiscard]] bool has_moved() const;
     bool next_is_translated();
     void record(std::span<const std::uint16_t> ports, Instant now) const;

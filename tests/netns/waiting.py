@@ -117,6 +117,16 @@ class Away(PlainHouse):
         self.assertEqual(knock(self.client, self.key, "ssh", "--wait=1ms", check=False).returncode, 69)
         self.assertEqual(knock(self.client, self.key, check=False).returncode, 69)  # at once
 
+    def test_a_port_that_is_open_on_the_next_network_is_not_taken_for_the_knocks_work(self):
+        self.daemon.kill()
+        process = self.start()
+        process.wait_for("^message 1: ")
+        self.client.ip("addr del 10.77.0.2/24 dev c0")
+        self.server.nft("flush ruleset")  # as a trusted network would be
+        self.client.ip("addr add 10.77.0.3/24 dev c0")
+        self.assertEqual(process.wait(), 0, process.log)
+        self.assertIn(BEFORE, process.log + "\n")
+
     def named(self, text):
         if run("unshare", "--mount", "true", check=False).returncode != 0:
             self.skipTest("no mount namespace can be made here: a chroot")
