@@ -258,7 +258,7 @@ class Reload(NetworkTest):
         capture = Capture(self.net, self.server, "s0", "udp and not src portrange 1024-9999")  # no replays
         victims = {name: (f"10.99.0.{n}", FIRST_PORT) for n, name in enumerate(self.victims)}
         for name, (address, _) in victims.items():
-            knock(self.client, self.victims[name], "s0", "--source", address, "--for", f"{OPEN_FOR}s")
+            knock(self.client, self.victims[name], "s0", "--knocks", "64", "--source", address, "--for", f"{OPEN_FOR}s")
         for knocker in self.knockers:
             knocker.start()
         time.sleep(QUIET)
