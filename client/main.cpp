@@ -18,6 +18,8 @@ struct Run {
     Result<void> operator()(const RunOptions& options) const { return run_command(options); }
     Result<void> operator()(const ImportOptions& options) const { return import_command(options); }
     Result<void> operator()(const PassphraseOptions& options) const { return passphrase_command(options); }
+    Result<void> operator()(const RemoveOptions& options) const { return remove_command(options); }
+    Result<void> operator()(const SetOptions& options) const { return set_command(options); }
     Result<void> operator()(const ListOptions& options) const { return list_command(options); }
 };
 
@@ -30,8 +32,8 @@ int finish(const Result<void>& result) {
 int run(std::vector<std::string> words) {
     prctl(PR_SET_DUMPABLE, 0);  // no core dump may hold a secret, and no other program of this user may look
     try {
-        const auto command = parse_command_line(std::move(words));
-        initialise_crypto();
+        initialise_crypto();  // also of a file's reading: what may hold a secret is read into locked memory
+        const auto command = parse_command_line(std::move(words), read_defaults);
         return finish(command ? std::visit(Run{}, *command) : Result<void>{tl::unexpected(command.error())});
     } catch (const LockedMemoryError& error) {
         log::error(error.what());

@@ -1,7 +1,6 @@
 #include "client/door/passphrase.hpp"
 #include "client/commands/commands.hpp"
 #include "client/door/key_store.hpp"
-#include "common/files.hpp"
 #include "keys/key_encryption.hpp"
 
 namespace oneknock {
@@ -34,7 +33,7 @@ Result<void> passphrase_command(const PassphraseOptions& options) {
     const auto changed =
         options.remove ? Result<StoredKey>(*std::move(key)) : lock_again(*std::move(key), *path, passphrases);
     if (!changed) return tl::unexpected(changed.error());
-    if (const auto written = replace_file(*path, stored_key_text(*changed).bytes()); !written) return written;
+    if (const auto written = replace_stored_key(*path, *changed); !written) return written;
     return print_line((options.remove ? "passphrase removed: " : "passphrase set: ") + *path);
 }
 

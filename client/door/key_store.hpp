@@ -5,18 +5,12 @@
 #include <string>
 #include <vector>
 
+#include "client/door/door_folder.hpp"
 #include "common/clock.hpp"
 #include "common/result.hpp"
 #include "keys/key_file.hpp"
 
 namespace oneknock {
-
-// Where imported keys lie: $XDG_CONFIG_HOME/oneknock, by default ~/.config/oneknock.
-[[nodiscard]] Result<std::string> config_folder();
-
-// The file that DOOR means: itself if it contains '/' or ends in ".json", else the imported door of that name. A file
-// that happens to have the name of a door never takes its place. No such door: ExitCode::no_input.
-[[nodiscard]] Result<std::string> find_door(const std::string& door);
 
 struct OpenedDoor {
     std::string path;
@@ -26,6 +20,10 @@ struct OpenedDoor {
 // passphrase is read from `key_fd`, or asked for on the terminal.
 [[nodiscard]] Result<OpenedDoor> open_door(const std::string& door, UnixTime now,
                                            std::optional<int> key_fd = std::nullopt);
+
+// Puts the key in the place of the file that `path` names: where that is a link, of the file it leads to, so that no
+// older key stays behind there. Warns of other names (hard links) under which one does.
+[[nodiscard]] Result<void> replace_stored_key(const std::string& path, const StoredKey& key);
 
 // The service a word names. One that the file does not list is accepted as "tcp/22" only; see is_listed.
 [[nodiscard]] Result<Service> find_service(const OpenedDoor& door, const std::string& word);

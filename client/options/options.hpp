@@ -62,6 +62,16 @@ struct ImportOptions {
     std::string file;         // "-": standard input
     bool passphrase = false;  // lock it with a new one
     std::optional<int> key_fd = std::nullopt;
+    std::optional<std::string> as = std::nullopt;  // a name of its own, instead of the door's
+};
+
+struct RemoveOptions {
+    std::string door;
+};
+
+struct SetOptions {
+    std::string door;
+    std::vector<std::string> assignments;  // "via=tcp"; none: show what is set
 };
 
 struct PassphraseOptions {

@@ -95,7 +95,7 @@ TEST_CASE("help and version are text, not errors") {
 }
 
 TEST_CASE("the examples of a subcommand's help are its own, and can be parsed") {
-    for (const char* name : {"open", "close", "connect", "run", "import", "passphrase", "list"}) {
+    for (const char* name : {"open", "close", "connect", "run", "import", "list", "set", "passphrase", "remove"}) {
         const auto help = parse_command_line({name, "--help"});
         REQUIRE(help);
         const std::string text = std::get<ShowText>(*help).text;
@@ -115,4 +115,14 @@ TEST_CASE("the examples of a subcommand's help are its own, and can be parsed") 
         }
         CHECK(count == 2);
     }
+}
+
+TEST_CASE("the words of an imported door reach its subcommands") {
+    const auto import = parse_command_line({"import", "--as", "office", "key.json"});
+    CHECK(std::get<ImportOptions>(*import).as == "office");
+    const auto set = parse_command_line({"set", "home", "via=tcp", "for=5m"});
+    CHECK(std::get<SetOptions>(*set).assignments == Words{"via=tcp", "for=5m"});
+    CHECK(std::get<SetOptions>(*parse_command_line({"set", "home"})).assignments.empty());
+    CHECK(std::get<RemoveOptions>(*parse_command_line({"remove", "home"})).door == "home");
+    CHECK_FALSE(parse_command_line({"remove"}));
 }
