@@ -9,7 +9,8 @@ namespace oneknock {
 
 [[nodiscard]] Result<void> open_or_close_command(const KnockOptions& options);
 [[nodiscard]] Result<void> connect_command(const ConnectOptions& options);
-[[nodiscard]] Result<void> run_command(const RunOptions& options);  // returns only on failure
+// The status of the command, if it did not take this program's place.
+[[nodiscard]] Result<int> run_command(const RunOptions& options);
 [[nodiscard]] Result<void> import_command(const ImportOptions& options);
 // Its work without the printing.
 struct Imported {

@@ -1,16 +1,13 @@
 #include "client/commands/open_and_wait.hpp"
 
-#include "client/commands/prepare_knock.hpp"
 #include "client/commands/report.hpp"
 #include "client/knock/knock_loop.hpp"
 
 namespace oneknock {
 
-Result<Descriptor> open_and_wait(const KnockOptions& options) {
-    const auto prepared = prepare_knock(options, read_clocks().wall);
-    if (!prepared) return tl::unexpected(prepared.error());
-    const Task task{prepared->door.key, options, prepared->service};
-    auto knocks = make_knocks(task, prepared->targets, nullptr);
+Result<Descriptor> open_and_wait(const PreparedKnock& prepared, const KnockOptions& options) {
+    const Task task{prepared.door.key, options, prepared.service};
+    auto knocks = make_knocks(task, prepared.targets, nullptr);
     auto outcome = run_knock_loop(knocks, Goal::open, *options.wait);
     if (!outcome) return tl::unexpected(outcome.error());
     if (outcome->reached) return std::move(outcome->connection);

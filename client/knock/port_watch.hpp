@@ -27,6 +27,11 @@ private:
     Instant due_ = never;
 };
 
+// A connection that PortWatch gave is to be used: only now is it completed, so that the service is told of it. (Until
+// then the last packet of the handshake is held back, for 200 ms at most; an attempt that is closed before ends with a
+// reset, and no service, and nobody who counts visits to it, has seen a thing.)
+void use_connection(int fd);
+
 class PortWatch {
 public:
     // An attempt without an answer for this long is given up. Time for a slow round trip, and for the kernel to repeat
@@ -56,7 +61,7 @@ public:
     void collect(std::vector<pollfd>& polls) const;
     // Looks at the attempts under way. Accepted outranks refused.
     [[nodiscard]] Answer look(Instant now);
-    // The first accepted connection since the last call.
+    // The first accepted connection since the last call. Closed without use_connection(), it was a mere probe.
     [[nodiscard]] Descriptor take_connection();
 
 private:

@@ -54,6 +54,7 @@ void add_run(CLI::App& command, Words& words) {
     add_door(command, words.knock);
     add_service(command, words.knock, service_text)->required();
     add_knock_options(command, words.knock);
+    command.add_flag("--no-probe", words.no_probe, "Run the command without looking whether the port is open");
 }
 
 struct Subcommand {
@@ -71,10 +72,8 @@ constexpr Subcommand subcommands[] = {
      "  ssh -o ProxyCommand='oneknock connect home' home\n"
      "  ssh -o ProxyCommand='oneknock connect --fdpass home ssh' -o ProxyUseFdpass=yes home",
      add_connect},
-    {"run", "Open, wait until it is open, then run the command after --",
-     "  oneknock run home ssh -- ssh server.example.org\n  oneknock run home web --wait=30s -- curl "
-     "https://server.example.org",
-     add_run},
+    {"run", "Open, wait until it is open, then run the command after --; keep a UDP service open while it runs",
+     "  oneknock run home ssh -- ssh server.example.org\n  oneknock run home vpn -- openvpn home.conf", add_run},
     {"import", "Check a key file and store it under the name of its door",
      "  oneknock import alice.json\n  oneknock import alice.json --as office --passphrase", add_import},
     {"list", "Show the imported doors", "  oneknock list\n  oneknock list --json", add_list},
@@ -164,8 +163,10 @@ Result<Command> command_from(const std::string& name, Words& words, std::vector<
         });
     if (name == "run") {
         if (tail.empty()) return tl::unexpected(no_command_to_run());
-        return waiting_options(words, defaults_of).map([&](KnockOptions&& knock) {
-            return Command{RunOptions{std::move(knock), std::move(tail)}};
+        if (words.no_probe && words.knock.wait)
+            return fail(ExitCode::usage, "--no-probe does not look whether the port is open, which --wait waits for");
+        return knock_options(Operation::open, words.knock, defaults_of).map([&](KnockOptions&& knock) {
+            return Command{RunOptions{std::move(knock), std::move(tail), !words.no_probe}};
         });
     }
     return knock_options(name == "open" ? Operation::open : Operation::close, words.knock, defaults_of)

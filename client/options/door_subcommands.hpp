@@ -11,6 +11,7 @@ namespace oneknock {
 struct Words {
     KnockWords knock;
     bool pass_descriptor = false;
+    bool no_probe = false;
     std::string file;
     std::optional<std::string> as;
     std::vector<std::string> assignments;

@@ -56,6 +56,7 @@ struct ConnectOptions {
 struct RunOptions {
     KnockOptions knock;
     std::vector<std::string> command;  // not empty
+    bool probe = true;                 // wait until a TCP service accepts connections
 };
 
 struct ImportOptions {
