@@ -22,6 +22,8 @@ struct Run {
     Result<int> operator()(const RunOptions& options) const { return run_command(options); }
     Result<int> operator()(const ImportOptions& options) const { return done(import_command(options)); }
     Result<int> operator()(const PassphraseOptions& options) const { return done(passphrase_command(options)); }
+    Result<int> operator()(const UnlockOptions& options) const { return done(unlock_command(options)); }
+    Result<int> operator()(const LockOptions& options) const { return done(lock_command(options)); }
     Result<int> operator()(const RemoveOptions& options) const { return done(remove_command(options)); }
     Result<int> operator()(const SetOptions& options) const { return done(set_command(options)); }
     Result<int> operator()(const ListOptions& options) const { return done(list_command(options)); }

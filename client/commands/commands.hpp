@@ -21,6 +21,8 @@ struct Imported {
 };
 [[nodiscard]] Result<Imported> import_key(const ImportOptions& options);
 [[nodiscard]] Result<void> passphrase_command(const PassphraseOptions& options);
+[[nodiscard]] Result<void> unlock_command(const UnlockOptions& options);
+[[nodiscard]] Result<void> lock_command(const LockOptions& options);
 [[nodiscard]] Result<void> remove_command(const RemoveOptions& options);
 [[nodiscard]] Result<void> set_command(const SetOptions& options);
 [[nodiscard]] Result<void> list_command(const ListOptions& options);

@@ -71,7 +71,7 @@ Result<StoredKey> read_key(const std::string& file) {
 }
 
 Result<void> store(const ImportPlace& place, const StoredKey& key) {
-    return place.older ? replace_stored_key(place.files.key, key)
+    return place.older ? replace_stored_key(place.files.key, *place.older, key)
                        : create_private_file(place.files.key, stored_key_text(key).bytes());
 }
 

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "client/commands/commands.hpp"
+#include "client/door/kernel_keyring.hpp"
 #include "common/fd.hpp"
 #include "common/files.hpp"
 #include "common/text.hpp"
@@ -20,6 +21,11 @@ std::string target_of(const std::string& path) {
     return real ? real.get() : "";
 }
 
+void forget(const std::string& path) {
+    const auto stored = read_stored_key(path);
+    if (stored && is_encrypted(*stored)) kernel_keyring::forget(std::get<EncryptedKey>(*stored).lock);
+}
+
 Result<void> unlink_if_there(const std::string& path) {
     if (unlink(path.c_str()) == 0 || errno == ENOENT) return {};
     return tl::unexpected(system_error("remove", path, ExitCode::cannot_create));
@@ -27,7 +33,7 @@ Result<void> unlink_if_there(const std::string& path) {
 
 }  // namespace
 
-// Broken keys can be removed as well: nothing is read.
+// Broken keys can be removed as well.
 Result<void> remove_command(const RemoveOptions& options) {
     if (is_path(options.door))
         return fail(ExitCode::usage,
@@ -36,6 +42,7 @@ Result<void> remove_command(const RemoveOptions& options) {
                         shell_word(options.door));
     const auto files = find_imported(options.door);
     if (!files) return tl::unexpected(files.error());
+    forget(files->key);
     const std::string target = target_of(files->key);
     for (const std::string& path : {files->key, files->defaults})
         if (const auto gone = unlink_if_there(path); !gone) return gone;

@@ -6,10 +6,12 @@
 
 #include <sys/stat.h>
 
+#include "client/door/kernel_keyring.hpp"
 #include "client/door/passphrase.hpp"
 #include "common/files.hpp"
 #include "common/log.hpp"
 #include "common/text.hpp"
+#include "keys/key_encryption.hpp"
 
 namespace oneknock {
 namespace {
@@ -18,6 +20,15 @@ std::string services_text(const KeyFile& key) {
     const std::string text =
         join(key.services, [](const auto& named) { return named.first + " (" + named.second.text() + ")"; });
     return text.empty() ? "none" : text;
+}
+
+// An unlocking key that does not fit (the file was altered) is as none.
+Result<KeyFile> unlock(const EncryptedKey& locked, const std::string& path, std::optional<int> key_fd) {
+    if (const auto kept = key_fd ? std::nullopt : kernel_keyring::find(locked.lock))
+        if (auto key = decrypt_key(locked, *kept, path)) return key;
+    return Passphrases(key_fd).unlock(locked, path).map([](Passphrases::Unlocked&& unlocked) {
+        return std::move(unlocked.key);
+    });
 }
 
 }  // namespace
@@ -32,16 +43,17 @@ Result<OpenedDoor> open_door(const std::string& door, UnixTime now, std::optiona
         return fail(ExitCode::data, *path + ": this key expired at " + time_text(*clear.expires) +
                                         "; ask the administrator of " + clear.door.name + " for a new one");
     if (!is_encrypted(*stored)) return OpenedDoor{*std::move(path), std::get<KeyFile>(*std::move(stored))};
-    auto unlocked = Passphrases(key_fd).unlock(std::get<EncryptedKey>(*stored), *path);
-    if (!unlocked) return tl::unexpected(unlocked.error());
-    return OpenedDoor{*std::move(path), std::move(unlocked->key)};
+    auto key = unlock(std::get<EncryptedKey>(*stored), *path, key_fd);
+    if (!key) return tl::unexpected(key.error());
+    return OpenedDoor{*std::move(path), *std::move(key)};
 }
 
-Result<void> replace_stored_key(const std::string& path, const StoredKey& key) {
+Result<void> replace_stored_key(const std::string& path, const StoredKey& older, const StoredKey& key) {
     const std::unique_ptr<char, void (*)(void*)> real(realpath(path.c_str(), nullptr), std::free);
     struct stat before {};
     if (!real || stat(real.get(), &before) != 0) return tl::unexpected(system_error("find", path, ExitCode::no_input));
     if (auto written = replace_file(real.get(), stored_key_text(key).bytes()); !written) return written;
+    if (is_encrypted(older)) kernel_keyring::forget(std::get<EncryptedKey>(older).lock);
     if (before.st_nlink > 1)
         log::warning(printable(real.get()) + " had another name as well (a hard link), under which the key as it was " +
                      "before stays; find it with: find / -xdev -inum " + std::to_string(before.st_ino));

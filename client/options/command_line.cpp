@@ -81,6 +81,9 @@ constexpr Subcommand subcommands[] = {
      "  oneknock set home via=tcp for=5m\n  oneknock set home via=", add_set},
     {"passphrase", "Set, change or remove the passphrase of an imported key",
      "  oneknock passphrase home\n  oneknock passphrase --remove home", add_passphrase},
+    {"unlock", "Have the kernel keep a key unlocked for a while",
+     "  oneknock unlock home\n  oneknock unlock home --for 8h", add_unlock},
+    {"lock", "End that, for one door or all", "  oneknock lock home\n  oneknock lock", add_lock},
     {"remove", "Remove an imported door", "  oneknock remove home\n  oneknock remove office", add_remove}};
 
 bool is_subcommand(const std::string& word) {
@@ -153,6 +156,11 @@ Result<Command> command_from(const std::string& name, Words& words, std::vector<
     const auto key_fd = read_key_fd(words.knock.key_fd);
     if (!key_fd) return tl::unexpected(key_fd.error());
     if (name == "import") return Command{ImportOptions{words.file, words.passphrase, *key_fd, words.as}};
+    if (name == "unlock")
+        return read_unlocked(words.knock.duration).map([&](Seconds time) {
+            return Command{UnlockOptions{words.knock.door, time, *key_fd}};
+        });
+    if (name == "lock") return Command{LockOptions{words.locked}};
     if (name == "remove") return Command{RemoveOptions{words.knock.door}};
     if (name == "set") return Command{SetOptions{words.knock.door, words.assignments}};
     if (name == "passphrase") return Command{PassphraseOptions{words.knock.door, words.remove, *key_fd}};

@@ -42,6 +42,17 @@ void add_passphrase(CLI::App& command, Words& words) {
     add_key_fd(command, words.knock);
 }
 
+void add_unlock(CLI::App& command, Words& words) {
+    add_door(command, words.knock);
+    add(command, "--for", words.knock.duration, "TIME", "How long, such as 8h, at most 30d; default: 1h");
+    add_key_fd(command, words.knock);
+}
+
+void add_lock(CLI::App& command, Words& words) {
+    add(command, "DOOR", words.locked, "",
+        "An imported door, or the path of a key file; default: all that are unlocked");
+}
+
 void add_remove(CLI::App& command, Words& words) { add_imported(command, words.knock); }
 
 }  // namespace oneknock

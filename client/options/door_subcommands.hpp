@@ -15,6 +15,7 @@ struct Words {
     std::string file;
     std::optional<std::string> as;
     std::vector<std::string> assignments;
+    std::optional<std::string> locked;
     bool passphrase = false;
     bool remove = false;
     bool json = false;
@@ -33,6 +34,8 @@ void add_import(CLI::App& command, Words& words);
 void add_list(CLI::App& command, Words& words);
 void add_set(CLI::App& command, Words& words);
 void add_passphrase(CLI::App& command, Words& words);
+void add_unlock(CLI::App& command, Words& words);
+void add_lock(CLI::App& command, Words& words);
 void add_remove(CLI::App& command, Words& words);
 
 }  // namespace oneknock

@@ -66,6 +66,21 @@ struct ImportOptions {
     std::optional<std::string> as = std::nullopt;  // a name of its own, instead of the door's
 };
 
+inline constexpr Seconds usual_unlocked{3600};
+inline constexpr Seconds longest_unlocked{30 * 24 * 3600};
+// --for of unlock.
+[[nodiscard]] Result<Seconds> read_unlocked(const std::optional<std::string>& word);
+
+struct UnlockOptions {
+    std::string door;
+    Seconds time = usual_unlocked;
+    std::optional<int> key_fd = std::nullopt;
+};
+
+struct LockOptions {
+    std::optional<std::string> door;  // none: all
+};
+
 struct RemoveOptions {
     std::string door;
 };

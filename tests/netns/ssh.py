@@ -10,6 +10,7 @@ from door import Daemon, Door
 from harness import NetworkTest, eventually, main, program, run
 
 SSHD = "/usr/sbin/sshd"
+UNAVAILABLE = 69
 
 
 class Ssh(NetworkTest):
@@ -85,6 +86,32 @@ class Ssh(NetworkTest):
     def proxies(self):
         """The processes of `oneknock connect` with our key."""
         return run("pgrep", "-f", f"^{program('oneknock')} connect {self.key}", check=False).stdout.split()
+
+    def test_a_key_with_a_passphrase_is_used_without_a_terminal(self):
+        oneknock, secret, asker = program("oneknock"), self.net.path("secret"), self.net.path("asker")
+        with open(secret, "w") as file:
+            file.write("open sesame\n")
+        with open(os.open(asker, os.O_WRONLY | os.O_CREAT, 0o700), "w") as file:
+            file.write(f"#!/bin/sh\ncat {secret}\n")
+
+        def with_passphrase(command, check=True):
+            return run("sh", "-c", f"{oneknock} {command} {self.key} --key-fd 3 3<{secret}", check=check)
+
+        def logs_in(**environment):
+            nobody = {"SSH_ASKPASS": "", "ONEKNOCK_ASKPASS": "", "SSH_ASKPASS_REQUIRE": "", "DISPLAY": "", "WAYLAND_DISPLAY": ""}
+            return self.client.run("setsid", "-w", "ssh", *self.options(), *self.proxy(self.key), "root@10.77.0.1", "true",
+                                   check=False, env={**nobody, **environment}).returncode == 0
+
+        with_passphrase("passphrase")
+        self.assertFalse(logs_in())
+        self.assertTrue(logs_in(ONEKNOCK_ASKPASS=asker))
+        self.assertTrue(logs_in(SSH_ASKPASS=asker, SSH_ASKPASS_REQUIRE="force"))
+        unlocked = with_passphrase("unlock --for 5m", check=False)
+        if unlocked.returncode == UNAVAILABLE:
+            self.skipTest(unlocked.stderr)  # a kernel without keyrings, or a container that forbids them
+        self.assertTrue(logs_in())
+        run(oneknock, "lock", self.key)
+        self.assertFalse(logs_in())
 
     def test_a_session_lives_on_after_its_grant_ended_and_across_a_restart_of_the_daemon(self):
         self.client.run(program("oneknock"), "open", self.key, "ssh", "--wait", "--for", "1s")
