@@ -6,17 +6,15 @@
 
 namespace oneknock {
 
-Result<Descriptor> open_and_wait(const KnockOptions& options) {
-    const auto prepared = prepare_knock(options, read_clocks().wall);
-    if (!prepared) return tl::unexpected(prepared.error());
-    auto outcome = pursue(*prepared, options, nullptr);
+Result<Descriptor> open_and_wait(const PreparedKnock& prepared, const KnockOptions& options) {
+    auto outcome = pursue(prepared, options, nullptr);
     if (!outcome) return tl::unexpected(outcome.error());
     const Report report = report_of(outcome->knocks[outcome->likeliest()], options);
     if (outcome->reached) {
         if (options.verbose) log::info(confirmed_line(report));
         return std::move(outcome->connection);
     }
-    return tl::unexpected(timed_out(report, prepared->door.key, options, read_clocks().wall));
+    return tl::unexpected(timed_out(report, prepared.door.key, options, read_clocks().wall));
 }
 
 }  // namespace oneknock

@@ -9,8 +9,11 @@ namespace {
 
 Result<void> check_wait(const KnockOptions& options, const Service& service) {
     if (!options.wait || service.protocol == protocol_tcp) return {};
-    return fail(ExitCode::usage, service.text() + ": UDP services cannot be watched; knock without waiting: oneknock " +
-                                     operation_name(options.operation) + " " + options.door + " " + options.service);
+    return fail(ExitCode::usage,
+                service.text() + ": a UDP service cannot be watched or connected to; knock without waiting: oneknock " +
+                    operation_name(options.operation) + " " + options.door + " " + options.service +
+                    ", or have it kept open while a command runs: oneknock run " + options.door + " " +
+                    options.service + " -- COMMAND");
 }
 
 void warn(const KnockOptions& options, const OpenedDoor& door, const Service& service) {

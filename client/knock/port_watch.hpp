@@ -35,6 +35,11 @@ private:
     Instant due_ = never;
 };
 
+// A connection that PortWatch gave is to be used: only now is it completed, so that the service is told of it. (Until
+// then the last packet of the handshake is held back, for 200 ms at most; an attempt that is closed before ends with a
+// reset, and no service, and nobody who counts visits to it, has seen a thing.)
+void use_connection(int fd);
+
 class PortWatch {
 public:
     // An attempt without an answer for this long is given up. Time for a slow round trip, and for the kernel to repeat
@@ -78,7 +83,7 @@ public:
     [[nodiscard]] bool was_open_before() const { return was_open_before_; }
     [[nodiscard]] Sign sign() const { return sign_; }  // of the last refusal
     [[nodiscard]] bool has_connection() const { return static_cast<bool>(connection_); }
-    // The first accepted connection since the last call.
+    // The first accepted connection since the last call. Closed without use_connection(), it was a mere probe.
     [[nodiscard]] Descriptor take_connection();
     void drop_connection() { connection_ = {}; }
 

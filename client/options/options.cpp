@@ -95,6 +95,14 @@ Result<std::optional<int>> read_key_fd(const std::optional<std::string>& word) {
     return fd;
 }
 
+Result<Seconds> read_unlocked(const std::optional<std::string>& word) {
+    if (!word) return usual_unlocked;
+    const auto time = parse_seconds(*word);
+    if (!time || *time < Seconds{1} || *time > longest_unlocked)
+        return usage("--for " + *word + ": must be a time from 1s to 30d, such as 8h");
+    return *time;
+}
+
 Result<KnockOptions> read_knock_options(Operation operation, const KnockWords& words) {
     KnockOptions options;
     options.operation = operation;

@@ -80,6 +80,32 @@ TEST_CASE("a port that listens is accepted, and the connection can be had") {
     CHECK(local_port(connection.get()) != 0);
 }
 
+TEST_CASE("a service is visited only by the connection that is used") {
+    const Port port(true);
+    const auto is_visited = [&](int patience_ms) {
+        pollfd visit{port.fd.get(), POLLIN, 0};
+        if (poll(&visit, 1, patience_ms) != 1) return false;
+        const Descriptor visitor(accept(port.fd.get(), nullptr, nullptr));
+        return true;
+    };
+    const auto connection = [&] {
+        PortWatch watch(loopback, loopback, port.number);
+        watch.restart(1s, 0ms);
+        watch.attempt(1s);
+        REQUIRE(answer_within_a_second(watch) == PortWatch::Answer::accepted);
+        return watch.take_connection();
+    };
+    bool unseen = false;  // a machine that stalls for 200 ms completes it after all
+    for (int i = 0; i < 5 && !unseen; ++i) {
+        connection();
+        unseen = !is_visited(300);
+    }
+    CHECK(unseen);
+    const Descriptor used = connection();
+    use_connection(used.get());
+    CHECK(is_visited(10'000));
+}
+
 TEST_CASE("a port that resets is refused") {
     const Port port(false);
     PortWatch watch(loopback, loopback, port.number);
@@ -119,6 +145,8 @@ TEST_CASE("silence is a refusal once the patience is over") {
     filler.restart(1s, 0ms);
     filler.attempt(1s);
     REQUIRE(answer_within_a_second(filler) == PortWatch::Answer::accepted);
+    const Descriptor used = filler.take_connection();
+    use_connection(used.get());
 
     PortWatch watch(loopback, loopback, number);
     watch.restart(1s, 0ms);
