@@ -1,6 +1,7 @@
 #include "client/commands/relay.hpp"
 
 #include <array>
+#include <csignal>
 #include <cstring>
 #include <future>
 #include <string>
@@ -88,6 +89,7 @@ void reset(Descriptor& fd) {
 // As `connect` runs it: beside the test, with a patience that tests have.
 constexpr Instant patience = std::chrono::milliseconds{200};
 std::future<Result<void>> start(int input, int output, int connection, Instant with = patience) {
+    std::signal(SIGPIPE, SIG_IGN);  // as prepare_process() does
     return std::async(std::launch::async, [=] { return relay(input, output, connection, with); });
 }
 Result<void> end_of(std::future<Result<void>>& running) {
