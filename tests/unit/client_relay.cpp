@@ -1,6 +1,7 @@
 #include "client/commands/relay.hpp"
 
 #include <array>
+#include <csignal>
 #include <cstring>
 #include <future>
 #include <string>
@@ -10,6 +11,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <pty.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <termios.h>
 #include <unistd.h>
@@ -88,6 +90,7 @@ void reset(Descriptor& fd) {
 // As `connect` runs it: beside the test, with a patience that tests have.
 constexpr Instant patience = std::chrono::milliseconds{200};
 std::future<Result<void>> start(int input, int output, int connection, Instant with = patience) {
+    std::signal(SIGPIPE, SIG_IGN);  // as prepare_process() does
     return std::async(std::launch::async, [=] { return relay(input, output, connection, with); });
 }
 Result<void> end_of(std::future<Result<void>>& running) {
@@ -171,20 +174,19 @@ TEST_CASE("what our input brings after the peer has ended is still sent") {
 }
 
 TEST_CASE("bytes that wait for a slow peer or a slow reader are waited for") {
-    Pair input = pipe_pair(), output = pipe_pair(), connection = tcp_pair();
-    auto running = start(input.near.get(), output.far.release(), connection.near.get(), std::chrono::milliseconds{500});
     const std::string request(12'000'000, 'q'), answer(2'000'000, 'a');
+    const Descriptor input(memfd_create("request", MFD_CLOEXEC));  // there is always something to read
+    write_whole(input.get(), request);
+    REQUIRE(lseek(input.get(), 0, SEEK_SET) == 0);
+    Pair output = pipe_pair(), connection = tcp_pair();
+    auto running = start(input.get(), output.far.release(), connection.near.get(), std::chrono::milliseconds{1});
     auto answered = std::async(std::launch::async, [&] {
         write_whole(connection.far.get(), answer);
         shutdown(connection.far.get(), SHUT_WR);
     });
-    auto sent = std::async(std::launch::async, [&] {
-        write_whole(input.far.get(), request);
-        input.far.reset();
-    });
-    std::this_thread::sleep_for(std::chrono::milliseconds{700});  // both ways are full by now, and nothing moves
+    std::this_thread::sleep_for(patience);  // both ways are full by now, and nothing moves
     CHECK(read_to_end(output.near.get()) == answer);
-    std::this_thread::sleep_for(std::chrono::milliseconds{700});  // the peer has ended, and takes nothing
+    std::this_thread::sleep_for(patience);  // the peer has ended, and takes nothing
     CHECK(read_to_end(connection.far.get()) == request);
     CHECK(end_of(running));
 }

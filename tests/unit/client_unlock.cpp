@@ -94,13 +94,13 @@ TEST_CASE("who is asked for a passphrase follows ssh, and ONEKNOCK_ASKPASS needs
         {{{"SSH_ASKPASS", "/ssh"}, {"ONEKNOCK_ASKPASS", "/own"}}, "/own", false},
         {{{"ONEKNOCK_ASKPASS", "/own"}, {"SSH_ASKPASS_REQUIRE", "prefer"}}, "/own", true},
         {{{"ONEKNOCK_ASKPASS", "/own"}, {"SSH_ASKPASS_REQUIRE", "never"}}, "", false}};
-    for (const auto& [variables, program, before_terminal] : cases) {
+    for (const Case& each : cases) {
         const auto chosen = Askpass::choose([&](const char* name) {
-            const auto found = variables.find(name);
-            return found != variables.end() ? found->second : "";
+            const auto found = each.variables.find(name);
+            return found != each.variables.end() ? found->second : "";
         });
-        CHECK((chosen ? chosen->program : "") == program);
-        if (chosen) CHECK(chosen->before_terminal == before_terminal);
+        CHECK((chosen ? chosen->program : "") == each.program);
+        if (chosen) CHECK(chosen->before_terminal == each.before_terminal);
     }
 }
 
