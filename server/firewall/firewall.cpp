@@ -153,14 +153,14 @@ Firewall::Installed Firewall::adopt(const std::optional<TableImage>& found, cons
 }
 
 Result<bool> Firewall::mend(const std::optional<TableImage>& found, Instant now) {
-    const ElementDiff diff =
-        compare_elements(names_, found ? found->sets : TableImage{}.sets, grants_, now, slack_since(now));
+    const milliseconds slack = slack_since(now);
+    const ElementDiff diff = compare_elements(names_, found ? found->sets : TableImage{}.sets, grants_, now, slack);
     nft::Batch batch(names_.table);
     if (has_own_table()) {
         if (found && diff.clean() && same_structure(wanted_image_, *found)) return false;
         put_table(batch, now);
     } else {
-        const auto strange = strange_of_ours(found->sets, now);
+        const auto strange = strange_of_ours(found->sets, now, slack);
         if (diff.lost.empty() && strange.empty()) return false;
         delete_elements(batch, strange);
         put_grants(batch, diff.lost, now, true);
@@ -172,10 +172,11 @@ Result<bool> Firewall::mend(const std::optional<TableImage>& found, Instant now)
 }
 
 // Set mode: elements that bear our comment and are no live grants.
-std::vector<GrantKey> Firewall::strange_of_ours(const std::map<std::string, SetImage>& sets, Instant now) const {
+std::vector<GrantKey> Firewall::strange_of_ours(const std::map<std::string, SetImage>& sets, Instant now,
+                                                milliseconds slack) const {
     std::vector<GrantKey> strange;
     for (const auto& [key, remaining] : grants_in(names_, sets, services_, true))
-        if (remaining > slack_since(now) && grants_.end_of(key).value_or(now) <= now) strange.push_back(key);
+        if (remaining > slack && grants_.end_of(key).value_or(now) <= now) strange.push_back(key);
     return strange;
 }
 

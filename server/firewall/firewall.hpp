@@ -98,7 +98,8 @@ private:
     [[nodiscard]] Installed adopt(const std::optional<TableImage>& found, const std::vector<Grant>& recorded,
                                   Instant now);
     [[nodiscard]] Result<bool> mend(const std::optional<TableImage>& found, Instant now);
-    [[nodiscard]] std::vector<GrantKey> strange_of_ours(const std::map<std::string, SetImage>& sets, Instant now) const;
+    [[nodiscard]] std::vector<GrantKey> strange_of_ours(const std::map<std::string, SetImage>& sets, Instant now,
+                                                        std::chrono::milliseconds slack) const;
     void delete_elements(nft::Batch& batch, const std::vector<GrantKey>& grants) const;
     void put_table(nft::Batch& batch, Instant now) const;
     void put_grants(nft::Batch& batch, const std::vector<GrantKey>& grants, Instant now, bool again) const;

@@ -11,6 +11,7 @@
 
 #include "common/fd.hpp"
 #include "keys/record_files.hpp"
+#include "server/gatekeeper/record/put_aside.hpp"
 
 namespace oneknock {
 namespace {
@@ -34,13 +35,6 @@ constexpr const char* schema =
 constexpr const char* drop_old_tables =
     "DROP TABLE IF EXISTS floor; DROP TABLE IF EXISTS tag; DROP TABLE IF EXISTS client_floor;"
     "DROP TABLE IF EXISTS last_close;";
-
-bool put_aside(const std::string& path, UnixTime now) {
-    const std::string aside = path + ".damaged-" + std::to_string(now.time_since_epoch().count());
-    if (std::rename(path.c_str(), aside.c_str()) != 0) return false;
-    for (const char* suffix : audit_suffixes) std::rename((path + suffix).c_str(), (aside + suffix).c_str());
-    return true;
-}
 
 // Only a file of which the system says that there is none is missing: what cannot be looked at may be a good one.
 Result<bool> is_there(const std::string& path) {
@@ -71,7 +65,7 @@ Result<Audit> Audit::open(const std::string& folder, UnixTime now) {
     if (found == Database::Condition::unreadable) return give_up(audit.db_.problem());
     if (found == Database::Condition::sound) return audit;
     audit = Audit();
-    if (*existed && !put_aside(path, now)) return give_up("it is damaged, and cannot be put aside");
+    if (*existed && !put_aside(path, now, audit_suffixes)) return give_up("it is damaged, and cannot be put aside");
     if (const auto problem = audit.begin_anew(path)) return give_up(*problem);
     audit.was_damaged_ = *existed;
     return audit;

@@ -1,12 +1,12 @@
 // Opening the record: found sound, made new, or put aside as damaged and made new.
 #include <cerrno>
-#include <cstdio>
 
 #include <fcntl.h>
 #include <unistd.h>
 
 #include "common/files.hpp"
 #include "keys/record_files.hpp"
+#include "server/gatekeeper/record/put_aside.hpp"
 #include "server/gatekeeper/record/record.hpp"
 
 namespace oneknock {
@@ -26,11 +26,6 @@ bool is_new_door(const std::string& folder, const DoorId& door) {
 bool remove_marker(const std::string& folder) {
     if (unlink((folder + new_door_name).c_str()) != 0) return errno == ENOENT;
     return sync_folder(folder).has_value();
-}
-
-bool put_aside(const std::string& path, UnixTime now) {
-    const std::string aside = path + ".damaged-" + std::to_string(now.time_since_epoch().count());
-    return std::rename(path.c_str(), aside.c_str()) == 0;
 }
 
 }  // namespace
