@@ -89,14 +89,8 @@ void Firewall::forget_grants_of_others(const std::vector<Service>& services) {
 Result<std::optional<TableImage>> Firewall::read() {
     if (has_own_table()) return read_own();
     auto found = read_administrators();
-    if (found) take_stock(*found);
+    if (found) foreign_ = foreign_elements_in(names_, (*found)->sets);
     return found;
-}
-
-void Firewall::take_stock(const std::optional<TableImage>& found) {
-    foreign_ = 0;
-    for (const auto& [name, set] : found->sets)
-        foreign_ += static_cast<std::size_t>(std::ranges::count(set.elements, false, &Element::is_ours));
 }
 
 Result<std::optional<TableImage>> Firewall::read_own() {
@@ -148,7 +142,7 @@ Firewall::Installed Firewall::adopt(const std::optional<TableImage>& found, cons
     std::size_t elements = 0;
     for (const auto& [name, set] : found->sets)
         if (name == names_.of(Family::ipv4) || name == names_.of(Family::ipv6)) elements += set.elements.size();
-    installed.removed = elements - foreign_ - installed.adopted.size();
+    installed.removed = elements - foreign_.size() - installed.adopted.size();
     return installed;
 }
 

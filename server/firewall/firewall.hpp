@@ -48,8 +48,8 @@ public:
 
     [[nodiscard]] const std::vector<Service>& services() const { return services_; }
 
-    // Set mode: how many elements of the administrator's sets were not ours when they were read last.
-    [[nodiscard]] std::size_t foreign_elements() const { return foreign_; }
+    // Set mode: the elements of the administrator's sets that were not ours when they were read last.
+    [[nodiscard]] const std::vector<ForeignElement>& foreign_elements() const { return foreign_; }
 
     // What in modes mark and set closes nothing, in words: no rule looks at our mark, or at a set. Nothing if some
     // does.
@@ -94,7 +94,6 @@ private:
     [[nodiscard]] Result<std::optional<TableImage>> read_own();
     [[nodiscard]] Result<std::optional<TableImage>> read_administrators();  // only sets
     [[nodiscard]] Result<TableImage> read_present_sets();
-    void take_stock(const std::optional<TableImage>& found);
     [[nodiscard]] Installed adopt(const std::optional<TableImage>& found, const std::vector<Grant>& recorded,
                                   Instant now);
     [[nodiscard]] Result<bool> mend(const std::optional<TableImage>& found, Instant now);
@@ -116,7 +115,7 @@ private:
     nft::Socket socket_;
     NftWatch watch_;
     GrantTable grants_;
-    std::size_t foreign_ = 0;
+    std::vector<ForeignElement> foreign_;
 };
 
 }  // namespace oneknock

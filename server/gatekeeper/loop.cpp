@@ -190,7 +190,7 @@ private:
             if (const auto reply = datagram_.as<GrantReply>()) take_reply(*reply);
             else if (const auto adopted = datagram_.as<AdoptedGrant>()) grants_.adopt(*adopted, now_.steady);
             else if (datagram_.as<AdoptionEnd>()) grants_.end_adoption(now_.steady);
-            else if (const auto foreign = datagram_.as<ForeignElements>()) control_.handle(*foreign);
+            else if (const auto foreign = datagram_.as<ForeignElements>()) control_.handle(*foreign, now_.steady);
             else if (const auto lines = datagram_.as<DroppedLines>()) control_.handle(*lines);
             else if (const auto trial = datagram_.as<TrialReply>()) control_.handle(*trial);
             else {

@@ -13,6 +13,7 @@
 
 #include "common/log.hpp"
 #include "common/poll.hpp"
+#include "server/parent/foreign_elements.hpp"
 #include "server/parent/service_change.hpp"
 
 namespace oneknock {
@@ -203,12 +204,8 @@ private:
     }
 
     void tell_foreign_elements() {
-        if (parts_.config.firewall.mode != FirewallMode::set || told_foreign_ == parts_.firewall->foreign_elements())
-            return;
-        ForeignElements foreign;
-        told_foreign_ = parts_.firewall->foreign_elements();
-        foreign.count = static_cast<std::uint32_t>(told_foreign_);
-        parts_.gatekeeper.send(foreign);
+        if (parts_.config.firewall.mode == FirewallMode::set)
+            parts_.gatekeeper.send(told_of(parts_.firewall->foreign_elements()));
     }
 
     void ask_for_reload() {
@@ -286,7 +283,6 @@ private:
     bool reload_is_asked_for_ = false;
     Instant repaired_{};
     RequestId last_reload_request_ = 0;
-    std::size_t told_foreign_ = 0;
     std::uint64_t told_dropped_ = 0;
 };
 

@@ -193,11 +193,22 @@ struct DroppedLines {
     std::uint64_t count = 0;
 };
 
-// Mode set: how many elements of the administrator's sets are not ours. At the start, and whenever that has changed.
+// An element of the administrator's sets that is not ours.
+struct SentForeignElement {
+    std::uint32_t remaining_s = 0;  // 0: it never ends
+    SentService service;
+    Address address;
+    Bytes<3> padding{};
+};
+
+// Mode set: how many there are, and some of them. Whenever the sets were read.
 struct ForeignElements {
     static constexpr Kind kind = Kind::foreign_elements;
+    static constexpr std::size_t most_told = 16;
     Kind head = kind;
     std::uint32_t count = 0;
+    std::uint32_t told = 0;
+    SentForeignElement elements[most_told] = {};
 };
 
 // A file of keys: the end of its path, for messages only and never opened.
@@ -318,6 +329,10 @@ template <std::size_t size>
            (request.operation == Operation::open || request.operation == Operation::close);
 }
 [[nodiscard]] inline bool is_well_formed(const RecordedGrant& grant) { return grant.address.is_canonical(); }
+[[nodiscard]] inline bool is_well_formed(const ForeignElements& foreign) {
+    return foreign.told <= std::min<std::size_t>(foreign.count, ForeignElements::most_told) &&
+           std::ranges::all_of(foreign.elements, [](const auto& element) { return element.address.is_canonical(); });
+}
 [[nodiscard]] inline bool is_well_formed(const AdoptedGrant& grant) { return grant.address.is_canonical(); }
 [[nodiscard]] constexpr bool is_well_formed(const GrantReply& reply) { return reply.error >= 0 && reply.done_ns >= 0; }
 [[nodiscard]] constexpr bool is_well_formed(const WordVerdict& verdict) { return is_well_formed(verdict.verified); }
@@ -343,7 +358,6 @@ template <std::size_t size>
 [[nodiscard]] constexpr bool is_well_formed(const ReloadRequest&) { return true; }
 [[nodiscard]] constexpr bool is_well_formed(const TrialConfirmed&) { return true; }
 [[nodiscard]] constexpr bool is_well_formed(const AdoptionEnd&) { return true; }
-[[nodiscard]] constexpr bool is_well_formed(const ForeignElements&) { return true; }
 [[nodiscard]] constexpr bool is_well_formed(const DroppedLines&) { return true; }
 [[nodiscard]] constexpr bool is_well_formed(const Ready&) { return true; }
 

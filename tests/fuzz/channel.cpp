@@ -79,7 +79,7 @@ private:
     void act(const Candidate& candidate, Datagram&) { parts_.judge(candidate); }
     void act(const CaptureReport& report, Datagram&) { HOLDS(!parts_.control.handle(report, parts_.now.steady)); }
     void act(const TrialReply& reply, Datagram&) { parts_.control.handle(reply); }
-    void act(const ForeignElements& foreign, Datagram&) { parts_.control.handle(foreign); }
+    void act(const ForeignElements& foreign, Datagram&) { parts_.control.handle(foreign, parts_.now.steady); }
     void act(const GrantReply& reply, Datagram&) { parts_.take(reply); }
     void act(const AdoptedGrant& grant, Datagram&) { parts_.grants.adopt(grant, parts_.now.steady); }
     void act(const AdoptionEnd&, Datagram&) { parts_.grants.end_adoption(parts_.now.steady); }

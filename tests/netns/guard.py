@@ -176,6 +176,12 @@ class Guard(NetworkTest):
         knock(self.client, self.key, "ssh", "--wait")
         self.assertEqual([self.ssh(), attempt(self.client, "10.77.0.1", 80)], [OPEN, CLOSED])
         self.assertFalse(self.has_table())
+        self.server.nft("""add element inet filter knocked4 { 10.77.0.8 . tcp . 22 timeout 1h }
+                           add element inet filter knocked6 { fd77::8 . tcp . 80 }""")
+        eventually(lambda: "foreign   2 elements" in self.daemon.ctl("status").stdout, "foreign elements to be seen")
+        status = self.daemon.ctl("status").stdout
+        self.assertRegex(status, r"(?m)^  tcp/22 for 10\.77\.0\.8, 3[56]\d\d s left$")
+        self.assertRegex(status, r"(?m)^  tcp/80 for fd77::8, without an end$")
         self.daemon.ctl("revoke", "alice")
         eventually(lambda: self.ssh() == CLOSED, "the grant to be gone")
         knock(self.client, self.key, "ssh", "--wait")
@@ -183,7 +189,8 @@ class Guard(NetworkTest):
         self.server.run("nft", "add element inet filter knocked4 { 10.77.0.9 . tcp . 443 timeout 1h }")
         self.assertEqual(self.daemon_once("--remove").returncode, 0)
         left = elements(self.server, ("knocked4",), ("inet", "filter"))
-        self.assertEqual([grant[:3] for grant in left], [("10.77.0.9", "tcp", 443)], "the administrator's own stays")
+        self.assertEqual([grant[:3] for grant in left], [("10.77.0.8", "tcp", 22), ("10.77.0.9", "tcp", 443)],
+                         "the administrator's own stay")
 
     def test_two_doors_on_one_host_stand_side_by_side(self):
         other = Door(self.net, "10.77.0.1", services=("alternative=tcp/8080",), name="office",

@@ -28,6 +28,23 @@ void add_problems(Json& to, const KeyProblems& problems, Instant now) {
     to["key_files"] = std::move(list);
 }
 
+// {"foreign_elements": how many, "foreign": some of them, those that have ended since left out}
+void add_foreign_elements(Json& to, const ForeignElementsSeen& seen, Instant now) {
+    Json list = Json::array();
+    for (std::uint32_t i = 0; i < seen.elements.told; ++i) {
+        const SentForeignElement& element = seen.elements.elements[i];
+        const Service service = element.service;
+        const auto left = std::chrono::ceil<Seconds>(seen.at + Seconds{element.remaining_s} - now).count();
+        if (element.remaining_s != 0 && left <= 0) continue;
+        list.push_back({{"address", element.address.text()},
+                        {"protocol", protocol_name(service.protocol)},
+                        {"port", service.port},
+                        {"remaining_s", element.remaining_s == 0 ? Json(nullptr) : Json(left)}});
+    }
+    to["foreign_elements"] = seen.elements.count - (seen.elements.told - list.size());
+    to["foreign"] = std::move(list);
+}
+
 }  // namespace
 
 std::string status_json(const StatusFigures& figures, const CaptureReport& report, const DecisionLog& decisions,
@@ -49,8 +66,8 @@ std::string status_json(const StatusFigures& figures, const CaptureReport& repor
                    {"accepted", decisions.accepted_count()},
                    {"refused", refused},
                    {"log", {{"dropped", figures.dropped_lines}, {"unlogged", decisions.unlogged_count()}}},
-                   {"grants", figures.grants},
-                   {"foreign_elements", figures.foreign_elements}};
+                   {"grants", figures.grants}};
+    add_foreign_elements(status, figures.foreign, now);
     add_problems(status, problems, now);
     return line_of(status);
 }

@@ -14,13 +14,19 @@
 
 namespace oneknock {
 
+// Mode set: the elements of the administrator's sets that are not ours, and when the parent read them.
+struct ForeignElementsSeen {
+    ForeignElements elements;
+    Instant at{};
+};
+
 struct StatusFigures {
     std::string door;
     Seconds uptime{};
     std::size_t clients = 0;
     std::size_t grants = 0;
-    std::size_t foreign_elements = 0;  // mode set
-    std::uint64_t dropped_lines = 0;   // of all rooms' logs
+    ForeignElementsSeen foreign;
+    std::uint64_t dropped_lines = 0;  // of all rooms' logs
 };
 
 [[nodiscard]] std::string status_json(const StatusFigures& figures, const CaptureReport& report,

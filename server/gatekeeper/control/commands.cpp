@@ -65,10 +65,12 @@ void ControlCommands::ask_for_report(Connection connection) {
 bool ControlCommands::handle(const CaptureReport& report, Instant now) {
     if (reports_asked_.erase(report.id) == 0) return false;
     const Keyring& keyring = dependencies_.decider.verifier().keyring();
-    const StatusFigures figures{
-        keyring.door.name,      std::chrono::duration_cast<Seconds>(now - started_),
-        keyring.clients.size(), dependencies_.decider.record().grants().live(now).size(),
-        foreign_elements_,      lines_dropped_by_parent_ + report.dropped_lines + log::dropped()};
+    const StatusFigures figures{keyring.door.name,
+                                std::chrono::duration_cast<Seconds>(now - started_),
+                                keyring.clients.size(),
+                                dependencies_.decider.record().grants().live(now).size(),
+                                foreign_,
+                                lines_dropped_by_parent_ + report.dropped_lines + log::dropped()};
     socket_.answer(report.id, status_json(figures, report, dependencies_.decisions, dependencies_.times,
                                           dependencies_.problems, now));
     return true;

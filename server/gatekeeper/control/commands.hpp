@@ -10,6 +10,7 @@
 
 #include "common/clock.hpp"
 #include "common/result.hpp"
+#include "server/gatekeeper/control/answers.hpp"
 #include "server/gatekeeper/control/control_socket.hpp"
 #include "server/gatekeeper/decide/decider.hpp"
 #include "server/gatekeeper/decide/decision_log.hpp"
@@ -42,7 +43,7 @@ public:
     // Answers of the other rooms. False: nobody asked for this report.
     [[nodiscard]] bool handle(const CaptureReport& report, Instant now);
     void handle(const TrialReply& reply);
-    void handle(const ForeignElements& foreign) { foreign_elements_ = foreign.count; }
+    void handle(const ForeignElements& foreign, Instant now) { foreign_ = {foreign, now}; }
     void handle(const DroppedLines& lines) { lines_dropped_by_parent_ = lines.count; }
     void handle(const GrantRequests::Revocation& revocation);
     // A reload is done, whoever asked for it; and the last request that came before it began.
@@ -70,7 +71,7 @@ private:
     std::set<RequestId> reports_asked_;
     std::map<RequestId, ReloadWaiter> reload_waiters_;  // by the request made for them
     RequestId last_reload_request_ = 0;
-    std::size_t foreign_elements_ = 0;
+    ForeignElementsSeen foreign_;
     std::uint64_t lines_dropped_by_parent_ = 0;
 };
 
