@@ -176,7 +176,7 @@ private:
 
     // Removed first, told of afterwards: nothing that may happen to the log keeps anybody locked out.
     void end_trial() {
-        const auto removed = parts_.firewall ? parts_.firewall->remove() : Result<void>{};
+        const auto removed = parts_.firewall ? parts_.firewall->remove() : Result<bool>{};
         if (is_due(trial_ends_)) log::warning("not confirmed within " + duration_text(*parts_.trial));
         if (removed) log::warning("the guard on trial has been removed (oneknockctl confirm keeps it)");
         else log::error(removed.error().message);
