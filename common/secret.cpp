@@ -118,6 +118,10 @@ Arena& arena() {
 
 void initialise_crypto() {
     if (sodium_init() < 0) std::abort();
+    rlimit limit{};
+    if (getrlimit(RLIMIT_MEMLOCK, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_MEMLOCK, &limit);
 }
 
 void wipe(void* memory, std::size_t size) { sodium_memzero(memory, size); }

@@ -8,6 +8,8 @@
 #include <cstdlib>
 #include <new>
 
+#include "common/startup.hpp"
+
 namespace {
 
 void release(void* memory) noexcept {
@@ -18,7 +20,7 @@ void release(void* memory) noexcept {
 
 void* acquire(std::size_t size) {
     if (void* memory = std::malloc(size == 0 ? 1 : size)) return memory;
-    throw std::bad_alloc();
+    oneknock::end_for_lack_of_memory();  // none of the programs could go on without
 }
 
 }  // namespace
