@@ -16,7 +16,8 @@
 namespace oneknock {
 namespace {
 
-constexpr rlim_t enough_descriptors = 1024;  // what most systems give
+// What most systems give.
+constexpr rlim_t enough_descriptors = 1024, enough_stack = 8 << 20;
 
 // What these did when the program was started, and which modes its files got: that outlives execve, so it is not ours
 // to choose for others.
@@ -56,11 +57,11 @@ void fill_standard_descriptors() {
         if (fcntl(fd, F_GETFD) < 0 && open_nothing().release() != fd) end_for_lack_of_descriptors();
 }
 
-void raise_descriptor_limit() {
+void raise_limit(decltype(RLIMIT_NOFILE) of, rlim_t enough) {
     rlimit limit{};
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= enough_descriptors) return;
-    limit.rlim_cur = std::min(limit.rlim_max, enough_descriptors);
-    setrlimit(RLIMIT_NOFILE, &limit);
+    if (getrlimit(of, &limit) != 0 || limit.rlim_cur >= enough) return;
+    limit.rlim_cur = std::min(limit.rlim_max, enough);
+    setrlimit(of, &limit);
 }
 
 }  // namespace
@@ -78,7 +79,8 @@ void restore_what_was_inherited() {
 
 Result<void> prepare_daemon() {
     closefrom(STDERR_FILENO + 1);
-    raise_descriptor_limit();
+    raise_limit(RLIMIT_NOFILE, enough_descriptors);
+    raise_limit(RLIMIT_STACK, enough_stack);
     const Descriptor nothing = open_nothing();
     const bool done = nothing && dup2(nothing.get(), STDIN_FILENO) >= 0 && dup2(nothing.get(), STDOUT_FILENO) >= 0 &&
                       (!is_folder(STDERR_FILENO) || dup2(nothing.get(), STDERR_FILENO) >= 0);

@@ -169,7 +169,8 @@ ExitCode run_listener(const std::vector<std::string>& interfaces, const Identity
     auto dropped = drop_everything(identity);
     if (dropped) {
         if (!write_all(ready.get(), Bytes<1>{1})) {
-            log::error(std::string("listener: cannot tell the parent that it is ready: ") + std::strerror(errno));
+            if (errno != EPIPE)  // a parent that is gone has said why
+                log::error(std::string("listener: cannot tell the parent that it is ready: ") + std::strerror(errno));
             return ExitCode::system;
         }
         ready.reset();
