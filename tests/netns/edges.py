@@ -16,7 +16,7 @@ import subprocess
 from door import PlainHouse, knock, rooms
 from harness import eventually, main, program, run
 
-DATA, SOFTWARE, SYSTEM, CANNOT_CREATE, TRY_LATER, PERMISSION, CONFIG = 65, 70, 71, 73, 75, 77, 78
+USAGE, DATA, NO_INPUT, SOFTWARE, SYSTEM, CANNOT_CREATE, TRY_LATER, PERMISSION, CONFIG = 64, 65, 66, 70, 71, 73, 75, 77, 78
 CAPTURE_REPORT, BOOK_SEED, VERDICT, REPORT_REQUEST, READY, DOOR_SPAN = 2, 3, 4, 5, 13, 14  # server/privsep/messages.hpp
 OURS_TO_PUT_BACK = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD)
 
@@ -238,6 +238,31 @@ class Edges(PlainHouse):
                 done = self.once(*options, before=before)
                 self.assertEqual(done.returncode, code, done.stderr)
                 self.assertRegex(done.stderr, ("^oneknockd: " if options else "^") + "error: .*" + said)
+
+    def test_a_wrong_word_is_met_with_what_was_meant_by_all_four_programs(self):
+        self.launch(stderr=subprocess.DEVNULL)
+        eventually(self.is_answered)
+        client, keygen, folder = program("oneknock"), program("oneknock-keygen"), ("--dir", self.door.folder)
+        ctl, daemon = (program("oneknockctl"), "--socket", self.door.socket), program("oneknockd")
+        meant = [((client, "opne", self.key, "ssh"), USAGE, "open"), ((client, "open", self.key, "shh"), USAGE, "ssh"),
+                 ((client, "open", self.key, "ssh", "--pcae", "5ms"), USAGE, "--pace"), ((client, "--verison"), USAGE, "--version"),
+                 ((*ctl, "stauts"), USAGE, "status"), ((*ctl, "revoke", "alcie"), DATA, "alice"), ((*ctl, "status", "--format", "jsno"), USAGE, "json"),
+                 ((daemon, "--verison"), USAGE, "--version"), ((daemon, "verison"), USAGE, "--version"), ((daemon, "--gaurd"), USAGE, "--guard"),
+                 ((keygen, "servcie", "list"), USAGE, "service"), ((keygen, "service", "lsit"), USAGE, "list"), ((keygen, "unrevoek", "alice"), USAGE, "unrevoke"),
+                 ((keygen, "add", *folder, "bob", "--alow", "ssh"), USAGE, "--allow"), ((keygen, "add", *folder, "bob", "--allow", "shh", "-o", "-"), DATA, "ssh"),
+                 ((keygen, "limit", *folder, "alcie", "--expires", "never"), NO_INPUT, "alice"), ((keygen, "service", "remove", *folder, "wbe"), DATA, "web")]
+        for words, code, word in meant:
+            with self.subTest(program=os.path.basename(words[0]), words=words[1:]):
+                done = run(*words, check=False)
+                self.assertEqual((done.returncode, done.stdout), (code, ""), done.stderr)
+                self.assertRegex(done.stderr, rf"^{os.path.basename(words[0])}: error: .*did you mean {word}\?")
+        for address in ("host:2222", "192.0.2.1:22", "300.1.2.3", "1.2.3", "[::1", "[::1]", "x..y", ".x", "http://x.example.org", ""):
+            with self.subTest(address=address):
+                done = run(keygen, "init", "--dir", self.net.path("no"), "--name", "x", "--address", address, "--service", "ssh=tcp/22", check=False)
+                self.assertEqual(done.returncode, USAGE, done.stderr)
+                self.assertRegex(done.stderr, "^oneknock-keygen: error: --address.*(address|host name|must not be empty|needs a value)")
+        for address in ("host", "host.example.org.", "192.0.2.1", "2001:db8::1", "fe80::1%eth0", "xn--bcher-kva.example"):
+            run(keygen, "init", "--dir", self.net.path("yes-" + address), "--name", "x", "--address", address, "--service", "ssh=tcp/22")
 
     def test_a_path_where_something_else_lies_is_named(self):
         a_file = self.net.path("a-file")
