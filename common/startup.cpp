@@ -72,7 +72,7 @@ void prepare_process() {
     inherited_umask = umask(022);
 }
 
-void restore_what_was_inherited() {
+void restore_signals() {
     for (const auto& [signal, handler] : inherited) std::signal(signal, handler);
     umask(inherited_umask);
 }

@@ -14,7 +14,7 @@ void prepare_process();
 
 // Before another program is executed in this one's place: it gets these signals and the umask as this one found them.
 // The descriptors that were closed are closed again by execve.
-void restore_what_was_inherited();
+void restore_signals();
 
 // For a process that stays: whatever else was open when it was started is closed, since it would stay open as long as
 // the daemon runs, and be known to a process that is locked in. Standard input and output become /dev/null, and so does

@@ -15,7 +15,7 @@ Result<void> run_command(const RunOptions& options) {
     std::vector<char*> arguments;
     for (std::string& word : words) arguments.push_back(word.data());
     arguments.push_back(nullptr);
-    restore_what_was_inherited();
+    restore_signals();
     execvp(arguments.front(), arguments.data());
     return tl::unexpected(system_error("run", words.front(), ExitCode::unavailable));
 }
