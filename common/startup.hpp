@@ -18,7 +18,8 @@ void restore_signals();
 
 // For a process that stays: whatever else was open when it was started is closed, since it would stay open as long as
 // the daemon runs, and be known to a process that is locked in. Standard input and output become /dev/null, and so does
-// a standard error that is a folder. The limits of descriptors and of the stack are raised as far as is needed and allowed.
+// a standard error that is a folder. The limits of descriptors and of the stack are raised as far as is needed and
+// allowed.
 [[nodiscard]] Result<void> prepare_daemon();
 
 // Says so and exits. Takes no memory.

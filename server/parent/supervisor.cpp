@@ -124,7 +124,7 @@ Error ended_early(pid_t& pid, const std::string& room) {
     int status = 0;
     waitpid(std::exchange(pid, -1), &status, 0);
     if (has_said_why(status)) return {exit_code_after(status), ""};
-    return {exit_code_after(status), "the " + room + " process " + how_it_ended(status) + " while starting"};
+    return {exit_code_after(status), "while starting, the " + room + " process " + how_it_ended(status)};
 }
 
 Result<void> await_listener(Rooms& rooms) {
