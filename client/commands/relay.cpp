@@ -75,7 +75,7 @@ public:
             std::array<pollfd, 4> polls{pollfd{out_.read_fd(), POLLIN, 0}, pollfd{out_.write_fd(), POLLOUT, 0},
                                         pollfd{in_.read_fd(), POLLIN, 0}, pollfd{in_.write_fd(), POLLOUT, 0}};
             if (poll(polls.data(), polls.size(), -1) < 0 && errno != EINTR)
-                return fail(ExitCode::software, std::string("cannot poll: ") + std::strerror(errno));
+                return fail(ExitCode::system, std::string("cannot poll: ") + std::strerror(errno));
             if (polls[0].revents != 0) out_.read_some();
             if (polls[1].revents != 0) out_.write_some();
             if (polls[2].revents != 0) in_.read_some();

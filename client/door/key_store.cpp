@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "client/door/passphrase.hpp"
+#include "common/nearest_word.hpp"
 #include "common/text.hpp"
 #include "keys/names.hpp"
 
@@ -78,9 +79,12 @@ Result<OpenedDoor> open_door(const std::string& door, UnixTime now, std::optiona
 Result<Service> find_service(const OpenedDoor& door, const std::string& word) {
     if (const auto found = door.key.services.find(word); found != door.key.services.end()) return found->second;
     if (const auto service = Service::parse(word)) return *service;
-    return fail(ExitCode::usage, "no service " + word + " in " + door.path +
-                                     ", which lists: " + services_text(door.key) +
-                                     "; use one of these names, or a protocol and port such as tcp/22");
+    std::vector<std::string> names;
+    for (const auto& [name, service] : door.key.services) names.push_back(name);
+    const std::string meant = did_you_mean(word, names);
+    return fail(ExitCode::usage,
+                "no service " + word + " in " + door.path + ", which lists: " + services_text(door.key) +
+                    (meant.empty() ? "; use one of these names, or a protocol and port such as tcp/22" : meant));
 }
 
 bool is_listed(const KeyFile& key, const Service& service) {

@@ -278,10 +278,13 @@ Result<std::optional<std::string>> Firewall::what_nobody_looks_at() {
     return nothing;
 }
 
-Result<void> Firewall::remove() {
+Result<bool> Firewall::remove() {
     nft::Batch batch(names_.table);
+    bool was_there = true;
     if (has_own_table()) {
-        batch.add_table();  // so that there is one to delete
+        const auto found = socket_.read_table(names_.table);
+        was_there = !found || found->has_value();  // where it cannot be read it goes all the same
+        batch.add_table();                         // so that there is one to delete
         batch.delete_table();
     } else {
         const auto found = read_present_sets();
@@ -289,12 +292,13 @@ Result<void> Firewall::remove() {
         std::vector<GrantKey> ours;
         for (const auto& [key, remaining] : grants_in(names_, found->sets, services_, true)) ours.push_back(key);
         delete_elements(batch, ours);
+        was_there = !ours.empty();
     }
     grants_.clear();
     std::string refused;
     const int error = batch.empty() ? 0 : socket_.commit(batch, &refused);
     if (error != 0) return tl::unexpected(refused_change(error, names_.table, refused));
-    return {};
+    return was_there;
 }
 
 bool Firewall::is_ours(const Service& service) const {

@@ -60,8 +60,8 @@ public:
     // all the same, and the next repair() puts it right. True: the kernel had to be told.
     [[nodiscard]] Result<bool> change_services(std::vector<Service> services, Instant now);
 
-    // Deletes our table; in set mode the elements that bear our comment. Nothing to delete is no failure.
-    [[nodiscard]] Result<void> remove();
+    // Deletes our table; in set mode the elements that bear our comment. False: there was nothing to delete.
+    [[nodiscard]] Result<bool> remove();
 
     // Opens, or sets the end of an open grant anew (atomically: no packet is lost). 0, or an errno: EINVAL (a service
     // that is not the door's, or not 50 ms or more), EAFNOSUPPORT (set mode without a set for that family), ENFILE

@@ -73,6 +73,13 @@ private:
         Codeword word{};
     };
 
+    struct Heard {  // what a packet says in one of the books
+        Books::Slot book;
+        Symbol symbol;
+    };
+
+    [[nodiscard]] bool continues_word(const Heard& heard, const Packet& packet, Instant now) const;
+    void forget_elsewhere(const WindowKey& key, const Codeword& word);
     void add_symbol(Books::Slot book, Symbol symbol, const Packet& packet, Instant now);
     void feed_windows(const WindowKey& merged_key, std::uint64_t hash, Symbol symbol, std::uint16_t port, Instant now);
     void split(Index merged, Instant now);

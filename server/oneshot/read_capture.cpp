@@ -139,10 +139,19 @@ private:
     std::deque<Candidate> candidates_;
 };
 
+// As the daemon at a start: a client whose file is wrong is kept out, and no other.
+Result<Keyring> load_readable(const DaemonConfig& config) {
+    auto found =
+        load_door(config.door).and_then([&](Door&& d) { return load_what_is_right(std::move(d), config.clients); });
+    if (!found) return tl::unexpected(found.error());
+    for (const Error& problem : found->problems) log::warning(problem.message + "; no client is read from it");
+    return std::move(found->keyring);
+}
+
 }  // namespace
 
 Result<void> read_capture(const DaemonConfig& config, const std::string& file, bool as_json) {
-    auto keyring = load_keyring(config.door, config.clients);
+    auto keyring = load_readable(config);
     if (!keyring) return tl::unexpected(keyring.error());
     auto capture = CaptureFile::open(file);
     if (!capture) return tl::unexpected(capture.error());

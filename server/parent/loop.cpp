@@ -177,7 +177,7 @@ private:
 
     // Removed first, told of afterwards: nothing that may happen to the log keeps anybody locked out.
     void end_trial() {
-        const auto removed = parts_.firewall ? parts_.firewall->remove() : Result<void>{};
+        const auto removed = parts_.firewall ? parts_.firewall->remove() : Result<bool>{};
         if (is_due(trial_ends_)) log::warning("not confirmed within " + duration_text(*parts_.trial));
         if (removed) log::warning("the guard on trial has been removed (oneknockctl confirm keeps it)");
         else log::error(removed.error().message);
@@ -255,19 +255,28 @@ private:
     // Nothing if none did: a room that was stopped or goes on (Ctrl-Z and fg reach all of us) also makes SIGCHLD.
     std::optional<ExitCode> handle_ended_room() const {
         int status = 0;
-        pid_t pid = waitpid(-1, &status, WNOHANG);
+        pid_t pid = bury(status);
         if (pid <= 0) return std::nullopt;
         // One that exits by itself does so because another one is gone: that one's end is what to tell.
         for (int i = 0; i < 100 && WIFEXITED(status) && WEXITSTATUS(status) == 0; ++i) {
             int other_status = 0;
-            const pid_t other = waitpid(-1, &other_status, WNOHANG);
+            const pid_t other = bury(other_status);
             if (other < 0) break;
             if (other > 0) std::tie(pid, status) = std::pair{other, other_status};
             else poll(nullptr, 0, 10);
         }
         log::error(std::string("the ") + (pid == parts_.rooms.listener ? "listener" : "gatekeeper") + " process " +
                    how_it_ended(status));
-        return ExitCode::software;
+        return exit_code_after(status);
+    }
+
+    // A room that has ended; 0 or less if none has. Whoever executed us may have had other children, and all orphans of
+    // a container come to its process 1: their ends are none of our business.
+    pid_t bury(int& status) const {
+        for (;;) {
+            const pid_t pid = waitpid(-1, &status, WNOHANG);
+            if (pid <= 0 || pid == parts_.rooms.listener || pid == parts_.rooms.gatekeeper) return pid;
+        }
     }
 
     ExitCode handle_closed_channel() const {

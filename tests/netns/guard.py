@@ -131,7 +131,7 @@ class Guard(NetworkTest):
             self.guard("--try", "60")
             self.assertEqual(self.ssh(), CLOSED)
             os.kill(self.daemon.rooms()[room], signal.SIGKILL)
-            self.assertEqual(self.daemon.process.wait(), 70)
+            self.assertEqual(self.daemon.process.wait(), 71)
             self.assertEqual(self.ssh(), OPEN)
 
     def test_a_confirmed_trial_stays(self):

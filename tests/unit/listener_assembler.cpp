@@ -26,6 +26,16 @@ public:
                             Codebook::build(codebook_seed(door_secret, door, epoch_of(start)), span)});
     }
 
+    // As around a change of the hour, and while the door has two generations.
+    void add_other_books() {
+        const Epoch next{epoch_of(start).value + 1};
+        const Secret32 other_secret = Secret32::random();
+        for (const auto& [epoch, generation] : {std::pair{next, 1U}, {epoch_of(start), 2U}, {next, 2U}})
+            assembler.add_book(
+                {epoch, generation, start - Seconds{3700}, start + Seconds{3700},
+                 Codebook::build(codebook_seed(generation == 1 ? door_secret : other_secret, door, epoch), span)});
+    }
+
     bool offer(const Candidate& candidate) override {
         const bool verified = unseal(candidate.message, keys, door).has_value();
         if (verified) accepted.push_back(candidate.message.tag());
@@ -187,6 +197,54 @@ TEST_CASE("two passes add up, and a pass later than 5 s does not") {
                     milliseconds{1});
     late_wire.deliver(late);
     CHECK(late.accepted.empty());
+}
+
+TEST_CASE("one knock after the other costs one decode each, whatever other books are live") {
+    struct Row {
+        milliseconds apart, length;
+        const char* span;
+    };
+    const Row rows[] = {
+        {milliseconds{300}, milliseconds{1}, "1024-65535"},
+        {milliseconds{100}, milliseconds{1}, "1024-65535"},
+        {milliseconds{1000}, milliseconds{1}, "1024-65535"},
+        {milliseconds{300}, milliseconds{250}, "1024-65535"},  // paced
+        {milliseconds{300}, milliseconds{1}, "20000-36383"},   // where every port has a symbol in each book
+        {milliseconds{300}, milliseconds{250}, "20000-36383"}};
+    for (const Row& row : rows)
+        for (const Address& address : {client_ipv4, client_ipv6})
+            for (const bool one_port : {false, true}) {
+                CAPTURE(row.apart.count(), row.length.count(), row.span, address.text(), one_port);
+                House house(row.span);
+                house.add_other_books();
+                Wire wire;
+                for (int i = 0; i < 20; ++i)
+                    wire.burst(shuffled(house.knock(address)), address,
+                               static_cast<std::uint16_t>(one_port ? 40000 : 40000 + i), row.apart * i, row.length);
+                wire.deliver(house);
+                CHECK(house.distinct_accepted() == 20);
+                CHECK(house.accepted.size() == 20);
+                CHECK(house.assembler.counters().candidates == 20);
+                CHECK(house.assembler.counters().decodes == 20);
+            }
+}
+
+TEST_CASE("a knock of another book is read beside one that was played back from the same port") {
+    House house;
+    house.add_other_books();
+    const auto old = shuffled(house.knock(client_ipv4));
+    const Epoch next{epoch_of(start).value + 1};
+    Request request;
+    request.port = 22;
+    request.address = client_ipv4;
+    request.time = static_cast<std::uint32_t>(next.value * 3600);
+    fill_random(request.nonce);
+    const auto fresh = shuffled(make_knock(request, house.client_secret, house.door_secret, house.door, house.span));
+    Wire wire;
+    wire.burst(old, client_ipv4, 40000, Instant{0}, milliseconds{1});
+    wire.burst(fresh, client_ipv4, 40000, microseconds{1}, milliseconds{1});
+    wire.deliver(house);
+    CHECK(house.distinct_accepted() == 2);
 }
 
 TEST_CASE("every packet from another source port still makes a knock, and the word is done once") {

@@ -10,15 +10,6 @@
 
 namespace oneknock::keygen {
 
-// A door with those of its clients whose files are right, and what is wrong with the others'.
-struct ReadableKeyring {
-    Keyring keyring;
-    std::vector<Error> problems;
-
-    // Of a command that did what it could: the first problem. The others have been printed then.
-    [[nodiscard]] Result<void> verdict() const;
-};
-
 inline constexpr const char* default_folder = "/etc/oneknock";
 
 class DoorFolder {

@@ -5,11 +5,13 @@
 #include <utility>
 
 #include "common/log.hpp"
+#include "common/nearest_word.hpp"
 #include "server/gatekeeper/control/answers.hpp"
 
 namespace oneknock {
 
 constexpr Instant longest_reload = Seconds{60};  // as oneknockctl waits
+constexpr std::size_t most_compared = 200;       // less than a millisecond, for which knocks wait
 
 void ControlCommands::serve(Instant now) {
     socket_.serve(now, [this, now](Connection connection, std::string_view line) { asked(connection, line, now); });
@@ -83,11 +85,20 @@ void ControlCommands::handle(const TrialReply& reply) {
                "there is nothing to confirm: the daemon was not started with --try, or it is confirmed already");
 }
 
+// Instead of a name that no client has.
+std::string ControlCommands::meant_instead(const std::string& name) const {
+    const auto& clients = dependencies_.decider.verifier().keyring().clients;
+    if (clients.size() > most_compared) return "";
+    std::vector<std::string> names;
+    for (const Client& client : clients) names.push_back(client.name);
+    return did_you_mean(name, names);
+}
+
 // Answers once the grants are closed. The keys are not touched.
 void ControlCommands::revoke(Connection connection, const std::string& client, Instant now) {
     const auto count = dependencies_.grants.revoke(client, connection, now);
     if (count == 0 && !client.empty() && !dependencies_.decider.knows(client))
-        return refuse(connection, "there is no client of that name, and no grant of one");
+        return refuse(connection, "there is no client of that name, and no grant of one" + meant_instead(client));
     log::info("revoked " + std::to_string(count) + " grants" + (client.empty() ? "" : " of " + client));
     if (count == 0) socket_.answer(connection, closed_json(0));
 }

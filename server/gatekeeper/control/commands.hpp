@@ -57,6 +57,7 @@ private:
     void ask_for_report(Connection connection);
     void revoke(Connection connection, const std::string& client, Instant now);
     void reload(Connection connection, std::string_view words, Instant now);
+    [[nodiscard]] std::string meant_instead(const std::string& name) const;
     void refuse(Connection connection, const std::string& why);
 
     struct ReloadWaiter {
