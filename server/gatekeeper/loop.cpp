@@ -193,6 +193,7 @@ private:
             else if (const auto foreign = datagram_.as<ForeignElements>()) control_.handle(*foreign);
             else if (const auto lines = datagram_.as<DroppedLines>()) control_.handle(*lines);
             else if (const auto trial = datagram_.as<TrialReply>()) control_.handle(*trial);
+            else if (const auto settled = datagram_.as<Settled>()) control_.handle(*settled, now_.steady);
             else {
                 log::error("gatekeeper: the parent sent something unexpected");
                 return ExitCode::software;
@@ -252,7 +253,7 @@ private:
         answer_load(loaded && loaded->fits);
         if (loaded) take_in(*loaded, end);
         else decider_.keep_keys();
-        control_.reloaded(loaded.map([](const LoadedKeys&) {}), end.last_request, now_.steady);
+        control_.reloaded(loaded.map([](const LoadedKeys&) {}), end.last_request);
     }
 
     void answer_load(bool taken) {

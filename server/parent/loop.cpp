@@ -98,6 +98,8 @@ private:
             } else if (const auto asked = datagram.as<ReloadRequest>()) {
                 last_reload_request_ = asked->id;
                 ask_for_reload();
+            } else if (const auto settle = datagram.as<SettleRequest>()) {
+                tell_settled(settle->id);
             } else {
                 log::error("parent: the gatekeeper sent something unexpected");
                 return ExitCode::software;
@@ -157,12 +159,21 @@ private:
         std::vector<Service> services(door.services, door.services + door.count);
         const ServiceChange change(parts_.firewall->services(), services);
         const auto changed = parts_.firewall->change_services(std::move(services), now_);
+        lacks_services_ = !changed;
         if (!changed) {
             log::error(changed.error().message);
             repair_at_ = now_ + Seconds{1};
         }
         change.tell(parts_.config.firewall.mode, changed.has_value());
         return true;
+    }
+
+    // What came before has been done by now.
+    void tell_settled(RequestId id) {
+        Settled settled;
+        settled.id = id;
+        settled.lacks_services = lacks_services_;
+        parts_.gatekeeper.send(settled, GrantTable::capacity);
     }
 
     void confirm(RequestId id) {
@@ -189,9 +200,12 @@ private:
         if (!repaired) {
             log::error(repaired.error().message);
             repair_at_ = now_ + Seconds{1};
-        } else if (*repaired) {
-            log::warning("another program changed or flushed our firewall table; it is rebuilt, with all grants");
+            tell_foreign_elements();
+            return;
         }
+        lacks_services_ = false;
+        if (*repaired)
+            log::warning("another program changed or flushed our firewall table; it is rebuilt, with all grants");
         tell_foreign_elements();
     }
 
@@ -284,6 +298,7 @@ private:
     Instant now_{};
     std::optional<Instant> repair_at_, reload_at_, look_at_, trial_ends_;
     bool reload_is_asked_for_ = false;
+    bool lacks_services_ = false;  // the kernel's table has not got them all yet
     Instant repaired_{};
     RequestId last_reload_request_ = 0;
     std::size_t told_foreign_ = 0;

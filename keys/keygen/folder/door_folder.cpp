@@ -94,6 +94,11 @@ Result<Client> DoorFolder::read_client(const std::string& name) const {
     return parse_client(text->text(), path);
 }
 
+Result<void> DoorFolder::check_with_door(const Client& client) const {
+    return read_door().and_then(
+        [&](const Door& door) { return check_client(client, door, this->client(client.name)); });
+}
+
 Result<Client> DoorFolder::read_client_of(const Door& door, const std::string& name) const {
     auto found = read_client(name);
     if (!found) return found;
