@@ -12,6 +12,7 @@
 #include "keys/fields.hpp"
 #include "keys/json_writer.hpp"
 #include "keys/names.hpp"
+#include "keys/shared_keys.hpp"
 
 namespace oneknock {
 namespace {
@@ -243,6 +244,8 @@ Result<Keyring> load_keyring(const std::string& door_path, const std::string& cl
         keyring.clients.push_back(std::move(*client));
     }
     std::ranges::sort(keyring.clients, {}, &Client::name);  // not quite the order of the files: '-' is less than '.'
+    if (const auto checked = check_shares_no_key(keyring.clients, clients_folder); !checked)
+        return tl::unexpected(checked.error());
     return keyring;
 }
 

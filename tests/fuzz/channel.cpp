@@ -113,7 +113,7 @@ private:
         if (loaded) {
             parts_.problems.take_in(*loaded, parts_.decider.verifier().keyring(), parts_.now.steady);
             parts_.decider.change_keys(loaded->change, parts_.now.wall);
-            parts_.problems.check_all_services(parts_.decider.verifier().keyring());
+            parts_.problems.check_all(parts_.decider.in_force());
         } else {
             parts_.decider.keep_keys();
         }

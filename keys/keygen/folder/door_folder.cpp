@@ -12,6 +12,7 @@
 #include "common/log.hpp"
 #include "common/nearest_word.hpp"
 #include "keys/keygen/folder/atomic_files.hpp"
+#include "keys/shared_keys.hpp"
 
 namespace oneknock::keygen {
 namespace {
@@ -74,6 +75,8 @@ Result<ReadableKeyring> DoorFolder::read_what_is_right() const {
         else found.problems.push_back(std::move(client.error()));
     }
     std::ranges::sort(found.keyring.clients, {}, &Client::name);
+    if (auto checked = check_shares_no_key(found.keyring.clients, clients()); !checked)
+        found.problems.push_back(std::move(checked.error()));
     return found;
 }
 
