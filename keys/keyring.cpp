@@ -13,6 +13,7 @@
 #include "keys/fields.hpp"
 #include "keys/json_writer.hpp"
 #include "keys/names.hpp"
+#include "keys/shared_keys.hpp"
 
 namespace oneknock {
 namespace {
@@ -249,6 +250,8 @@ Result<ReadableKeyring> load_what_is_right(Door door, const std::string& clients
         else found.problems.push_back(std::move(client.error()));
     }
     std::ranges::sort(keyring.clients, {}, &Client::name);  // not quite the order of the files: '-' is less than '.'
+    if (auto checked = check_shares_no_key(keyring.clients, clients_folder); !checked)
+        found.problems.push_back(std::move(checked.error()));
     return found;
 }
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/clock.hpp"
@@ -21,6 +22,11 @@ enum class ClosedAnswer : std::uint8_t { reset, drop };
 
 // A daemon deletes and builds its table as it needs, so no table of the administrator's may have such a name.
 inline constexpr const char* default_table = "oneknock";  // and what each one's name begins with
+
+[[nodiscard]] bool is_own_table_name(std::string_view name);
+inline constexpr std::string_view own_table_rule =
+    "must begin with \"oneknock\" and go on with letters, digits and _, like \"oneknock_office\": it is a table of the "
+    "daemon's own";
 
 struct FirewallConfig {
     FirewallMode mode = FirewallMode::guard;

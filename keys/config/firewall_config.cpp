@@ -69,13 +69,7 @@ bool is_nft_name(std::string_view name) {
 
 std::string read_own_table(json::Object& object) {
     const std::string name = object.optional_string("table").value_or(default_table);
-    const auto is_plain = [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
-    };
-    if (!is_nft_name(name) || !name.starts_with(default_table) || !std::ranges::all_of(name, is_plain))
-        object.complain("table",
-                        "must begin with \"oneknock\" and go on with letters, digits and _, like "
-                        "\"oneknock_office\": it is a table of the daemon's own");
+    if (!is_own_table_name(name)) object.complain("table", std::string(own_table_rule));
     return name;
 }
 
@@ -111,6 +105,13 @@ void read_sets(json::Object& object, FirewallConfig& firewall) {
 }
 
 }  // namespace
+
+bool is_own_table_name(std::string_view name) {
+    const auto is_plain = [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+    };
+    return is_nft_name(name) && name.starts_with(default_table) && std::ranges::all_of(name, is_plain);
+}
 
 FirewallConfig read_firewall(json::Context& context, const json::Value& value) {
     json::Object object(context, value, "firewall");

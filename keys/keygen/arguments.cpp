@@ -66,6 +66,11 @@ Result<std::string> socket_argument(const std::string& text) {
     return path;
 }
 
+Result<std::string> table_argument(const std::string& text) {
+    if (!is_own_table_name(text)) return refuse(text, own_table_rule);
+    return text;
+}
+
 Result<std::map<std::string, Service>> services_argument(const std::vector<std::string>& texts) {
     std::map<std::string, Service> services;
     if (texts.size() > most_services)

@@ -68,6 +68,8 @@ void declare(CLI::App& app, Init& init) {
               std::string("State directory of the daemon (default: ") + default_state + ")");
     add_value(app, "--socket", init.socket, socket_argument, "PATH",
               std::string("Control socket of the daemon (default: ") + default_socket + ")");
+    add_value(app, "--table", init.table, table_argument, "NAME",
+              std::string("nftables table of the daemon (default: ") + default_table + ")");
 }
 
 void declare(CLI::App& app, Add& add) {

@@ -4,9 +4,10 @@
 //
 //   listener   -> gatekeeper   Candidate, CaptureReport
 //   gatekeeper -> listener     DoorSpan, BookSeed, WordVerdict, ReportRequest
-//   gatekeeper -> parent       DoorServices, RecordedGrant, Ready, GrantRequest, TrialConfirmed, ReloadRequest
+//   gatekeeper -> parent       DoorServices, RecordedGrant, Ready, GrantRequest, TrialConfirmed, ReloadRequest,
+//   SettleRequest
 //   parent     -> gatekeeper   GatekeeperSettings, AdoptedGrant, AdoptionEnd, ForeignElements, DroppedLines,
-//   GrantReply, TrialReply
+//   GrantReply, TrialReply, Settled
 // and on a pair of its own, so that no grant waits behind key files:
 //   parent     -> gatekeeper   PassedKeyFile (with a descriptor), UnopenedKeyFile, MissingKeyFile, KeyFilesEnd
 //   gatekeeper -> parent       KeysAnswer
@@ -53,6 +54,8 @@ enum class Kind : std::uint32_t {
     foreign_elements,
     dropped_lines,
     unopened_key_file,
+    settle_request,
+    settled,
 };
 
 // Numbers that name things on both sides of a channel.
@@ -282,6 +285,22 @@ struct ReloadRequest {
     RequestId id = 0;  // 1, 2, ...
 };
 
+// Answered once the firewall has acted on everything that was sent before: what a reload changed is in force then.
+struct SettleRequest {
+    static constexpr Kind kind = Kind::settle_request;
+    Kind head = kind;
+    Bytes<4> padding{};
+    RequestId id = 0;  // the last ReloadRequest that the reload answers
+};
+
+struct Settled {
+    static constexpr Kind kind = Kind::settled;
+    Kind head = kind;
+    Flag lacks_services;  // the kernel has not taken the door's services; it is tried again
+    Bytes<3> padding{};
+    RequestId id = 0;
+};
+
 // What the gatekeeper needs of the configuration; the first datagram that it gets.
 struct GatekeeperSettings {
     static constexpr Kind kind = Kind::gatekeeper_settings;
@@ -348,6 +367,7 @@ template <std::size_t size>
 [[nodiscard]] constexpr bool is_well_formed(const KeyFilesEnd& end) { return is_well_formed(end.asked); }
 [[nodiscard]] constexpr bool is_well_formed(const KeysAnswer& answer) { return is_well_formed(answer.taken); }
 [[nodiscard]] constexpr bool is_well_formed(const TrialReply& reply) { return is_well_formed(reply.was_on_trial); }
+[[nodiscard]] constexpr bool is_well_formed(const Settled& settled) { return is_well_formed(settled.lacks_services); }
 [[nodiscard]] constexpr bool is_well_formed(const GatekeeperSettings& settings) {
     return settings.tolerance_s > 0 && settings.grant_default_s > 0 && settings.grant_maximum_s > 0;
 }
@@ -356,6 +376,7 @@ template <std::size_t size>
 [[nodiscard]] constexpr bool is_well_formed(const CaptureReport&) { return true; }
 [[nodiscard]] constexpr bool is_well_formed(const ReportRequest&) { return true; }
 [[nodiscard]] constexpr bool is_well_formed(const ReloadRequest&) { return true; }
+[[nodiscard]] constexpr bool is_well_formed(const SettleRequest&) { return true; }
 [[nodiscard]] constexpr bool is_well_formed(const TrialConfirmed&) { return true; }
 [[nodiscard]] constexpr bool is_well_formed(const AdoptionEnd&) { return true; }
 [[nodiscard]] constexpr bool is_well_formed(const DroppedLines&) { return true; }

@@ -28,6 +28,7 @@ struct Init {
     std::vector<std::string> interfaces{"any"};
     std::string state = default_state;
     std::string socket = default_socket;
+    std::string table = default_table;
 };
 
 // A new client: its file in DIR/clients.d, and its key file.

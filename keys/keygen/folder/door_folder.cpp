@@ -12,6 +12,7 @@
 #include "common/log.hpp"
 #include "common/nearest_word.hpp"
 #include "keys/keygen/folder/atomic_files.hpp"
+#include "keys/shared_keys.hpp"
 
 namespace oneknock::keygen {
 namespace {
@@ -75,6 +76,11 @@ Result<Client> DoorFolder::read_client(const std::string& name) const {
     const auto text = read_private_file(path);
     if (!text) return tl::unexpected(text.error());
     return parse_client(text->text(), path);
+}
+
+Result<void> DoorFolder::check_with_door(const Client& client) const {
+    return read_door().and_then(
+        [&](const Door& door) { return check_client(client, door, this->client(client.name)); });
 }
 
 Result<Client> DoorFolder::read_client_of(const Door& door, const std::string& name) const {

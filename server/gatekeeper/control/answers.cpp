@@ -45,6 +45,24 @@ void add_foreign_elements(Json& to, const ForeignElementsSeen& seen, Instant now
     to["foreign"] = std::move(list);
 }
 
+// What is in force of the door and of a client, for oneknock-keygen to compare with what it wrote.
+void add_door(Json& to, const Door& door) {
+    to["door_generation"] = door.generations.back().number;
+    Json services = Json::object();
+    for (const auto& [name, service] : door.services) services[name] = service.text();
+    to["services"] = std::move(services);
+}
+
+void add_client(Json& to, const Client* client) {
+    to["let_in"] = client != nullptr && !client->revoked;
+    if (client == nullptr) return;
+    to["generation"] = client->generations.back().number;
+    to["allow"] = client->allow;
+    to["source"] = client->source.text();
+    to["max_duration_s"] = client->max_duration.count();
+    to["expires"] = client->expires ? time_text(*client->expires) : "never";
+}
+
 }  // namespace
 
 std::string status_json(const StatusFigures& figures, const CaptureReport& report, const DecisionLog& decisions,
@@ -73,11 +91,10 @@ std::string status_json(const StatusFigures& figures, const CaptureReport& repor
 }
 
 std::string reloaded_json(const Keyring& keyring, const std::string& client, const KeyProblems& problems, Instant now) {
-    Json answer = {{"schema", 1}, {"done", true}, {"door_generation", keyring.door.generations.back().number}};
+    Json answer = {{"schema", 1}, {"done", true}};
+    add_door(answer, keyring.door);
     if (!client.empty()) {
-        const Client* const found = find_client(keyring, client);
-        answer["let_in"] = found != nullptr && !found->revoked;
-        answer["generation"] = found != nullptr ? found->generations.back().number : 0;
+        add_client(answer, find_client(keyring, client));
         const auto wrong = problems.all().find(client + ".json");
         answer["problem"] = wrong != problems.all().end() ? wrong->second.text : "";
     }

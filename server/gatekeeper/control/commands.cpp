@@ -41,7 +41,7 @@ void ControlCommands::asked(Connection connection, std::string_view line, Instan
 // reload [--strict] [CLIENT]
 void ControlCommands::reload(Connection connection, std::string_view words, Instant now) {
     constexpr std::string_view strict = "--strict";
-    ReloadWaiter waiter{connection, words.starts_with(strict), ""};
+    ReloadWaiter waiter{connection, words.starts_with(strict), "", 0};
     if (waiter.strict) words.remove_prefix(strict.size());
     while (words.starts_with(' ')) words.remove_prefix(1);
     waiter.client = words;
@@ -109,14 +109,39 @@ void ControlCommands::handle(const GrantRequests::Revocation& revocation) {
     else socket_.answer(revocation.waiter, closed_json(revocation.closed));
 }
 
-void ControlCommands::reloaded(const Result<void>& result, RequestId last_request, Instant now) {
-    if (!result) log::error("the key files were not taken in: " + result.error().message);
+void ControlCommands::reloaded(const Result<void>& result, RequestId last_request) {
+    const std::string problem = result ? "" : "the key files were not taken in: " + result.error().message;
+    if (!result) log::error(problem);
+    bool is_awaited = false;
     while (!reload_waiters_.empty() && reload_waiters_.begin()->first <= last_request) {
-        const ReloadWaiter waiter = reload_waiters_.extract(reload_waiters_.begin()).mapped();
-        socket_.answer(waiter.connection,
-                       result ? reloaded_json(dependencies_.decider.verifier().keyring(), waiter.client,
-                                              dependencies_.problems, now)
-                              : error_json("the key files were not taken in: " + result.error().message));
+        auto reloaded = reload_waiters_.extract(reload_waiters_.begin());
+        if (!result) {
+            refuse(reloaded.mapped().connection, problem);
+            continue;
+        }
+        reloaded.mapped().failed_closes = dependencies_.grants.failed_closes();
+        settling_.insert(std::move(reloaded));
+        is_awaited = true;
+    }
+    if (is_awaited) settle(last_request);
+}
+
+void ControlCommands::settle(RequestId last_request) {
+    SettleRequest request;
+    request.id = last_request;
+    dependencies_.parent.send(request, SIZE_MAX);  // as many as there are connections
+}
+
+void ControlCommands::handle(const Settled& settled, Instant now) {
+    while (!settling_.empty() && settling_.begin()->first <= settled.id) {
+        const ReloadWaiter waiter = settling_.extract(settling_.begin()).mapped();
+        if (settled.lacks_services)
+            refuse(waiter.connection, "the firewall has not taken in the door's services yet; see the daemon's log");
+        else if (dependencies_.grants.failed_closes() != waiter.failed_closes)
+            refuse(waiter.connection, "the firewall could not close all of the grants; see the daemon's log");
+        else
+            socket_.answer(waiter.connection, reloaded_json(dependencies_.decider.verifier().keyring(), waiter.client,
+                                                            dependencies_.problems, now));
     }
 }
 

@@ -156,8 +156,10 @@ std::optional<GrantRequests::Revocation> GrantRequests::answer_to_close(const Gr
     const auto found = closes_.find(reply.id);
     if (found == closes_.end()) return std::nullopt;
     const Close close = std::move(closes_.extract(found).mapped());
-    if (reply.error != 0)  // they may be open still
+    if (reply.error != 0) {  // they may be open still
         for (const auto& [grant, end] : close.ended) record_.grants().put(grant, end, now);
+        ++failed_closes_;
+    }
     const auto revocation = close.waiter ? revocations_.find(*close.waiter) : revocations_.end();
     if (revocation == revocations_.end()) return std::nullopt;  // nobody waits for it
     revocation->second.failed = revocation->second.failed || reply.error != 0;
