@@ -11,18 +11,26 @@
 namespace oneknock {
 namespace {
 
+Result<int> done(const Result<void>& result) {
+    return result.map([] { return static_cast<int>(ExitCode::ok); });
+}
+
 struct Run {
-    Result<void> operator()(const ShowText& show) const { return write_standard_output(as_bytes(show.text)); }
-    Result<void> operator()(const KnockOptions& options) const { return open_or_close_command(options); }
-    Result<void> operator()(const ConnectOptions& options) const { return connect_command(options); }
-    Result<void> operator()(const RunOptions& options) const { return run_command(options); }
-    Result<void> operator()(const ImportOptions& options) const { return import_command(options); }
-    Result<void> operator()(const PassphraseOptions& options) const { return passphrase_command(options); }
-    Result<void> operator()(const ListOptions& options) const { return list_command(options); }
+    Result<int> operator()(const ShowText& show) const { return done(write_standard_output(as_bytes(show.text))); }
+    Result<int> operator()(const KnockOptions& options) const { return done(open_or_close_command(options)); }
+    Result<int> operator()(const ConnectOptions& options) const { return done(connect_command(options)); }
+    Result<int> operator()(const RunOptions& options) const { return run_command(options); }
+    Result<int> operator()(const ImportOptions& options) const { return done(import_command(options)); }
+    Result<int> operator()(const PassphraseOptions& options) const { return done(passphrase_command(options)); }
+    Result<int> operator()(const UnlockOptions& options) const { return done(unlock_command(options)); }
+    Result<int> operator()(const LockOptions& options) const { return done(lock_command(options)); }
+    Result<int> operator()(const RemoveOptions& options) const { return done(remove_command(options)); }
+    Result<int> operator()(const SetOptions& options) const { return done(set_command(options)); }
+    Result<int> operator()(const ListOptions& options) const { return done(list_command(options)); }
 };
 
-int finish(const Result<void>& result) {
-    if (result) return static_cast<int>(ExitCode::ok);
+int finish(const Result<int>& result) {
+    if (result) return *result;
     log::error(result.error().message);
     return static_cast<int>(result.error().code);
 }
@@ -30,9 +38,9 @@ int finish(const Result<void>& result) {
 int run(std::vector<std::string> words) {
     prctl(PR_SET_DUMPABLE, 0);  // no core dump may hold a secret, and no other program of this user may look
     try {
-        const auto command = parse_command_line(std::move(words));
-        initialise_crypto();
-        return finish(command ? std::visit(Run{}, *command) : Result<void>{tl::unexpected(command.error())});
+        initialise_crypto();  // also of a file's reading: what may hold a secret is read into locked memory
+        const auto command = parse_command_line(std::move(words), read_defaults);
+        return finish(command ? std::visit(Run{}, *command) : Result<int>{tl::unexpected(command.error())});
     } catch (const LockedMemoryError& error) {
         log::error(error.what());
         return static_cast<int>(ExitCode::permission);

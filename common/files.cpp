@@ -82,12 +82,16 @@ Result<SecretBytes> read_private_file(const std::string& path) {
     return read_private(fd->get(), path);
 }
 
+Result<SecretBytes> read_file(int fd, const std::string& name) {
+    const auto info = examine(fd, name);
+    if (!info) return tl::unexpected(info.error());
+    return read_whole(fd, static_cast<std::size_t>(info->st_size), name);
+}
+
 Result<SecretBytes> read_file(const std::string& path) {
     const auto fd = open_to_read(path);
     if (!fd) return tl::unexpected(fd.error());
-    const auto info = examine(fd->get(), path);
-    if (!info) return tl::unexpected(info.error());
-    return read_whole(fd->get(), static_cast<std::size_t>(info->st_size), path);
+    return read_file(fd->get(), path);
 }
 
 Result<void> create_private_file(const std::string& path, ByteSpan content) {

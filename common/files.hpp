@@ -26,6 +26,7 @@ inline constexpr std::size_t largest_file = std::size_t{1} << 20;
 
 // The whole of a file without secrets; "-" is not special here.
 [[nodiscard]] Result<SecretBytes> read_file(const std::string& path);
+[[nodiscard]] Result<SecretBytes> read_file(int fd, const std::string& name);
 
 // Creates `path` with mode 0600 and this content, durably (file and folder synced). An existing file is refused with
 // ExitCode::cannot_create and stays as it was. Killed, this and replace_file may leave a hidden file beside it, whose

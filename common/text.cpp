@@ -29,6 +29,14 @@ bool is_control(std::string_view character) {
     return character[0] == '\xc2' && is_between(character[1], 0x80, 0x9f);
 }
 
+std::string replace_all(std::string_view text, char old, std::string_view by) {
+    std::string replaced;
+    for (const char c : text)
+        if (c == old) replaced += by;
+        else replaced += c;
+    return replaced;
+}
+
 }  // namespace
 
 std::string table(const std::vector<std::vector<std::string>>& rows) {
@@ -71,6 +79,16 @@ std::string printable(std::string_view text) {
         }
     }
     return shown;
+}
+
+std::string shell_word(std::string_view text) {
+    static constexpr std::string_view plain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789./_-+@%:,";
+    const std::string start(text.starts_with('-') ? "./" : "");  // a file, not an option
+    if (!text.empty() && text.find_first_not_of(plain) == text.npos) return start + std::string(text);
+    if (printable(text) == text) return start + "'" + replace_all(text, '\'', R"('\'')") + "'";
+    std::string escaped;
+    for (const char c : text) escaped += c == '\\' || c == '\'' ? std::string{'\\', c} : std::string{c};
+    return start + "$'" + printable(escaped) + "'";
 }
 
 }  // namespace oneknock

@@ -32,4 +32,7 @@ template <class Range, class Text = std::identity>
 // by byte, so that no file's name can move the cursor or forge a line.
 [[nodiscard]] std::string printable(std::string_view text);
 
+// The text as one word of a command that somebody may paste into a shell, quoted where it has to be.
+[[nodiscard]] std::string shell_word(std::string_view text);
+
 }  // namespace oneknock

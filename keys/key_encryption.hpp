@@ -25,9 +25,14 @@ inline constexpr PassphraseCost usual_passphrase_cost{3, 256ULL << 20};
 [[nodiscard]] Result<EncryptedKey> encrypt_key(const KeyFile& key, const SecretBytes& passphrase,
                                                const PassphraseCost& cost = usual_passphrase_cost);
 
+// The key that a passphrase makes for this lock, with the memory and time it takes. It opens the lock and nothing else.
+[[nodiscard]] Result<Secret32> unlocking_key(const SecretBytes& passphrase, const KeyEncryption& lock);
+
 // ExitCode::data where the passphrase is not the right one, or somebody changed what the secrets are bound to; nobody
 // can tell these apart. `name` is the file's, for messages.
 [[nodiscard]] Result<KeyFile> decrypt_key(const EncryptedKey& locked, const SecretBytes& passphrase,
+                                          const std::string& name);
+[[nodiscard]] Result<KeyFile> decrypt_key(const EncryptedKey& locked, const Secret32& unlocking,
                                           const std::string& name);
 
 }  // namespace oneknock

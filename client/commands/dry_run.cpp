@@ -2,6 +2,7 @@
 
 #include "client/commands/report.hpp"
 #include "client/knock/pcap_writer.hpp"
+#include "client/message/nat64.hpp"
 
 namespace oneknock {
 namespace {
@@ -13,11 +14,12 @@ std::uint16_t dynamic_port() { return static_cast<std::uint16_t>(49152 + random_
 Result<PacketEnds> packet_ends(const Target& target, std::uint16_t source_port) {
     if (!target.destination)
         return fail(ExitCode::unavailable, "--write needs the door's address, which cannot be resolved");
+    const Address& destination = target.destination->address;
     if (!target.local && target.address.is_unspecified())
         return fail(ExitCode::unavailable, "--write needs a source address, and there is no route to " +
-                                               target.destination->address.text() + "; use --source ADDR");
-    const Address source = target.address.is_unspecified() ? target.local->address : target.address;
-    return PacketEnds{source, target.destination->address, source_port, 0};
+                                               destination.text() + "; use --source ADDR");
+    if (target.address.is_unspecified()) return PacketEnds{target.local->address, destination, source_port, 0};
+    return PacketEnds{target.address, well_known_nat64(destination).value_or(destination), source_port, 0};
 }
 
 Report make_report(const Task& task, const KnockOptions& options, const Target& target, UnixTime now) {

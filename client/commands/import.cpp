@@ -1,12 +1,16 @@
+#include <algorithm>
 #include <cerrno>
 
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "client/commands/commands.hpp"
+#include "client/commands/import_place.hpp"
 #include "client/door/key_store.hpp"
 #include "client/door/passphrase.hpp"
 #include "common/files.hpp"
+#include "common/log.hpp"
+#include "common/text.hpp"
 #include "keys/key_encryption.hpp"
 
 namespace oneknock {
@@ -41,29 +45,15 @@ Result<void> make_folders(const std::string& folder) {
     }
 }
 
-// A newer key takes the place of an older one of the same client and door; nothing else is ever overwritten.
-Result<void> check_is_newer(const KeyFile& key, const KeyFile& present, const std::string& path) {
-    const auto keep = [&](const std::string& why) {
-        return fail(ExitCode::cannot_create, path + ": " + why + "; not overwritten; to replace it, remove it first");
-    };
-    if (key.door.id != present.door.id) return keep("is the key of another door of this name");
-    if (key.client.name != present.client.name) return keep("is the key of the client " + present.client.name);
-    const auto numbers = [](const KeyFile& file) { return std::pair(file.door.generation, file.client.generation); };
-    if (numbers(key) == numbers(present)) return keep("already has a key of this generation");
-    if (key.door.generation < present.door.generation || key.client.generation < present.client.generation)
-        return keep("has a newer generation than the file to import");
-    return {};
-}
-
 // Under a passphrase where one is wanted, or where the key it replaces has one: then under the same.
-Result<StoredKey> lock_as_wanted(StoredKey key, const StoredKey* present, const std::string& path,
-                                 const ImportOptions& options) {
-    const bool was_locked = present != nullptr && is_encrypted(*present);
+Result<StoredKey> lock_as_wanted(StoredKey key, const ImportPlace& place, const ImportOptions& options) {
+    const std::string& path = place.files.key;
+    const bool was_locked = place.older && is_encrypted(*place.older);
     if (is_encrypted(key) || (!was_locked && !options.passphrase)) return key;
     Passphrases passphrases(options.key_fd);
     auto passphrase =
         was_locked
-            ? passphrases.unlock(std::get<EncryptedKey>(*present), path).map([](Passphrases::Unlocked&& unlocked) {
+            ? passphrases.unlock(std::get<EncryptedKey>(*place.older), path).map([](Passphrases::Unlocked&& unlocked) {
                   return std::move(unlocked.passphrase);
               })
             : passphrases.ask_new("new passphrase for " + path);
@@ -80,21 +70,31 @@ Result<StoredKey> read_key(const std::string& file) {
     return parse_stored_key(content->text(), piped ? "standard input" : file);
 }
 
-bool is_there(const std::string& path) {
-    struct stat info {};
-    return lstat(path.c_str(), &info) == 0;
+Result<void> store(const ImportPlace& place, const StoredKey& key) {
+    return place.older ? replace_stored_key(place.files.key, *place.older, key)
+                       : create_private_file(place.files.key, stored_key_text(key).bytes());
 }
 
-Result<Imported> replace_older(StoredKey key, const std::string& path, const ImportOptions& options) {
-    const auto present = read_stored_key(path);
-    if (!present) return tl::unexpected(present.error());
-    if (auto newer = check_is_newer(clear_part(key), clear_part(*present), path); !newer)
-        return tl::unexpected(newer.error());
-    return lock_as_wanted(std::move(key), &*present, path, options)
-        .and_then([&](const StoredKey& wanted) { return replace_file(path, stored_key_text(wanted).bytes()); })
-        .map([&] {
-            return Imported{path, true};
-        });
+// Others who may write in the folder can swap one door's key for another's.
+void warn_of_loose_folder(const std::string& folder) {
+    struct stat info {};
+    if (stat(folder.c_str(), &info) == 0 && (info.st_mode & 022) != 0)
+        log::warning(printable(folder) + ": others may write here; run: chmod go-w " + shell_word(folder));
+}
+
+std::string copies(const Imported& imported, const std::string& file) {
+    if (file == "-") return "";
+    return "left: " + printable(file) + " still holds the key" +
+           (imported.locked_here ? ", without a passphrase" : "") + "; once the door has opened, remove it: rm " +
+           shell_word(file) + "\n";
+}
+
+std::string next_step(const KeyFile& key, const std::string& name) {
+    const auto is_tcp = [](const auto& service) { return service.second.protocol == protocol_tcp; };
+    auto service = key.services.find("ssh");
+    if (service == key.services.end()) service = std::ranges::find_if(key.services, is_tcp);
+    if (service == key.services.end()) service = key.services.begin();  // there is at least one
+    return "next: oneknock open " + name + " " + service->first + (is_tcp(*service) ? " --wait" : "") + "\n";
 }
 
 }  // namespace
@@ -104,20 +104,26 @@ Result<Imported> import_key(const ImportOptions& options) {
     if (!key) return tl::unexpected(key.error());
     const auto folder = config_folder();
     if (!folder) return tl::unexpected(folder.error());
+    const auto place = find_place(clear_part(*key), *folder, options.as);
+    if (!place) return tl::unexpected(place.error());
     if (const auto made = make_folders(*folder); !made) return tl::unexpected(made.error());
-    const std::string path = *folder + "/" + clear_part(*key).door.name + ".json";  // a valid name: it was checked
-    if (is_there(path)) return replace_older(*std::move(key), path, options);
-    return lock_as_wanted(*std::move(key), nullptr, path, options)
-        .and_then([&](const StoredKey& wanted) { return create_private_file(path, stored_key_text(wanted).bytes()); })
-        .map([&] {
-            return Imported{path, false};
-        });
+    warn_of_loose_folder(*folder);
+    const bool was_locked = is_encrypted(*key);
+    const auto wanted = lock_as_wanted(*std::move(key), *place, options);
+    if (!wanted) return tl::unexpected(wanted.error());
+    if (const auto stored = store(*place, *wanted); !stored) return tl::unexpected(stored.error());
+    return Imported{place->files, place->older.has_value(), is_encrypted(*wanted) && !was_locked,
+                    next_step(clear_part(*wanted), place->files.name)};
 }
 
 Result<void> import_command(const ImportOptions& options) {
     const auto imported = import_key(options);
     if (!imported) return tl::unexpected(imported.error());
-    return print_line((imported->replaced ? "replaced by the newer key: " : "imported: ") + imported->path);
+    std::string text =
+        (imported->replaced ? "replaced by the newer key: " : "imported: ") + printable(imported->files.key) + "\n";
+    if (is_there(imported->files.defaults)) text += "defaults: " + printable(imported->files.defaults) + "\n";
+    text += imported->next + copies(*imported, options.file);
+    return write_standard_output(as_bytes(text));
 }
 
 }  // namespace oneknock

@@ -1,9 +1,5 @@
-#include <algorithm>
-#include <cerrno>
-#include <memory>
+#include <utility>
 #include <vector>
-
-#include <dirent.h>
 
 #include "client/commands/commands.hpp"
 #include "client/door/key_store.hpp"
@@ -22,21 +18,6 @@ struct Listed {
     [[nodiscard]] const KeyFile& key() const { return clear_part(stored); }
 };
 
-// A folder that is not there yet holds nothing.
-std::vector<std::string> names_in(const std::string& folder) {
-    static constexpr std::string_view suffix = ".json";
-    std::vector<std::string> names;
-    const std::unique_ptr<DIR, int (*)(DIR*)> entries(opendir(folder.c_str()), closedir);
-    if (!entries) return names;
-    while (const dirent* entry = readdir(entries.get())) {
-        const std::string_view file = entry->d_name;
-        if (file.size() > suffix.size() && file.ends_with(suffix) && file.front() != '.')
-            names.emplace_back(file.substr(0, file.size() - suffix.size()));
-    }
-    std::ranges::sort(names);
-    return names;
-}
-
 std::string expiry(const KeyFile& key) { return key.expires ? time_text(*key.expires) : "never"; }
 
 std::string services(const KeyFile& key) {
@@ -49,7 +30,7 @@ std::string doors_table(const std::vector<Listed>& doors) {
         {"DOOR", "ADDRESS", "SERVICES", "CLIENT", "GENERATION", "PASSPHRASE", "EXPIRES"}};
     for (const Listed& listed : doors) {
         const KeyFile& key = listed.key();
-        rows.push_back({printable(listed.name), key.door.address, services(key), key.client.name,
+        rows.push_back({listed.name, key.door.address, services(key), key.client.name,
                         std::to_string(key.client.generation), is_encrypted(listed.stored) ? "yes" : "no",
                         expiry(key)});
     }
@@ -86,7 +67,11 @@ Result<void> list_command(const ListOptions& options) {
     std::vector<Listed> doors;
     std::optional<Error> broken;  // the last one, for main to print; the other doors are shown all the same
     for (const std::string& name : names_in(*folder)) {
-        auto key = read_stored_key(*folder + "/" + name + ".json");
+        if (!is_door_name(name)) {
+            log::warning(*folder + "/" + name + ".json: no door can have this name; rename the file");
+            continue;
+        }
+        auto key = read_stored_key(DoorFiles(*folder, name).key);
         if (key) doors.push_back({name, *std::move(key)});
         else if (const auto earlier = std::exchange(broken, key.error())) log::warning(earlier->message);
     }

@@ -1,20 +1,20 @@
 #include "client/commands/open_and_wait.hpp"
 
-#include "client/commands/prepare_knock.hpp"
-#include "client/commands/report.hpp"
-#include "client/knock/knock_loop.hpp"
+#include "client/commands/pursue.hpp"
+#include "client/commands/reasons.hpp"
+#include "common/log.hpp"
 
 namespace oneknock {
 
-Result<Descriptor> open_and_wait(const KnockOptions& options) {
-    const auto prepared = prepare_knock(options, read_clocks().wall);
-    if (!prepared) return tl::unexpected(prepared.error());
-    const Task task{prepared->door.key, options, prepared->service};
-    auto knocks = make_knocks(task, prepared->targets, nullptr);
-    auto outcome = run_knock_loop(knocks, Goal::open, *options.wait);
+Result<Descriptor> open_and_wait(const PreparedKnock& prepared, const KnockOptions& options) {
+    auto outcome = pursue(prepared, options, nullptr);
     if (!outcome) return tl::unexpected(outcome.error());
-    if (outcome->reached) return std::move(outcome->connection);
-    return tl::unexpected(timed_out(report_of(knocks.front(), options), task.key, options, read_clocks().wall));
+    const Report report = report_of(outcome->knocks[outcome->likeliest()], options);
+    if (outcome->reached) {
+        if (options.verbose) log::info(confirmed_line(report));
+        return std::move(outcome->connection);
+    }
+    return tl::unexpected(timed_out(report, prepared.door.key, options, read_clocks().wall));
 }
 
 }  // namespace oneknock

@@ -1,14 +1,13 @@
 #include "client/door/passphrase.hpp"
 #include "client/commands/commands.hpp"
 #include "client/door/key_store.hpp"
-#include "common/files.hpp"
 #include "keys/key_encryption.hpp"
 
 namespace oneknock {
 namespace {
 
-Result<KeyFile> open_key(StoredKey stored, const std::string& path, Passphrases& passphrases) {
-    if (!is_encrypted(stored)) return std::get<KeyFile>(std::move(stored));
+Result<KeyFile> open_key(const StoredKey& stored, const std::string& path, Passphrases& passphrases) {
+    if (!is_encrypted(stored)) return parse_key_file(stored_key_text(stored).text(), path);
     return passphrases.unlock(std::get<EncryptedKey>(stored), path).map([](Passphrases::Unlocked&& unlocked) {
         return std::move(unlocked.key);
     });
@@ -25,16 +24,16 @@ Result<StoredKey> lock_again(KeyFile key, const std::string& path, Passphrases& 
 Result<void> passphrase_command(const PassphraseOptions& options) {
     const auto path = find_door(options.door);
     if (!path) return tl::unexpected(path.error());
-    auto stored = read_stored_key(*path);
+    const auto stored = read_stored_key(*path);
     if (!stored) return tl::unexpected(stored.error());
     if (options.remove && !is_encrypted(*stored)) return print_line("has no passphrase: " + *path);
     Passphrases passphrases(options.key_fd);
-    auto key = open_key(*std::move(stored), *path, passphrases);
+    auto key = open_key(*stored, *path, passphrases);
     if (!key) return tl::unexpected(key.error());
     const auto changed =
         options.remove ? Result<StoredKey>(*std::move(key)) : lock_again(*std::move(key), *path, passphrases);
     if (!changed) return tl::unexpected(changed.error());
-    if (const auto written = replace_file(*path, stored_key_text(*changed).bytes()); !written) return written;
+    if (const auto written = replace_stored_key(*path, *stored, *changed); !written) return written;
     return print_line((options.remove ? "passphrase removed: " : "passphrase set: ") + *path);
 }
 

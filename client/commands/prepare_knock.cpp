@@ -9,8 +9,11 @@ namespace {
 
 Result<void> check_wait(const KnockOptions& options, const Service& service) {
     if (!options.wait || service.protocol == protocol_tcp) return {};
-    return fail(ExitCode::usage, service.text() + ": UDP services cannot be watched; knock without waiting: oneknock " +
-                                     operation_name(options.operation) + " " + options.door + " " + options.service);
+    return fail(ExitCode::usage,
+                service.text() + ": a UDP service cannot be watched or connected to; knock without waiting: oneknock " +
+                    operation_name(options.operation) + " " + options.door + " " + options.service +
+                    ", or have it kept open while a command runs: oneknock run " + options.door + " " +
+                    options.service + " -- COMMAND");
 }
 
 void warn(const KnockOptions& options, const OpenedDoor& door, const Service& service) {
@@ -26,6 +29,16 @@ void warn(const KnockOptions& options, const OpenedDoor& door, const Service& se
 
 }  // namespace
 
+Result<std::vector<Target>> find_door(const KeyFile& key, const KnockOptions& options,
+                                      std::vector<std::string>& warnings) {
+    auto targets = find_targets(key, options, warnings);
+    if (!targets) return targets;
+    for (const Target& target : *targets)
+        if (const auto enough = check_packet_count(options.packets, target.family); !enough)
+            return tl::unexpected(enough.error());
+    return targets;
+}
+
 Result<PreparedKnock> prepare_knock(const KnockOptions& options, UnixTime now) {
     const auto time = message_time(options, now);
     if (!time) return tl::unexpected(time.error());
@@ -36,15 +49,14 @@ Result<PreparedKnock> prepare_knock(const KnockOptions& options, UnixTime now) {
     if (const auto fits = check_wait(options, *service); !fits) return tl::unexpected(fits.error());
     if (const auto fits = check_choice(options.source, door->key.client.source); !fits)
         return tl::unexpected(fits.error());
-    std::vector<std::string> skipped;
-    auto targets = find_targets(door->key, options, skipped);
-    if (!targets) return tl::unexpected(targets.error());
-    for (const Target& target : *targets)
-        if (const auto enough = check_packet_count(options.packets, target.family); !enough)
-            return tl::unexpected(enough.error());
+    std::vector<std::string> warnings;
+    if (options.wait && !is_numeric(door->key.door.address)) hurry_name_service();
+    auto targets = find_door(door->key, options, warnings);
+    if (!targets && !(options.wait && may_mend(targets.error()))) return tl::unexpected(targets.error());
     warn(options, *door, *service);
-    for (const std::string& warning : skipped) log::warning(warning);
-    return PreparedKnock{*std::move(door), *service, *std::move(targets)};
+    for (const std::string& warning : warnings) log::warning(warning);
+    if (!targets) return PreparedKnock{*std::move(door), *service, {}, targets.error()};
+    return PreparedKnock{*std::move(door), *service, *std::move(targets), std::nullopt};
 }
 
 }  // namespace oneknock

@@ -1,6 +1,7 @@
 // What every subcommand that knocks does first: the key, the service, the targets, and the rules that tie them.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,7 +15,12 @@ struct PreparedKnock {
     OpenedDoor door;
     Service service;
     std::vector<Target> targets;
+    std::optional<Error> not_found;  // with --wait: why there are no targets now, which time may mend
 };
+
+// The door's addresses as they are now, and what the user should know of them.
+[[nodiscard]] Result<std::vector<Target>> find_door(const KeyFile& key, const KnockOptions& options,
+                                                    std::vector<std::string>& warnings);
 
 // Nothing is sent; warnings are printed. `now` is this machine's clock.
 [[nodiscard]] Result<PreparedKnock> prepare_knock(const KnockOptions& options, UnixTime now);

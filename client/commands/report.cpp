@@ -1,8 +1,6 @@
 #include "client/commands/report.hpp"
 
-#include <cstdio>
-
-#include "client/message/source_address.hpp"
+#include "client/message/milliseconds.hpp"
 #include "common/json.hpp"
 #include "common/text.hpp"
 
@@ -24,46 +22,30 @@ std::string what(const Report& report) {
            for_whom(report.request.address) + " at " + where(report);
 }
 
+std::string json_bool(std::optional<bool> value) { return !value ? "null" : *value ? "true" : "false"; }
+
 std::string port_list(const std::vector<std::uint16_t>& ports, std::string_view separator) {
     return join(ports, number, separator);
 }
 
-std::string wait_text(std::chrono::milliseconds wait) {
-    const auto seconds = std::chrono::floor<Seconds>(wait);
-    return wait == seconds ? duration_text(seconds) : number(static_cast<std::uint64_t>(wait.count())) + "ms";
-}
-
-std::string carrier_hint(Via via) {
-    if (via == Via::udp) return "UDP may be filtered on the way: try --via tcp";
-    return "connection attempts may be filtered on the way: try --via udp";
-}
-
-std::string address_hint(const Report& report, const SourcePolicy& policy) {
-    if (report.request.address.is_unspecified())
-        return "the server may see another address for the knock than for the connection: try --source ADDR";
-    const std::string hint = "the knock asked for " + report.request.address.text() +
-                             "; if there is a NAT on the way, the server sees another address: try ";
-    return hint + (may_be_observed(policy) ? "--source observed" : "--source YOUR.PUBLIC.ADDRESS");
-}
-
 }  // namespace
 
-std::string milliseconds_text(Instant time) {
-    char text[32];
-    std::snprintf(text, sizeof text, "%.1f", std::chrono::duration<double, std::milli>(time).count());
-    return text;
-}
-
 std::string sent_line(const Report& report) {
-    std::string line = "sent: " + what(report) + " (" + number(report.ports.size()) + " packets); nothing is confirmed";
+    std::string line = "sent: " + what(report) + " (" + number(report.ports.size()) + " packets" +
+                       (report.twice ? ", twice" : "") + "); nothing is confirmed";
     if (report.request.protocol == protocol_tcp)
         line += report.request.is_open() ? ", use --wait to see it open" : ", use --wait to see it close";
     return line;
 }
 
 std::string confirmed_line(const Report& report) {
-    return (report.request.is_open() ? "open: " : "closed: ") + report.request.service().text() + " at " +
-           where(report) + " after " + milliseconds_text(report.elapsed.value_or(Instant{})) + " ms";
+    const bool opening = report.request.is_open();
+    const std::string place = report.request.service().text() + " at " + where(report);
+    if (opening && report.was_open == true)
+        return "was open before: " + place + "; what the knock did cannot be seen from here";
+    if (!opening && report.was_open == false) return "was not open before: " + place;
+    return (opening ? "open: " : "closed: ") + place + " after " +
+           milliseconds_text(report.elapsed.value_or(Instant{})) + " ms";
 }
 
 std::string dry_run_text(const Report& report) {
@@ -83,27 +65,8 @@ std::string json_line(const Report& report) {
     line += R"(,"source_port":)" + number(report.source_port) + R"(,"via":)" + quoted(via_name(report.via));
     line += R"(,"ports":[)" + port_list(report.ports, ",") + "]";
     line += std::string(R"(,"sent":)") + (report.sent ? "true" : "false");
-    line += std::string(R"(,"confirmed":)") + (!report.confirmed ? "null" : *report.confirmed ? "true" : "false");
+    line += R"(,"was_open":)" + json_bool(report.was_open) + R"(,"confirmed":)" + json_bool(report.confirmed);
     return line + R"(,"elapsed_ms":)" + (report.elapsed ? milliseconds_text(*report.elapsed) : "null") + "}";
-}
-
-Error timed_out(const Report& report, const KeyFile& key, const KnockOptions& options, UnixTime now) {
-    const std::string service = report.request.service().text();
-    const bool opening = report.request.is_open();
-    std::vector<std::string> hints{
-        "this machine's clock says " + time_text(now) +
-            "; the server refuses knocks that are more than a minute off: set it, or use --time-offset",
-        "the key of client " + key.client.name + " (generation " + number(key.client.generation) +
-            ", door generation " + number(key.door.generation) + ") may be revoked or replaced: ask the administrator",
-        carrier_hint(options.via), address_hint(report, key.client.source),
-        key.door.address + " may no longer be the door's address; it resolved to " + where(report)};
-    if (opening) hints.push_back("is the service itself running, and allowed for this client?");
-    else hints.push_back("another knock, a trusted network or another client at the same address may keep it open");
-    std::string text = service + " at " + where(report) + (opening ? " did not open" : " did not close") + " within " +
-                       wait_text(options.wait.value_or(default_wait));
-    if (!report.failure.empty()) hints.insert(hints.begin(), "the last knock could not be sent: " + report.failure);
-    for (const std::string& hint : hints) text += "\n  - " + hint;
-    return {ExitCode::try_later, text};
 }
 
 Report report_of(const TargetKnock& knock, const KnockOptions& options) {
@@ -112,9 +75,13 @@ Report report_of(const TargetKnock& knock, const KnockOptions& options) {
     report.request = knock.request();
     report.destination = knock.target().destination->address;
     report.source_port = knock.source_port();
-    report.via = options.via;
+    report.via = knock.via();
     report.ports = knock.ports();
-    report.sent = true;
+    report.sent = knock.has_passed();
+    if (options.wait) report.was_open = knock.watch().was_open_before();
+    report.sign = knock.watch().sign();
+    report.changed_carrier = knock.changed_carrier();
+    report.twice = is_sent_twice(options);
     if (knock.last_failure()) report.failure = knock.last_failure()->message;
     return report;
 }

@@ -8,7 +8,6 @@
 #include "client/knock/target_knock.hpp"
 #include "client/options/options.hpp"
 #include "common/protocol/message.hpp"
-#include "keys/key_file.hpp"
 
 namespace oneknock {
 
@@ -21,26 +20,26 @@ struct Report {
     Via via = Via::udp;
     std::vector<std::uint16_t> ports;  // in sending order
     bool sent = false;
-    std::optional<bool> confirmed;  // nothing without --wait
+    bool twice = false;             // so many packets each time
+    std::optional<bool> was_open;   // before the knock; nothing without --wait
+    std::optional<bool> confirmed;  // nothing without --wait, and where the port was so before
     std::optional<Instant> elapsed;
-    std::string failure;  // why the last pass could not be sent, if it could not
+    PortWatch::Sign sign = PortWatch::Sign::silence;  // what a closed port answered
+    bool changed_carrier = false;                     // --wait has tried both
+    std::string failure;                              // why the last pass could not be sent, if it could not
 };
 
 // "sent: open tcp/22 for 192.0.2.7 at 203.0.113.5 (64 packets); ..."
 [[nodiscard]] std::string sent_line(const Report& report);
-// "open: tcp/22 at 203.0.113.5 after 3.1 ms", or "closed: ..."
+// "open: tcp/22 at 203.0.113.5 after 3.1 ms", or "closed: ..."; "was open before: ..." where the knock may have done
+// nothing.
 [[nodiscard]] std::string confirmed_line(const Report& report);
 // Everything a dry run has to tell; several lines.
 [[nodiscard]] std::string dry_run_text(const Report& report);
 // One object, one line, without a line feed.
 [[nodiscard]] std::string json_line(const Report& report);
 
-// --wait ran out: what happened, and what may be the reason, each with what to do. `now` is this machine's clock.
-[[nodiscard]] Error timed_out(const Report& report, const KeyFile& key, const KnockOptions& options, UnixTime now);
-
-[[nodiscard]] std::string milliseconds_text(Instant time);  // "3.1"
-
-// A knock that was sent, without what became of it.
+// A knock that was sent, with what was seen of the port, but not whether that was the goal.
 [[nodiscard]] Report report_of(const TargetKnock& knock, const KnockOptions& options);
 // To standard output, in the form that the options ask for.
 [[nodiscard]] Result<void> print_report(const Report& report, const KnockOptions& options);

@@ -2,35 +2,20 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <memory>
 
-#include <pwd.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
+#include "client/door/kernel_keyring.hpp"
 #include "client/door/passphrase.hpp"
+#include "common/files.hpp"
+#include "common/log.hpp"
 #include "common/nearest_word.hpp"
 #include "common/text.hpp"
-#include "keys/names.hpp"
+#include "keys/key_encryption.hpp"
 
 namespace oneknock {
 namespace {
-
-bool is_file(const std::string& path) {
-    struct stat info {};
-    return stat(path.c_str(), &info) == 0 && !S_ISDIR(info.st_mode);
-}
-
-// Relative paths in the variables are invalid and to be ignored (XDG Base Directory Specification).
-std::string absolute_variable(const char* name) {
-    const char* value = std::getenv(name);
-    return value != nullptr && value[0] == '/' ? value : "";
-}
-
-std::string home_folder() {
-    if (auto home = absolute_variable("HOME"); !home.empty()) return home;
-    const passwd* user = getpwuid(geteuid());
-    return user != nullptr && user->pw_dir != nullptr ? user->pw_dir : "";
-}
 
 std::string services_text(const KeyFile& key) {
     const std::string text =
@@ -38,28 +23,16 @@ std::string services_text(const KeyFile& key) {
     return text.empty() ? "none" : text;
 }
 
+// An unlocking key that does not fit (the file was altered) is as none.
+Result<KeyFile> unlock(const EncryptedKey& locked, const std::string& path, std::optional<int> key_fd) {
+    if (const auto kept = key_fd ? std::nullopt : kernel_keyring::find(locked.lock))
+        if (auto key = decrypt_key(locked, *kept, path)) return key;
+    return Passphrases(key_fd).unlock(locked, path).map([](Passphrases::Unlocked&& unlocked) {
+        return std::move(unlocked.key);
+    });
+}
+
 }  // namespace
-
-Result<std::string> config_folder() {
-    if (const auto folder = absolute_variable("XDG_CONFIG_HOME"); !folder.empty()) return folder + "/oneknock";
-    const auto home = home_folder();
-    if (home.empty())
-        return fail(ExitCode::no_input, "cannot find the home directory; set HOME, or give the path of a key file");
-    return home + "/.config/oneknock";
-}
-
-Result<std::string> find_door(const std::string& door) {
-    if (door.find('/') != std::string::npos || door.ends_with(".json")) return door;
-    if (!is_valid_name(door))
-        return fail(ExitCode::usage,
-                    "DOOR must be the path of a key file or the name of an imported door; " + std::string(name_rule));
-    const auto folder = config_folder();
-    if (!folder) return tl::unexpected(folder.error());
-    const std::string path = *folder + "/" + door + ".json";
-    if (is_file(path)) return path;
-    return fail(ExitCode::no_input, "no door " + door + ": there is no " + path + "; import a key with: " +
-                                        "oneknock import FILE, or give the path of a key file, such as ./" + door);
-}
 
 Result<OpenedDoor> open_door(const std::string& door, UnixTime now, std::optional<int> key_fd) {
     auto path = find_door(door);
@@ -71,9 +44,21 @@ Result<OpenedDoor> open_door(const std::string& door, UnixTime now, std::optiona
         return fail(ExitCode::data, *path + ": this key expired at " + time_text(*clear.expires) +
                                         "; ask the administrator of " + clear.door.name + " for a new one");
     if (!is_encrypted(*stored)) return OpenedDoor{*std::move(path), std::get<KeyFile>(*std::move(stored))};
-    auto unlocked = Passphrases(key_fd).unlock(std::get<EncryptedKey>(*stored), *path);
-    if (!unlocked) return tl::unexpected(unlocked.error());
-    return OpenedDoor{*std::move(path), std::move(unlocked->key)};
+    auto key = unlock(std::get<EncryptedKey>(*stored), *path, key_fd);
+    if (!key) return tl::unexpected(key.error());
+    return OpenedDoor{*std::move(path), *std::move(key)};
+}
+
+Result<void> replace_stored_key(const std::string& path, const StoredKey& older, const StoredKey& key) {
+    const std::unique_ptr<char, void (*)(void*)> real(realpath(path.c_str(), nullptr), std::free);
+    struct stat before {};
+    if (!real || stat(real.get(), &before) != 0) return tl::unexpected(system_error("find", path, ExitCode::no_input));
+    if (auto written = replace_file(real.get(), stored_key_text(key).bytes()); !written) return written;
+    if (is_encrypted(older)) kernel_keyring::forget(std::get<EncryptedKey>(older).lock);
+    if (before.st_nlink > 1)
+        log::warning(printable(real.get()) + " had another name as well (a hard link), under which the key as it was " +
+                     "before stays; find it with: find / -xdev -inum " + std::to_string(before.st_ino));
+    return {};
 }
 
 Result<Service> find_service(const OpenedDoor& door, const std::string& word) {

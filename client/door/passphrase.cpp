@@ -11,8 +11,10 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "client/door/askpass.hpp"
 #include "common/log.hpp"
 #include "common/poll.hpp"
+#include "common/text.hpp"
 #include "keys/key_encryption.hpp"
 
 namespace oneknock {
@@ -100,26 +102,41 @@ std::optional<Result<SecretBytes>> ask_once(int terminal, const std::string& que
 }
 
 // A signal that does not end the program, or a stop that has been continued: the question is asked again.
-Result<SecretBytes> ask_on_terminal(const std::string& question) {
-    const Descriptor terminal(open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC));
-    if (!terminal)
-        return fail(ExitCode::no_input,
-                    "the key needs a passphrase, and there is no terminal to ask for it; in a script, pass it on a "
-                    "descriptor with --key-fd");
+Result<SecretBytes> ask_on_terminal(int terminal, const std::string& question) {
     for (;;)
-        if (auto line = ask_once(terminal.get(), question)) return *std::move(line);
+        if (auto line = ask_once(terminal, question)) return *std::move(line);
+}
+
+Result<SecretBytes> ask_by_program(const std::string& program, const std::string& question) {
+    auto run = AskpassRun::start(program, question);
+    if (!run) return tl::unexpected(run.error());
+    auto line = read_line(run->output(), program, [] { return true; });
+    if (run->finish()) return line;
+    return fail(ExitCode::no_input, printable(program) + " gave no passphrase: it could not be run, or was cancelled");
+}
+
+Result<SecretBytes> ask_a_person(const std::string& question) {
+    const auto askpass = Askpass::choose();
+    if (askpass && askpass->before_terminal) return ask_by_program(askpass->program, question);
+    const Descriptor terminal(open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC));
+    if (terminal) return ask_on_terminal(terminal.get(), question);
+    if (askpass) return ask_by_program(askpass->program, question);
+    return fail(ExitCode::no_input,
+                "the key needs a passphrase, and there is no terminal to ask for it; unlock it beforehand with: "
+                "oneknock unlock DOOR, set ONEKNOCK_ASKPASS to a program that asks, or, in a script, pass it on a "
+                "descriptor with --key-fd");
 }
 
 }  // namespace
 
 Result<SecretBytes> Passphrases::ask(const std::string& question) {
-    return on_terminal() ? ask_on_terminal(question)
-                         : read_line(fd_.get(), "the descriptor of --key-fd", [] { return true; });
+    return asks_a_person() ? ask_a_person(question)
+                           : read_line(fd_.get(), "the descriptor of --key-fd", [] { return true; });
 }
 
 Result<SecretBytes> Passphrases::ask_new(const std::string& question) {
     auto first = ask(question);
-    if (!first || !on_terminal()) return first;
+    if (!first || !asks_a_person()) return first;
     const auto second = ask("the same again");
     if (!second) return tl::unexpected(second.error());
     if (!std::ranges::equal(first->bytes(), second->bytes()))
@@ -128,11 +145,13 @@ Result<SecretBytes> Passphrases::ask_new(const std::string& question) {
 }
 
 Result<Passphrases::Unlocked> Passphrases::unlock(const EncryptedKey& locked, const std::string& path) {
-    for (int left = on_terminal() ? attempts : 1;; --left) {
+    for (int left = asks_a_person() ? attempts : 1;; --left) {
         auto passphrase = ask("passphrase of " + path);
         if (!passphrase) return tl::unexpected(passphrase.error());
-        auto key = decrypt_key(locked, *passphrase, path);
-        if (key) return Unlocked{std::move(*key), std::move(*passphrase)};
+        auto unlocking = unlocking_key(*passphrase, locked.lock);
+        if (!unlocking) return tl::unexpected(unlocking.error());
+        auto key = decrypt_key(locked, *unlocking, path);
+        if (key) return Unlocked{std::move(*key), std::move(*passphrase), std::move(*unlocking)};
         if (left <= 1) return tl::unexpected(key.error());
         log::warning(key.error().message);
     }

@@ -1,4 +1,5 @@
-// Passphrases of locked key files: asked for on the terminal, or read from a descriptor (--key-fd) for scripts.
+// Passphrases of locked key files: asked for on the terminal or by a program (askpass), or read from a descriptor
+// (--key-fd) for scripts.
 #pragma once
 
 #include <optional>
@@ -20,19 +21,19 @@ public:
     // What is typed is not shown. Empty or longer than longest_passphrase: ExitCode::data; nobody to ask:
     // ExitCode::no_input.
     [[nodiscard]] Result<SecretBytes> ask(const std::string& question);
-    // A new one: on the terminal it must be typed twice.
+    // A new one: a person must type it twice.
     [[nodiscard]] Result<SecretBytes> ask_new(const std::string& question);
 
-    // The key with its secrets, and the passphrase that brought them to light. On the terminal there are three
-    // attempts.
+    // The key with its secrets, and what brought them to light. A person has three attempts.
     struct Unlocked {
         KeyFile key;
         SecretBytes passphrase;
+        Secret32 unlocking;  // keys/key_encryption
     };
     [[nodiscard]] Result<Unlocked> unlock(const EncryptedKey& locked, const std::string& path);
 
 private:
-    [[nodiscard]] bool on_terminal() const { return !fd_; }
+    [[nodiscard]] bool asks_a_person() const { return !fd_; }
 
     Descriptor fd_;
 };

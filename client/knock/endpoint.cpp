@@ -2,7 +2,9 @@
 
 #include <cerrno>
 #include <cstring>
+#include <memory>
 
+#include <ifaddrs.h>
 #include <netinet/in.h>
 
 namespace oneknock {
@@ -16,6 +18,17 @@ Endpoint endpoint_of_ipv6(const sockaddr_in6& in6) {
     std::memcpy(endpoint.address.bytes.data(), &in6.sin6_addr, sizeof in6.sin6_addr);
     if (endpoint.address.is_ipv4_mapped()) return {Address::ipv4(load_u32be(&endpoint.address.bytes[12])), 0};
     return endpoint;
+}
+
+bool is_in_network(const ifaddrs& interface, const Endpoint& local, const Endpoint& destination) {
+    if (interface.ifa_addr == nullptr || interface.ifa_netmask == nullptr) return false;
+    const auto own = endpoint_of(interface.ifa_addr);
+    if (!own || own->address != local.address) return false;
+    const auto mask = endpoint_of(interface.ifa_netmask);
+    if (!mask || mask->address.family != local.address.family) return false;
+    for (std::size_t i = 0; i < local.address.length(); ++i)
+        if (((local.address.bytes[i] ^ destination.address.bytes[i]) & mask->address.bytes[i]) != 0) return false;
+    return true;
 }
 
 }  // namespace
@@ -76,6 +89,15 @@ Result<Endpoint> route_source(const Endpoint& destination) {
     const auto source = endpoint_of(local.get());
     if (!source) return fail(ExitCode::unavailable, "no source address for " + destination.address.text());
     return *source;
+}
+
+bool is_on_link(const Endpoint& local, const Endpoint& destination) {
+    ifaddrs* found = nullptr;
+    if (getifaddrs(&found) != 0) return false;
+    const std::unique_ptr<ifaddrs, void (*)(ifaddrs*)> list(found, freeifaddrs);
+    for (const ifaddrs* entry = list.get(); entry != nullptr; entry = entry->ifa_next)
+        if (is_in_network(*entry, local, destination)) return true;
+    return false;
 }
 
 }  // namespace oneknock

@@ -41,4 +41,8 @@ struct SocketAddress {
 // The address the kernel sends from to this destination. No packet is sent. No route: ExitCode::unavailable.
 [[nodiscard]] Result<Endpoint> route_source(const Endpoint& destination);
 
+// Whether the destination is in the network of the interface that has the local address: no router is between them.
+// False if that cannot be found out.
+[[nodiscard]] bool is_on_link(const Endpoint& local, const Endpoint& destination);
+
 }  // namespace oneknock

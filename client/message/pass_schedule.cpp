@@ -1,16 +1,25 @@
 #include "client/message/pass_schedule.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "common/protocol/constants.hpp"
 
 namespace oneknock {
 
-Instant PassSchedule::pass_length() const { return plan_.pace * static_cast<std::int64_t>(plan_.packets - 1); }
+PassSchedule::PassSchedule(const Plan& plan, Instant start)
+    : plan_(plan), due_(start), pace_(plan.adapts ? slower.front() : plan.pace) {}
+
+Instant PassSchedule::pass_length() const { return pace_ * static_cast<std::int64_t>(plan_.packets - 1); }
+
+// The whole pass must fit into the life of its message.
+bool PassSchedule::needs_message(Instant now) const {
+    return !has_message_ || other_carrier_ || now + pass_length() > made_ + repeat_limit;
+}
 
 std::size_t PassSchedule::packets_due(Instant now) const {
-    if (plan_.pace == Instant{0}) return plan_.packets;
-    const auto steps = static_cast<std::size_t>(std::max(now - pass_start_, Instant{0}) / plan_.pace);
+    if (pace_ == Instant{0}) return plan_.packets;
+    const auto steps = static_cast<std::size_t>(std::max(now - pass_start_, Instant{0}) / pace_);
     return std::min(plan_.packets, steps + 1);
 }
 
@@ -19,8 +28,8 @@ PassSchedule::Turn PassSchedule::take(Instant now, Instant jitter) {
     turn.first = sent_;
     if (sent_ == 0) {
         pass_start_ = now;
-        // The whole pass must fit into the life of its message.
-        turn.new_message = !has_message_ || now + pass_length() > made_ + repeat_limit;
+        turn.new_message = needs_message(now);
+        turn.other_carrier = std::exchange(other_carrier_, false);
         if (turn.new_message) made_ = now;
         has_message_ = true;
     }
@@ -28,18 +37,39 @@ PassSchedule::Turn PassSchedule::take(Instant now, Instant jitter) {
     sent_ += turn.count;
     turn.ends_pass = sent_ == plan_.packets;
     if (turn.ends_pass) end_pass(now, jitter);
-    else due_ = pass_start_ + plan_.pace * static_cast<std::int64_t>(sent_);
+    else due_ = pass_start_ + pace_ * static_cast<std::int64_t>(sent_);
     return turn;
 }
 
 void PassSchedule::end_pass(Instant now, Instant jitter) {
     sent_ = 0;
-    due_ = plan_.repeat ? now + repeat_pause + jitter : never;
+    ++passes_;
+    due_ = never;
+    if (plan_.repeat) {
+        slow_down();
+        pause(now, jitter);
+    } else if (plan_.twice && passes_ == 1) {
+        pace_ = second_pace;
+        due_ = now + second_pause + second_jitter * jitter.count() / Instant{repeat_jitter}.count();
+    }
+}
+
+void PassSchedule::pause(Instant now, Instant jitter) { due_ = now + repeat_pause + jitter; }
+
+void PassSchedule::slow_down() {
+    if (passes_ == slower.size() && plan_.changes_carrier) {
+        passes_ = 1;  // one pass at once is enough to learn that the new carrier passes
+        other_carrier_ = true;
+    }
+    if (plan_.adapts) pace_ = slower[std::min(passes_, slower.size() - 1)];
 }
 
 void PassSchedule::discard_message(Instant now, Instant jitter) {
-    has_message_ = false;
-    end_pass(now, jitter);
+    has_message_ = other_carrier_ = false;
+    sent_ = passes_ = 0;  // what let no packet out has told nothing about the path
+    if (plan_.adapts) pace_ = slower.front();
+    due_ = never;
+    if (plan_.repeat) pause(now, jitter);
 }
 
 }  // namespace oneknock

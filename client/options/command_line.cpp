@@ -4,58 +4,36 @@
 
 #include <CLI/CLI.hpp>
 
+#include "client/options/door_subcommands.hpp"
 #include "common/clock.hpp"
 #include "common/command_words.hpp"
+#include "common/text.hpp"
 
 namespace oneknock {
 namespace {
 
-// What the parser fills in; one subcommand at a time.
-struct Words {
-    KnockWords knock;
-    bool pass_descriptor = false;
-    std::string file;
-    bool passphrase = false;
-    bool remove = false;
-    bool json = false;
-};
-
 constexpr const char* service_text = "A name from the key file, or tcp/22";
-
-// `value` is what the help calls it.
-template <class T>
-CLI::Option* add(CLI::App& command, const char* name, T& to, const char* value, const char* text) {
-    return command.add_option(name, to, text)->type_name(value);
-}
-
-void add_door(CLI::App& command, KnockWords& words) {
-    add(command, "DOOR", words.door, "",
-        "The name of an imported key, or the path of a key file (with a /, or ending in .json)")
-        ->required();
-}
 
 CLI::Option* add_service(CLI::App& command, KnockWords& words, const char* text) {
     return add(command, "SERVICE", words.service, "", text);
 }
 
-void add_key_fd(CLI::App& command, KnockWords& words) {
-    add(command, "--key-fd", words.key_fd, "N",
-        "Read the key's passphrase from this descriptor instead of the terminal");
-}
-
 // How a knock is made; for every subcommand that knocks.
 void add_knock_options(CLI::App& command, KnockWords& words) {
     add(command, "--for", words.duration, "TIME", "Time to stay open, such as 60s; default: the server's");
-    add(command, "--via", words.via, "udp|tcp", "Carry the knock in UDP packets (default) or TCP connection attempts");
+    add(command, "--via", words.via, "udp|tcp",
+        "Carry the knock in UDP packets (the first choice) or TCP connection attempts");
     add(command, "--knocks", words.packets, "N", "Packets per pass, from 36 (IPv4) or 48 (IPv6) to 64, the default");
     add(command, "--pace", words.pace, "TIME", "Pause between packets, such as 5ms; default: none");
-    add(command, "--source", words.source, "ADDR|observed",
-        "Address to open for, or observed, the one that the server sees; default: this machine's");
+    add(command, "--source", words.source, "auto|observed|ADDR",
+        "Open for this address, for the one that the server sees, or (auto, the default) for this machine's own where "
+        "the server will see it, else observed");
     command.add_flag("-4", words.ipv4, "Use the door's IPv4 addresses only");
     command.add_flag("-6", words.ipv6, "Use the door's IPv6 addresses only");
     add(command, "--wait", words.wait, "[=TIME]", "Watch the port and knock again until it answers, for 10s or TIME");
     add(command, "--time-offset", words.time_offset, "TIME",
         "Correct this machine's clock by this much, such as 5s or -5s");
+    command.add_flag("-v,--verbose", words.verbose, "Tell of each message that is sent");
     add_key_fd(command, words);
 }
 
@@ -79,21 +57,8 @@ void add_run(CLI::App& command, Words& words) {
     add_door(command, words.knock);
     add_service(command, words.knock, service_text)->required();
     add_knock_options(command, words.knock);
+    command.add_flag("--no-probe", words.no_probe, "Run the command without looking whether the port is open");
 }
-
-void add_import(CLI::App& command, Words& words) {
-    add(command, "FILE", words.file, "", "The key file; - is standard input")->required();
-    command.add_flag("--passphrase", words.passphrase, "Encrypt the key with a passphrase");
-    add_key_fd(command, words.knock);
-}
-
-void add_passphrase(CLI::App& command, Words& words) {
-    add_door(command, words.knock);
-    command.add_flag("--remove", words.remove, "Store the key without a passphrase");
-    add_key_fd(command, words.knock);
-}
-
-void add_list(CLI::App& command, Words& words) { command.add_flag("--json", words.json, "Print JSON"); }
 
 struct Subcommand {
     const char* name;
@@ -110,15 +75,23 @@ constexpr Subcommand subcommands[] = {
      "  ssh -o ProxyCommand='oneknock connect home' home\n"
      "  ssh -o ProxyCommand='oneknock connect --fdpass home ssh' -o ProxyUseFdpass=yes home",
      add_connect},
-    {"run", "Open, wait until it is open, then run the command after --",
-     "  oneknock run home ssh -- ssh server.example.org\n  oneknock run home web --wait=30s -- curl "
-     "https://server.example.org",
-     add_run},
+    {"run", "Open, wait until it is open, then run the command after --; keep a UDP service open while it runs",
+     "  oneknock run home ssh -- ssh server.example.org\n  oneknock run home vpn -- openvpn home.conf", add_run},
     {"import", "Check a key file and store it under the name of its door",
-     "  oneknock import alice.json\n  oneknock import --passphrase alice.json", add_import},
+     "  oneknock import alice.json\n  oneknock import alice.json --as office --passphrase", add_import},
+    {"list", "Show the imported doors", "  oneknock list\n  oneknock list --json", add_list},
+    {"set", "Show or change what an imported door's options are unless given",
+     "  oneknock set home via=tcp for=5m\n  oneknock set home via=", add_set},
     {"passphrase", "Set, change or remove the passphrase of an imported key",
      "  oneknock passphrase home\n  oneknock passphrase --remove home", add_passphrase},
-    {"list", "Show the imported doors", "  oneknock list\n  oneknock list --json", add_list}};
+    {"unlock", "Have the kernel keep a key unlocked for a while",
+     "  oneknock unlock home\n  oneknock unlock home --for 8h", add_unlock},
+    {"lock", "End that, for one door or all", "  oneknock lock home\n  oneknock lock", add_lock},
+    {"remove", "Remove an imported door", "  oneknock remove home\n  oneknock remove office", add_remove}};
+
+bool is_subcommand(const std::string& word) {
+    return std::ranges::any_of(subcommands, [&](const Subcommand& subcommand) { return word == subcommand.name; });
+}
 
 // The words in the order that CLI11 expects, so that they may be typed in any: `oneknock --json list`.
 struct Arguments {
@@ -130,9 +103,6 @@ struct Arguments {
 Arguments arrange(std::vector<std::string> words) {
     Arguments result;
     const auto end = std::ranges::find(words, "--");
-    const auto is_subcommand = [](const std::string& word) {
-        return std::ranges::any_of(subcommands, [&](const Subcommand& subcommand) { return word == subcommand.name; });
-    };
     if (!words.empty() && words.front() == "help")
         words.front() = "--help";  // of the command that follows, if one does
     const auto name = std::find_if(words.begin(), end, is_subcommand);
@@ -146,11 +116,13 @@ Arguments arrange(std::vector<std::string> words) {
     return result;
 }
 
-// Only the chosen subcommand's options: setting up those of all takes longer than the knock.
+// Only the subcommand that was chosen: setting up all of them takes longer than the knock. All of them, to be listed or
+// guessed at, if it is none.
 void add_everything(CLI::App& app, const std::string& chosen, Words& words) {
     set_help_form(app, "oneknock " ONEKNOCK_VERSION,
                   "  oneknock open home ssh --wait\n  oneknock run home ssh -- ssh server.example.org");
     for (const auto& [name, text, examples, add_options] : subcommands) {
+        if (chosen != name && is_subcommand(chosen)) continue;
         CLI::App& command = *app.add_subcommand(name, text);
         if (chosen != name) continue;
         command.footer("Examples:\n" + std::string(examples));
@@ -158,34 +130,57 @@ void add_everything(CLI::App& app, const std::string& chosen, Words& words) {
     }
 }
 
-// The subcommands that imply --wait.
-Result<KnockOptions> waiting_options(Words& words) {
+// A default that does not go with what was typed is named with its file.
+Result<KnockOptions> knock_options(Operation operation, const KnockWords& typed, const DefaultsOf& defaults_of) {
+    const auto defaults = defaults_of(typed.door);
+    if (!defaults) return tl::unexpected(defaults.error());
+    KnockWords words = typed;
+    fill_in(words, defaults->values);
+    auto options = read_knock_options(operation, words);
+    if (!options && read_knock_options(operation, typed))
+        return fail(ExitCode::usage,
+                    options.error().message + " (with the door's defaults in " + printable(defaults->path) + ")");
+    return options;
+}
+
+// The subcommand that implies --wait.
+Result<KnockOptions> waiting_options(Words& words, const DefaultsOf& defaults_of) {
     if (!words.knock.wait) words.knock.wait = duration_text(default_wait);
     if (words.knock.service.empty()) words.knock.service = "ssh";
-    return read_knock_options(Operation::open, words.knock);
+    return knock_options(Operation::open, words.knock, defaults_of);
 }
 
 Error no_command_to_run() {
     return {ExitCode::usage, "run: put the command after --, for example: oneknock run home ssh -- ssh home"};
 }
 
-Result<Command> command_from(const std::string& name, Words& words, std::vector<std::string> tail) {
+Result<Command> command_from(const std::string& name, Words& words, std::vector<std::string> tail,
+                             const DefaultsOf& defaults_of) {
     const auto key_fd = read_key_fd(words.knock.key_fd);
     if (!key_fd) return tl::unexpected(key_fd.error());
-    if (name == "import") return Command{ImportOptions{words.file, words.passphrase, *key_fd}};
+    if (name == "import") return Command{ImportOptions{words.file, words.passphrase, *key_fd, words.as}};
+    if (name == "unlock")
+        return read_unlocked(words.knock.duration).map([&](Seconds time) {
+            return Command{UnlockOptions{words.knock.door, time, *key_fd}};
+        });
+    if (name == "lock") return Command{LockOptions{words.locked}};
+    if (name == "remove") return Command{RemoveOptions{words.knock.door}};
+    if (name == "set") return Command{SetOptions{words.knock.door, words.assignments}};
     if (name == "passphrase") return Command{PassphraseOptions{words.knock.door, words.remove, *key_fd}};
     if (name == "list") return Command{ListOptions{words.json}};
     if (name == "connect")
-        return waiting_options(words).map([&](KnockOptions&& knock) {
+        return waiting_options(words, defaults_of).map([&](KnockOptions&& knock) {
             return Command{ConnectOptions{std::move(knock), words.pass_descriptor}};
         });
     if (name == "run") {
         if (tail.empty()) return tl::unexpected(no_command_to_run());
-        return waiting_options(words).map([&](KnockOptions&& knock) {
-            return Command{RunOptions{std::move(knock), std::move(tail)}};
+        if (words.no_probe && words.knock.wait)
+            return fail(ExitCode::usage, "--no-probe does not look whether the port is open, which --wait waits for");
+        return knock_options(Operation::open, words.knock, defaults_of).map([&](KnockOptions&& knock) {
+            return Command{RunOptions{std::move(knock), std::move(tail), !words.no_probe}};
         });
     }
-    return read_knock_options(name == "open" ? Operation::open : Operation::close, words.knock)
+    return knock_options(name == "open" ? Operation::open : Operation::close, words.knock, defaults_of)
         .map([](KnockOptions&& knock) { return Command{std::move(knock)}; });
 }
 
@@ -203,7 +198,7 @@ std::optional<Error> value_of_wait_apart(const std::vector<std::string>& words) 
 
 }  // namespace
 
-Result<Command> parse_command_line(std::vector<std::string> words) {
+Result<Command> parse_command_line(std::vector<std::string> words, const DefaultsOf& defaults_of) {
     CLI::App app("Opens and closes the services of a door by a single knock", "oneknock");
     Words values;
     const auto wait_apart = value_of_wait_apart(words);
@@ -216,7 +211,7 @@ Result<Command> parse_command_line(std::vector<std::string> words) {
         return tl::unexpected(no_command_to_run());
     if (!text) return tl::unexpected(text.error());
     if (*text) return Command{ShowText{**std::move(text)}};
-    return command_from(app.get_subcommands().front()->get_name(), values, std::move(arguments.command));
+    return command_from(app.get_subcommands().front()->get_name(), values, std::move(arguments.command), defaults_of);
 }
 
 }  // namespace oneknock

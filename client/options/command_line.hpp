@@ -1,10 +1,12 @@
 // The one table of subcommands and options (CLI11 behind it).
 #pragma once
 
+#include <functional>
 #include <string>
 #include <variant>
 #include <vector>
 
+#include "client/options/door_defaults.hpp"
 #include "client/options/options.hpp"
 #include "common/result.hpp"
 
@@ -15,10 +17,15 @@ struct ShowText {
     std::string text;
 };
 
-using Command =
-    std::variant<ShowText, KnockOptions, ConnectOptions, RunOptions, ImportOptions, PassphraseOptions, ListOptions>;
+using Command = std::variant<ShowText, KnockOptions, ConnectOptions, RunOptions, ImportOptions, PassphraseOptions,
+                             ListOptions, RemoveOptions, SetOptions, UnlockOptions, LockOptions>;
 
-// `words` without the program's name. Errors are ExitCode::usage.
-[[nodiscard]] Result<Command> parse_command_line(std::vector<std::string> words);
+// What is set for the door of this name.
+using DefaultsOf = std::function<Result<DoorDefaults>(const std::string& door)>;
+
+// `words` without the program's name. What they leave out may be set for the door. Errors are ExitCode::usage, or those
+// of `defaults_of`.
+[[nodiscard]] Result<Command> parse_command_line(
+    std::vector<std::string> words, const DefaultsOf& defaults_of = [](const std::string&) { return DoorDefaults{}; });
 
 }  // namespace oneknock

@@ -46,10 +46,10 @@ Result<milliseconds> read_pace(const std::optional<std::string>& word, std::size
 }
 
 Result<SourceChoice> read_source(const std::optional<std::string>& word) {
-    if (!word) return SourceChoice{};
+    if (!word || *word == "auto") return SourceChoice{};
     if (*word == "observed") return SourceChoice{.observed = true, .named = {}};
     const auto address = Address::parse(*word);
-    if (!address) return usage("--source " + *word + ": must be a numeric IPv4 or IPv6 address, or observed");
+    if (!address) return usage("--source " + *word + ": must be a numeric IPv4 or IPv6 address, observed, or auto");
     if (address->is_unspecified())
         return usage("--source " + *word + ": use --source observed to open for the address the server sees");
     if (address->is_multicast() || address->is_loopback() || address->is_ipv4_mapped())
@@ -95,6 +95,14 @@ Result<std::optional<int>> read_key_fd(const std::optional<std::string>& word) {
     return fd;
 }
 
+Result<Seconds> read_unlocked(const std::optional<std::string>& word) {
+    if (!word) return usual_unlocked;
+    const auto time = parse_seconds(*word);
+    if (!time || *time < Seconds{1} || *time > longest_unlocked)
+        return usage("--for " + *word + ": must be a time from 1s to 30d, such as 8h");
+    return *time;
+}
+
 Result<KnockOptions> read_knock_options(Operation operation, const KnockWords& words) {
     KnockOptions options;
     options.operation = operation;
@@ -103,6 +111,10 @@ Result<KnockOptions> read_knock_options(Operation operation, const KnockWords& w
     options.write = words.write;
     options.dry_run = words.dry_run;
     options.json = words.json;
+    options.verbose = words.verbose;
+    options.via_chosen = words.via.has_value();
+    options.pace_chosen = words.pace.has_value();
+    options.passes_chosen = words.packets.has_value() || words.pace.has_value();
     if (words.ipv4 || words.ipv6) options.family = words.ipv6 ? Family::ipv6 : Family::ipv4;
 
     std::optional<Error> error;

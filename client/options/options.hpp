@@ -28,6 +28,7 @@ struct KnockWords {
     bool ipv6 = false;
     bool dry_run = false;
     bool json = false;
+    bool verbose = false;
 };
 
 struct KnockOptions : KnockSettings {
@@ -56,12 +57,38 @@ struct ConnectOptions {
 struct RunOptions {
     KnockOptions knock;
     std::vector<std::string> command;  // not empty
+    bool probe = true;                 // wait until a TCP service accepts connections
 };
 
 struct ImportOptions {
     std::string file;         // "-": standard input
     bool passphrase = false;  // lock it with a new one
     std::optional<int> key_fd = std::nullopt;
+    std::optional<std::string> as = std::nullopt;  // a name of its own, instead of the door's
+};
+
+inline constexpr Seconds usual_unlocked{3600};
+inline constexpr Seconds longest_unlocked{30 * 24 * 3600};
+// --for of unlock.
+[[nodiscard]] Result<Seconds> read_unlocked(const std::optional<std::string>& word);
+
+struct UnlockOptions {
+    std::string door;
+    Seconds time = usual_unlocked;
+    std::optional<int> key_fd = std::nullopt;
+};
+
+struct LockOptions {
+    std::optional<std::string> door;  // none: all
+};
+
+struct RemoveOptions {
+    std::string door;
+};
+
+struct SetOptions {
+    std::string door;
+    std::vector<std::string> assignments;  // "via=tcp"; none: show what is set
 };
 
 struct PassphraseOptions {

@@ -79,7 +79,7 @@ class Interfaces(Capturing):
     def test_a_knock_of_the_host_at_itself_is_heard_on_lo_once(self):
         for interface in ("lo", "any"):
             self.listen_on(interface)
-            knock(self.server, self.key)
+            knock(self.server, self.key, "ssh", "--knocks", "64")  # one pass
             self.daemon.wait_for(ACCEPTED + "10.77.0.1, 30s, from 10.77.0.1")
             self.assert_becomes(64, lambda: self.symbols())
             self.daemon.stop()
@@ -228,7 +228,7 @@ class Files(Capturing):
         packets = self.planned(self.key)
         with Injector(self.client, "c0", self.server, "s0") as injector:
             injector.send(packets)
-            knock(self.client, self.key_at("fd77::1"), "ssh", "--via", "tcp")
+            knock(self.client, self.key_at("fd77::1"), "ssh", "--via", "tcp", "--knocks", "64")
             injector.send([with_source_port(packet, 40000) for packet in packets])
         capture.packets(3 * 64)
         return capture.stop()
@@ -267,7 +267,7 @@ class Files(Capturing):
     def written(self):
         """The packets of a knock, with their times."""
         path = self.net.path("written.pcap")
-        knock(self.client, self.key, "ssh", "--write", path)
+        knock(self.client, self.key, "ssh", "--knocks", "64", "--write", path)  # one pass
         return read_pcap(path)[1]
 
     def check_file(self, content):

@@ -50,7 +50,7 @@ class Knock(NetworkTest):
         """On a host that drops what it does not know, so that the kernel does not answer either."""
         self.server.nft("table inet quiet { chain input { type filter hook input priority 0; policy drop; "
                         "meta l4proto icmpv6 accept; }; }")
-        sent = Capture(self.net, self.server, "s0", "not arp and not icmp6", "-Q", "out")
+        sent = Capture(self.net, self.server, "s0", "not arp and not icmp6 and not ip6 multicast", "-Q", "out")
         for version in (4, 6):
             for via in ("udp", "tcp"):
                 knock(self.client, self.key[version], "ssh", "--via", via)                              # accepted
@@ -131,14 +131,20 @@ class Knock(NetworkTest):
         self.daemon = Daemon(self.net, self.server, self.door)
         self.assertEqual(process.wait(30), 0, process.log)
 
-    def test_without_wait_a_knock_is_sent_once_and_says_that_nothing_is_confirmed(self):
+    def test_without_wait_a_knock_is_sent_twice_and_says_that_nothing_is_confirmed(self):
         done = knock(self.client, self.key[4])
-        self.assertEqual(done.stdout, "sent: open tcp/22 for 10.77.0.2 at 10.77.0.1 (64 packets); nothing is confirmed, "
-                                      "use --wait to see it open\n")
+        self.assertEqual(done.stdout, "sent: open tcp/22 for 10.77.0.2 at 10.77.0.1 (64 packets, twice); nothing is "
+                                      "confirmed, use --wait to see it open\n")
         self.daemon.wait_for("^accepted: alice: open tcp/22 for 10.77.0.2, 30s, from 10.77.0.2")
         self.assertEqual(self.ssh(self.client), OPEN)
         status = self.daemon.status()
-        self.assertEqual((status["accepted"], status["grants"], status["capture"]["symbols"]), (1, 1, 64))
+        self.assertEqual((status["accepted"], status["grants"], self.daemon.refused()), (1, 1, {}))
+        self.assertEqual(status["capture"]["symbols"], 128)
+
+    def test_a_pass_that_the_user_has_planned_is_sent_once(self):
+        knock(self.client, self.key[4], "ssh", "--knocks", "64")
+        self.daemon.wait_for("^accepted: alice: open tcp/22")
+        self.assert_becomes(64, lambda: self.daemon.status()["capture"]["symbols"])
 
     def test_a_door_with_addresses_of_both_families_is_knocked_at_all_of_them_unless_told_otherwise(self):
         if run("unshare", "--mount", "true", check=False).returncode != 0:

@@ -78,7 +78,7 @@ class LossAndOrder(NetworkTest):
         for version in (4, 6):
             for via in ("udp", "tcp"):
                 for _ in range(3):
-                    knock(self.client, self.keys[version], "ssh", "--via", via)  # one pass each
+                    knock(self.client, self.keys[version], "ssh", "--via", via, "--knocks", "64")  # one pass each
                     wanted += 1
                     self.daemon.wait_for("^accepted:", times=wanted)
         symbols = self.daemon.status()["capture"]["symbols"]

@@ -107,7 +107,7 @@ class Knocker:
         service = f"s{nth}" if same else "s0"
         element = (self.address, FIRST_PORT + nth) if same else (f"10.88.{self.number}.{nth + 1}", FIRST_PORT)
         path = self._test.net.path(f"knock-{self.number}-{nth}.pcap")
-        run(program("oneknock"), "open", self.key, service, "--for", f"{OPEN_FOR}s", "--write", path,
+        run(program("oneknock"), "open", self.key, service, "--for", f"{OPEN_FOR}s", "--knocks", "64", "--write", path,
             *(() if same else ("--source", element[0])))
         self.sent.append((element, path))
 
@@ -258,7 +258,7 @@ class Reload(NetworkTest):
         capture = Capture(self.net, self.server, "s0", "udp and not src portrange 1024-9999")  # no replays
         victims = {name: (f"10.99.0.{n}", FIRST_PORT) for n, name in enumerate(self.victims)}
         for name, (address, _) in victims.items():
-            knock(self.client, self.victims[name], "s0", "--source", address, "--for", f"{OPEN_FOR}s")
+            knock(self.client, self.victims[name], "s0", "--knocks", "64", "--source", address, "--for", f"{OPEN_FOR}s")
         for knocker in self.knockers:
             knocker.start()
         time.sleep(QUIET)

@@ -55,7 +55,7 @@ class Restarts(NetworkTest):
         daemon = self.start()
         capture = Capture(self.net, self.client, "c0", "(udp or tcp[tcpflags] == tcp-syn) and dst host 10.77.0.1")
         for number, key in enumerate(keys * 2):
-            knock(self.client, key, "ssh", "--via", ("udp", "tcp")[number % 2])
+            knock(self.client, key, "ssh", "--knocks", "64", "--via", ("udp", "tcp")[number % 2])
         daemon.wait_for("^accepted:", times=6)
         daemon.kill()
         recorded = capture.ip_packets(6 * 64)

@@ -10,6 +10,7 @@ from door import Daemon, Door
 from harness import NetworkTest, eventually, main, program, run
 
 SSHD = "/usr/sbin/sshd"
+UNAVAILABLE = 69
 
 
 class Ssh(NetworkTest):
@@ -33,14 +34,17 @@ class Ssh(NetworkTest):
         with open(net.path("sshd_config"), "w") as file:
             file.write(f"HostKey {net.path('host')}\nAuthorizedKeysFile {net.path('authorized')}\nStrictModes no\nUsePAM no\n"
                        f"PidFile none\nPermitRootLogin prohibit-password\nPasswordAuthentication no\nListenAddress ::\n"
-                       f"ListenAddress 0.0.0.0\n")
+                       f"ListenAddress 0.0.0.0\nSubsystem sftp internal-sftp\n")
         sshd = net.start(self.server, SSHD, "-D", "-e", "-f", net.path("sshd_config"))
         sshd.wait_for("Server listening on 0.0.0.0")
 
     def ssh(self, *options, command="echo in", check=True, **more):
-        return self.client.run("ssh", "-F", "none", "-i", self.net.path("user"), "-o", "StrictHostKeyChecking=no", "-o",
-                               f"UserKnownHostsFile={self.net.path('known')}", "-o", "BatchMode=yes", "-o", "ConnectTimeout=5",
-                               *options, "root@10.77.0.1", command, check=check, **more)
+        return self.client.run("ssh", *self.options(), "-o", "ConnectTimeout=5", *options, "root@10.77.0.1", command, check=check,
+                               **more)
+
+    def options(self):
+        return ("-F", "none", "-i", self.net.path("user"), "-o", "StrictHostKeyChecking=no", "-o",
+                f"UserKnownHostsFile={self.net.path('known')}", "-o", "BatchMode=yes")
 
     def proxy(self, key, *words):
         return ("-o", f"ProxyCommand={program('oneknock')} connect {key} ssh " + " ".join(words))
@@ -58,11 +62,61 @@ class Ssh(NetworkTest):
         sent = "0123456789abcdef" * 65536
         self.assertEqual(self.ssh(*self.proxy(self.key), command="cat", input=sent).stdout, sent)
 
+    def test_files_are_copied_both_ways_with_and_without_the_descriptor(self):
+        content = os.urandom(2_000_000)
+        with open(self.net.path("there"), "wb") as file:
+            file.write(content)
+        for options in (self.proxy(self.key), (*self.proxy(self.key, "--fdpass"), "-o", "ProxyUseFdpass=yes")):
+            for source, target in ((f"root@10.77.0.1:{self.net.path('there')}", self.net.path("here")),
+                                   (self.net.path("here"), f"root@10.77.0.1:{self.net.path('back')}")):
+                self.client.run("scp", *self.options(), *options, source, target)
+            for copy in ("here", "back"):
+                with open(self.net.path(copy), "rb") as file:
+                    self.assertEqual(file.read(), content)
+
+    def test_the_proxy_ends_with_its_connection_when_the_server_is_killed(self):
+        session = self.net.start(self.client, "ssh", *self.options(), *self.proxy(self.key), "root@10.77.0.1",
+                                 "echo in; sleep 1; kill -9 $PPID")
+        session.wait_for("^in$")
+        proxy = self.proxies()
+        self.assertEqual(len(proxy), 1)
+        self.assertEqual(session.wait(), 255)  # its sshd was killed
+        eventually(lambda: not self.proxies(), "the proxy to end")
+
+    def proxies(self):
+        """The processes of `oneknock connect` with our key."""
+        return run("pgrep", "-f", f"^{program('oneknock')} connect {self.key}", check=False).stdout.split()
+
+    def test_a_key_with_a_passphrase_is_used_without_a_terminal(self):
+        oneknock, secret, asker = program("oneknock"), self.net.path("secret"), self.net.path("asker")
+        with open(secret, "w") as file:
+            file.write("open sesame\n")
+        with open(os.open(asker, os.O_WRONLY | os.O_CREAT, 0o700), "w") as file:
+            file.write(f"#!/bin/sh\ncat {secret}\n")
+
+        def with_passphrase(command, check=True):
+            return run("sh", "-c", f"{oneknock} {command} {self.key} --key-fd 3 3<{secret}", check=check)
+
+        def logs_in(**environment):
+            nobody = {"SSH_ASKPASS": "", "ONEKNOCK_ASKPASS": "", "SSH_ASKPASS_REQUIRE": "", "DISPLAY": "", "WAYLAND_DISPLAY": ""}
+            return self.client.run("setsid", "-w", "ssh", *self.options(), *self.proxy(self.key), "root@10.77.0.1", "true",
+                                   check=False, env={**nobody, **environment}).returncode == 0
+
+        with_passphrase("passphrase")
+        self.assertFalse(logs_in())
+        self.assertTrue(logs_in(ONEKNOCK_ASKPASS=asker))
+        self.assertTrue(logs_in(SSH_ASKPASS=asker, SSH_ASKPASS_REQUIRE="force"))
+        unlocked = with_passphrase("unlock --for 5m", check=False)
+        if unlocked.returncode == UNAVAILABLE:
+            self.skipTest(unlocked.stderr)  # a kernel without keyrings, or a container that forbids them
+        self.assertTrue(logs_in())
+        run(oneknock, "lock", self.key)
+        self.assertFalse(logs_in())
+
     def test_a_session_lives_on_after_its_grant_ended_and_across_a_restart_of_the_daemon(self):
         self.client.run(program("oneknock"), "open", self.key, "ssh", "--wait", "--for", "1s")
         with self.client:
-            session = self.net.start(self.client, "ssh", "-F", "none", "-i", self.net.path("user"), "-o", "StrictHostKeyChecking=no",
-                                     "-o", f"UserKnownHostsFile={self.net.path('known')}", "-o", "BatchMode=yes", "root@10.77.0.1",
+            session = self.net.start(self.client, "ssh", *self.options(), "root@10.77.0.1",
                                      "for i in 1 2 3 4 5 6 7 8; do echo tick $i; sleep 0.5; done")
         session.wait_for("tick 1")
         eventually(lambda: not self.daemon.grants(), "the grant to end")

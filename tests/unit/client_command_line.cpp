@@ -95,7 +95,8 @@ TEST_CASE("help and version are text, not errors") {
 }
 
 TEST_CASE("the examples of a subcommand's help are its own, and can be parsed") {
-    for (const char* name : {"open", "close", "connect", "run", "import", "passphrase", "list"}) {
+    for (const char* name :
+         {"open", "close", "connect", "run", "import", "list", "set", "passphrase", "unlock", "lock", "remove"}) {
         const auto help = parse_command_line({name, "--help"});
         REQUIRE(help);
         const std::string text = std::get<ShowText>(*help).text;
@@ -115,4 +116,20 @@ TEST_CASE("the examples of a subcommand's help are its own, and can be parsed") 
         }
         CHECK(count == 2);
     }
+}
+
+TEST_CASE("the words of an imported door reach its subcommands") {
+    const auto import = parse_command_line({"import", "--as", "office", "key.json"});
+    CHECK(std::get<ImportOptions>(*import).as == "office");
+    const auto set = parse_command_line({"set", "home", "via=tcp", "for=5m"});
+    CHECK(std::get<SetOptions>(*set).assignments == Words{"via=tcp", "for=5m"});
+    CHECK(std::get<SetOptions>(*parse_command_line({"set", "home"})).assignments.empty());
+    CHECK(std::get<RemoveOptions>(*parse_command_line({"remove", "home"})).door == "home");
+    CHECK_FALSE(parse_command_line({"remove"}));
+    CHECK(std::get<UnlockOptions>(*parse_command_line({"unlock", "home"})).time == usual_unlocked);
+    CHECK(std::get<UnlockOptions>(*parse_command_line({"unlock", "home", "--for", "8h"})).time == Seconds{8 * 3600});
+    for (const char* time : {"0s", "31d", "500ms", "8"})
+        CHECK_FALSE(parse_command_line({"unlock", "home", "--for", time}));
+    CHECK(std::get<LockOptions>(*parse_command_line({"lock", "home"})).door == "home");
+    CHECK_FALSE(std::get<LockOptions>(*parse_command_line({"lock"})).door);
 }

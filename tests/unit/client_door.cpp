@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "client/commands/commands.hpp"
+#include "client/options/door_defaults.hpp"
 #include "client_fixtures.hpp"
 #include "common/files.hpp"
 #include "tests/catch.hpp"
@@ -25,22 +26,24 @@ struct Home {
     }
     ~Home() {
         unsetenv("XDG_CONFIG_HOME");
-        for (const char* file : {"/config/oneknock/home.json", "/key.json"}) unlink((path + file).c_str());
-        for (const char* folder : {"/config/oneknock", "/config", ""}) rmdir((path + folder).c_str());
+        std::filesystem::remove_all(path);
     }
 };
 
-// What is written to standard error while it lives.
-class StandardError {
+// What is written to a standard stream while it lives.
+class Written {
 public:
-    StandardError() {
-        std::fflush(stderr);
-        dup2(fileno(file_), STDERR_FILENO);
+    explicit Written(int fd) : fd_(fd), before_(dup(fd)) {
+        std::fflush(nullptr);
+        dup2(fileno(file_), fd_);
     }
-    ~StandardError() {
-        dup2(before_.get(), STDERR_FILENO);
+    ~Written() {
+        std::fflush(nullptr);
+        dup2(before_.get(), fd_);
         std::fclose(file_);
     }
+    Written(const Written&) = delete;
+    Written& operator=(const Written&) = delete;
     [[nodiscard]] std::string text() const {
         std::string text(4096, '\0');
         const auto got = pread(fileno(file_), text.data(), text.size(), 0);
@@ -49,8 +52,15 @@ public:
     }
 
 private:
-    Descriptor before_{dup(STDERR_FILENO)};
+    int fd_;
+    Descriptor before_;
     std::FILE* file_ = std::tmpfile();
+};
+struct StandardError : Written {
+    StandardError() : Written(STDERR_FILENO) {}
+};
+struct StandardOutput : Written {
+    StandardOutput() : Written(STDOUT_FILENO) {}
 };
 
 std::string write_key(const Home& home, const KeyFile& key) {
@@ -119,7 +129,6 @@ TEST_CASE("a list shows the sound doors, and each broken one with its own error"
     const StandardError errors;
     const auto listed = list_command({});
     const std::string printed = errors.text();
-    for (const char* file : {"a.json", "b.json"}) unlink((folder + file).c_str());
     REQUIRE_FALSE(listed);
     CHECK(printed.find(folder + "a.json") != std::string::npos);
     CHECK(printed.find(folder + "b.json") == std::string::npos);
@@ -191,6 +200,159 @@ TEST_CASE("an import replaces an older generation of the same key, and nothing e
     CHECK_FALSE(import_key(bring(home, next_generation(first, 1, 9))));
     CHECK_FALSE(import_key(bring(home, next_generation(first, 9, 1))));
     CHECK(used().equals(third.client.secret));
+}
+
+TEST_CASE("doors of one name live side by side under names of their own, and each takes its next generation") {
+    const Home home;
+    const KeyFile first = sample_key();
+    KeyFile other = next_generation(first, 1, 1), bob = next_generation(first, 1, 1);
+    other.door.id = DoorId{{9}};
+    bob.client.name = "bob";
+    REQUIRE(import_key(bring(home, first)));
+    for (const KeyFile* taken : {&other, &bob}) {
+        const auto imported = import_key(bring(home, *taken));
+        REQUIRE_FALSE(imported);
+        CHECK(imported.error().code == ExitCode::cannot_create);
+        CHECK(imported.error().message.find("--as home-2") != std::string::npos);
+    }
+    const auto import_as = [&](const KeyFile& key, const char* name) {
+        ImportOptions options = bring(home, key);
+        options.as = name;
+        return import_key(options);
+    };
+    CHECK_FALSE(import_as(other, "home"));
+    CHECK(import_as(other, "office")->files.name == "office");
+    CHECK(import_as(bob, "Home")->files.name == "Home");
+    CHECK_FALSE(import_as(next_generation(other, 2, 1), "elsewhere"));
+
+    const KeyFile newer = next_generation(first, 1, 2), newer_other = next_generation(other, 2, 1);
+    CHECK(import_key(bring(home, newer_other))->files.name == "office");
+    CHECK(import_as(newer, "home")->replaced);
+    CHECK(import_key(bring(home, next_generation(bob, 1, 3)))->files.name == "Home");
+    CHECK(open_door("office", sample_time)->key.client.secret.equals(newer_other.client.secret));
+    CHECK(open_door("home", sample_time)->key.client.secret.equals(newer.client.secret));
+}
+
+TEST_CASE("a name that means something else on a command line or to the file system is no door's name") {
+    const Home home;
+    ImportOptions options = bring(home, sample_key());
+    for (const char* name :
+         {"", ".", "..", "../x", "a/b", "-x", ".x", "x.json", "a b", "a\nb", "\x1b[2J", "tür", "a\xff"}) {
+        CAPTURE(name);
+        options.as = name;
+        CHECK(import_key(options).error().code == ExitCode::usage);
+        if (std::string(name).find_first_of("/") == std::string::npos && !std::string(name).ends_with(".json"))
+            CHECK(find_door(name).error().code == ExitCode::usage);
+        CHECK(remove_command({name}).error().code == ExitCode::usage);
+        CHECK(set_command({name, {"via=tcp"}}).error().code == ExitCode::usage);
+    }
+    KeyFile key = sample_key();
+    key.door.name = "home.json";
+    const auto imported = import_key(bring(home, key));
+    REQUIRE_FALSE(imported);
+    CHECK(imported.error().message.find("--as home-2") != std::string::npos);
+    CHECK_FALSE(std::filesystem::exists(home.path + "/config/oneknock/home.json.json"));
+}
+
+TEST_CASE("a misspelt door is named with the one that was probably meant") {
+    const Home home;
+    REQUIRE(import_key(bring(home, sample_key())));
+    for (const char* word : {"hmoe", "Home", "hom"}) {
+        const auto missing = find_door(word);
+        REQUIRE_FALSE(missing);
+        CHECK(missing.error().code == ExitCode::no_input);
+        CHECK(missing.error().message.find("did you mean home?") != std::string::npos);
+    }
+    CHECK(find_door("office").error().message.find("did you mean") == std::string::npos);
+}
+
+TEST_CASE("an import says what to do next and where the key is still") {
+    const Home home;
+    ImportOptions options = bring(home, sample_key());
+    const StandardOutput output;
+    REQUIRE(import_command(options));
+    CHECK(output.text() ==
+          "imported: " + home.path + "/config/oneknock/home.json\nnext: oneknock open home ssh --wait\n" + "left: " +
+              options.file + " still holds the key; once the door has opened, remove it: rm " + options.file + "\n");
+}
+
+TEST_CASE("a key behind a link is replaced where it is, so that no older one stays there") {
+    const Home home;
+    const KeyFile first = sample_key(), second = next_generation(first, 1, 2);
+    REQUIRE(import_key(bring(home, first)));
+    const std::string door = home.path + "/config/oneknock/home.json", stick = home.path + "/stick.json";
+    std::filesystem::rename(door, stick);
+    std::filesystem::create_symlink(stick, door);
+    REQUIRE(import_key(bring(home, second)));
+    CHECK(std::filesystem::is_symlink(door));
+    CHECK(read_key_file(stick)->client.secret.equals(second.client.secret));
+    CHECK(std::filesystem::status(stick).permissions() == std::filesystem::perms{0600});
+
+    const StandardOutput output;
+    REQUIRE(remove_command({"home"}));
+    CHECK(output.text().find("left: " + stick) != std::string::npos);
+    CHECK_FALSE(std::filesystem::is_symlink(door));
+    CHECK(std::filesystem::exists(stick));
+    std::filesystem::create_symlink(home.path + "/nowhere", door);
+    CHECK_FALSE(import_key(bring(home, first)));
+    CHECK(remove_command({"home"}));
+}
+
+TEST_CASE("an older key that stays under another name is told of") {
+    const Home home;
+    const KeyFile first = sample_key();
+    REQUIRE(import_key(bring(home, first)));
+    std::filesystem::create_hard_link(home.path + "/config/oneknock/home.json", home.path + "/copy.json");
+    const StandardError errors;
+    REQUIRE(import_key(bring(home, next_generation(first, 1, 2))));
+    CHECK(errors.text().find("another name as well (a hard link)") != std::string::npos);
+}
+
+TEST_CASE("a folder in which others may write is told of, and one that cannot be made is an error") {
+    const Home home;
+    std::filesystem::create_directories(home.path + "/config/oneknock");
+    std::filesystem::permissions(home.path + "/config/oneknock", std::filesystem::perms{0770});
+    const StandardError errors;
+    REQUIRE(import_key(bring(home, sample_key())));
+    CHECK(errors.text().find("chmod go-w " + home.path + "/config/oneknock") != std::string::npos);
+    std::filesystem::remove_all(home.path + "/config");
+    REQUIRE(create_private_file(home.path + "/config", as_bytes("a file")));
+    CHECK(import_key(bring(home, sample_key())).error().code == ExitCode::cannot_create);
+}
+
+TEST_CASE("what is set for a door is shown, kept over a new generation, and taken back") {
+    const Home home;
+    const KeyFile first = sample_key();
+    REQUIRE(import_key(bring(home, first)));
+    const std::string file = home.path + "/config/oneknock/home.conf";
+    {
+        const StandardOutput output;
+        REQUIRE(set_command({"home", {"via=tcp", "for=5m"}}));
+        CHECK(output.text() == "for=5m\nvia=tcp\n");
+    }
+    REQUIRE(import_key(bring(home, next_generation(first, 1, 2))));
+    CHECK(read_defaults("home")->values == OptionValues{{"for", "5m"}, {"via", "tcp"}});
+    CHECK(read_defaults("./home")->values.empty());
+    for (const char* wrong : {"via", "vai=tcp", "via=pigeon", "wait=", "=tcp", ""})
+        CHECK(set_command({"home", {wrong}}).error().code == ExitCode::usage);
+    CHECK(set_command({"office", {"via=tcp"}}).error().code == ExitCode::no_input);
+    const StandardOutput output;
+    REQUIRE(set_command({"home", {"via="}}));
+    CHECK(read_defaults("home")->values == OptionValues{{"for", "5m"}});
+    REQUIRE(set_command({"home", {"for="}}));
+    CHECK_FALSE(std::filesystem::exists(file));
+}
+
+TEST_CASE("a door that is removed is gone with its defaults, also if its key is broken") {
+    const Home home;
+    REQUIRE(import_key(bring(home, sample_key())));
+    REQUIRE(set_command({"home", {"via=tcp"}}));
+    REQUIRE(remove_command({"home"}));
+    CHECK(std::filesystem::is_empty(home.path + "/config/oneknock"));
+    CHECK(remove_command({"home"}).error().code == ExitCode::no_input);
+    REQUIRE(create_private_file(home.path + "/config/oneknock/home.json", as_bytes("{}")));
+    CHECK(remove_command({"home"}));
+    CHECK(remove_command({"./home.json"}).error().code == ExitCode::usage);
 }
 
 TEST_CASE("a key under a passphrase opens with it, and stays under it when a newer key is imported") {

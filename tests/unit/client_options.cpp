@@ -29,20 +29,21 @@ KnockWords words_with(const std::string& option, const std::string& value) {
 }  // namespace
 
 TEST_CASE("every option has its limits") {
-    const auto [option, value, accepted] = GENERATE(
-        Case{"for", "0s", true}, Case{"for", "1s", true}, Case{"for", "65535s", true}, Case{"for", "65536s", false},
-        Case{"for", "-1s", false}, Case{"for", "500ms", false}, Case{"for", "60", false}, Case{"for", "", false},
-        Case{"via", "udp", true}, Case{"via", "tcp", true}, Case{"via", "icmp", false}, Case{"knocks", "35", false},
-        Case{"knocks", "36", true}, Case{"knocks", "64", true}, Case{"knocks", "65", false},
-        Case{"knocks", "40x", false}, Case{"knocks", "-40", false}, Case{"pace", "0ms", true},
-        Case{"pace", "31ms", true}, Case{"pace", "32ms", false}, Case{"pace", "5", false},
-        Case{"source", "observed", true}, Case{"source", "192.0.2.7", true}, Case{"source", "2001:db8::7", true},
-        Case{"source", "0.0.0.0", false}, Case{"source", "::", false}, Case{"source", "127.0.0.1", false},
-        Case{"source", "::1", false}, Case{"source", "224.0.0.1", false}, Case{"source", "ff02::1", false},
-        Case{"source", "::ffff:192.0.2.7", false}, Case{"source", "host.example", false}, Case{"wait", "1ms", true},
-        Case{"wait", "1h", true}, Case{"wait", "0s", false}, Case{"wait", "61m", false}, Case{"wait", "10", false},
-        Case{"time-offset", "-5s", true}, Case{"time-offset", "5s", true}, Case{"time-offset", "5ms", false},
-        Case{"time-offset", "now", false});
+    const auto [option, value, accepted] =
+        GENERATE(Case{"for", "0s", true}, Case{"for", "1s", true}, Case{"for", "65535s", true},
+                 Case{"for", "65536s", false}, Case{"for", "-1s", false}, Case{"for", "500ms", false},
+                 Case{"for", "60", false}, Case{"for", "", false}, Case{"via", "udp", true}, Case{"via", "tcp", true},
+                 Case{"via", "icmp", false}, Case{"knocks", "35", false}, Case{"knocks", "36", true},
+                 Case{"knocks", "64", true}, Case{"knocks", "65", false}, Case{"knocks", "40x", false},
+                 Case{"knocks", "-40", false}, Case{"pace", "0ms", true}, Case{"pace", "31ms", true},
+                 Case{"pace", "32ms", false}, Case{"pace", "5", false}, Case{"source", "observed", true},
+                 Case{"source", "auto", true}, Case{"source", "192.0.2.7", true}, Case{"source", "2001:db8::7", true},
+                 Case{"source", "0.0.0.0", false}, Case{"source", "::", false}, Case{"source", "127.0.0.1", false},
+                 Case{"source", "::1", false}, Case{"source", "224.0.0.1", false}, Case{"source", "ff02::1", false},
+                 Case{"source", "::ffff:192.0.2.7", false}, Case{"source", "host.example", false},
+                 Case{"wait", "1ms", true}, Case{"wait", "1h", true}, Case{"wait", "0s", false},
+                 Case{"wait", "61m", false}, Case{"wait", "10", false}, Case{"time-offset", "-5s", true},
+                 Case{"time-offset", "5s", true}, Case{"time-offset", "5ms", false}, Case{"time-offset", "now", false});
     CAPTURE(option, value);
     const auto options = read_knock_options(Operation::open, words_with(option, value));
     CHECK(options.has_value() == accepted);

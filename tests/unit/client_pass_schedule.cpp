@@ -93,3 +93,72 @@ TEST_CASE("after a pass that failed the next one comes as usual, whole and with 
     once.discard_message(start, 0ms);
     CHECK(once.due() == never);
 }
+
+TEST_CASE("a pass that nobody watches is sent once more, soon and spread, and nothing after it") {
+    struct Case {
+        Instant jitter;
+        Instant pause;
+    };
+    const auto [jitter, pause] = GENERATE(Case{0ms, 20ms}, Case{500ms, 40ms});
+    PassSchedule schedule({.packets = 64, .pace = 0ms, .twice = true}, start);
+    CHECK(schedule.take(start, jitter).count == 64);  // the first goes out as ever
+    CHECK(schedule.due() == start + pause);
+    auto turn = schedule.take(start + pause, 0ms);
+    CHECK_FALSE(turn.new_message);
+    CHECK(turn.count == 1);
+    CHECK(schedule.due() == start + pause + 500us);
+    turn = schedule.take(start + pause + 63 * 500us, 0ms);
+    CHECK(turn.ends_pass);
+    CHECK(schedule.due() == never);
+}
+
+TEST_CASE("passes in vain slow down, then change the carrier, and so on") {
+    PassSchedule schedule({.packets = 64, .pace = 0ms, .repeat = true, .adapts = true, .changes_carrier = true}, start);
+    Instant now = start;
+    std::vector<Instant> paces;
+    std::vector<std::size_t> changes;
+    for (std::size_t pass = 0; pass < 14; ++pass) {
+        now = schedule.due();
+        paces.push_back(schedule.pace());
+        auto turn = schedule.take(now, 0ms);
+        if (turn.other_carrier) changes.push_back(pass);
+        if (turn.other_carrier) CHECK(turn.new_message);
+        while (!turn.ends_pass) turn = schedule.take(schedule.due(), 0ms);
+    }
+    CHECK(paces == std::vector<Instant>{0ms, 0ms, 5ms, 15ms, 30ms, 0ms, 5ms, 15ms, 30ms, 0ms, 5ms, 15ms, 30ms, 0ms});
+    CHECK(changes == std::vector<std::size_t>{5, 9, 13});
+}
+
+TEST_CASE("both carriers have had each pace within twice the usual wait") {
+    PassSchedule schedule({.packets = 64, .pace = 0ms, .repeat = true, .adapts = true, .changes_carrier = true}, start);
+    std::size_t passes = 0;
+    for (; schedule.due() < start + 20s; ++passes) {
+        auto turn = schedule.take(schedule.due(), 500ms);
+        while (!turn.ends_pass) turn = schedule.take(schedule.due(), 500ms);
+    }
+    CHECK(passes >= 9);
+    CHECK(passes <= 20);  // knocks are few
+}
+
+TEST_CASE("a network that let nothing out begins anew, by the same carrier") {
+    PassSchedule schedule({.packets = 64, .pace = 0ms, .repeat = true, .adapts = true, .changes_carrier = true}, start);
+    for (int pass = 0; pass < 5; ++pass) {
+        auto turn = schedule.take(schedule.due(), 0ms);
+        while (!turn.ends_pass) turn = schedule.take(schedule.due(), 0ms);
+    }
+    schedule.discard_message(start + 20s, 0ms);
+    CHECK(schedule.pace() == 0ms);
+    const auto turn = schedule.take(schedule.due(), 0ms);
+    CHECK(turn.new_message);
+    CHECK_FALSE(turn.other_carrier);
+}
+
+TEST_CASE("a chosen pace is kept, and so is a chosen carrier") {
+    PassSchedule schedule({.packets = 36, .pace = 10ms, .repeat = true}, start);
+    for (int pass = 0; pass < 12; ++pass) {
+        CHECK(schedule.pace() == 10ms);
+        auto turn = schedule.take(schedule.due(), 0ms);
+        CHECK_FALSE(turn.other_carrier);
+        while (!turn.ends_pass) turn = schedule.take(schedule.due(), 0ms);
+    }
+}

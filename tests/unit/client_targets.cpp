@@ -67,3 +67,17 @@ TEST_CASE("a source address of a family that the door does not have is a usage e
     REQUIRE_FALSE(refused);
     CHECK(refused.error().code == ExitCode::usage);
 }
+
+TEST_CASE("a server behind a NAT64 is named by its own family") {
+    std::vector<std::string> warnings;
+    const KeyFile key = key_at("64:ff9b::1.0.1.5");
+    const auto observed = find_targets(key, dry_options("observed"), warnings);
+    REQUIRE(observed);
+    CHECK(observed->front().family == Family::ipv4);
+    CHECK(observed->front().address == Address::any(Family::ipv4));
+    CHECK(observed->front().destination->address.family == Family::ipv6);
+    const auto named = find_targets(key, dry_options("192.0.2.7"), warnings);
+    REQUIRE(named);
+    CHECK(named->front().address == *Address::parse("192.0.2.7"));
+    CHECK(find_targets(key, dry_options("2001:db8::7"), warnings).error().code == ExitCode::usage);
+}

@@ -51,3 +51,14 @@ TEST_CASE("what is shown of a name steers no terminal and forges no line") {
     CHECK(printable("\u009b2J") == "\\xc2\\x9b2J");  // the same as ESC [ for some terminals
     CHECK(printable("\xf0\x90\x80") == "\\xf0\\x90\\x80");
 }
+
+TEST_CASE("a word for a shell is that word again once the shell has read it") {
+    CHECK(shell_word("/home/alice/laptop-1.json") == "/home/alice/laptop-1.json");
+    CHECK(shell_word("-rf") == "./-rf");
+    CHECK(shell_word("my key.json") == "'my key.json'");
+    CHECK(shell_word("it's") == R"('it'\''s')");
+    CHECK(shell_word("$(reboot);*~") == "'$(reboot);*~'");
+    CHECK(shell_word("caf\u00e9") == "'caf\u00e9'");
+    CHECK(shell_word("a'\\\n") == R"($'a\'\\\x0a')");
+    CHECK(shell_word("") == "''");
+}

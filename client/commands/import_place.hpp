@@ -1,0 +1,24 @@
+// Where an imported key goes: in the place of an older generation of the same key, whatever name that has here, or
+// under a name of its own.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "client/door/door_folder.hpp"
+#include "common/result.hpp"
+#include "keys/key_file.hpp"
+
+namespace oneknock {
+
+struct ImportPlace {
+    DoorFiles files;
+    std::optional<StoredKey> older;  // what it replaces
+};
+
+// Keys are the same if door (by its id) and client are. `as` is the name that the user wants instead of the door's. No
+// other key is ever overwritten: ExitCode::cannot_create, with what to do.
+[[nodiscard]] Result<ImportPlace> find_place(const KeyFile& key, const std::string& folder,
+                                             const std::optional<std::string>& as);
+
+}  // namespace oneknock

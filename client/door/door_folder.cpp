@@ -1,0 +1,95 @@
+#include "client/door/door_folder.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <memory>
+
+#include <dirent.h>
+#include <pwd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/nearest_word.hpp"
+#include "common/text.hpp"
+#include "keys/names.hpp"
+
+namespace oneknock {
+namespace {
+
+constexpr std::string_view suffix = ".json";
+
+// Relative paths in the variables are invalid and to be ignored (XDG Base Directory Specification).
+std::string absolute_variable(const char* name) {
+    const char* value = std::getenv(name);
+    return value != nullptr && value[0] == '/' ? value : "";
+}
+
+std::string home_folder() {
+    if (auto home = absolute_variable("HOME"); !home.empty()) return home;
+    const passwd* user = getpwuid(geteuid());
+    return user != nullptr && user->pw_dir != nullptr ? user->pw_dir : "";
+}
+
+tl::unexpected<Error> not_a_name(const std::string& word) {
+    return fail(ExitCode::usage, "\"" + printable(word) +
+                                     "\" is neither the name of an imported door nor the path of "
+                                     "a key file; " +
+                                     std::string(name_rule) + ", and a path has a / or ends in .json");
+}
+
+tl::unexpected<Error> no_such_door(const DoorFiles& files, const std::string& folder) {
+    const std::string meant = did_you_mean(files.name, names_in(folder));
+    return fail(ExitCode::no_input, "no door " + files.name + ": there is no " + printable(files.key) +
+                                        (meant.empty() ? "; import a key with: oneknock import FILE, or give the path "
+                                                         "of a key file, such as ./" +
+                                                             files.name
+                                                       : meant + " See: oneknock list"));
+}
+
+}  // namespace
+
+Result<std::string> config_folder() {
+    if (const auto folder = absolute_variable("XDG_CONFIG_HOME"); !folder.empty()) return folder + "/oneknock";
+    const auto home = home_folder();
+    if (home.empty())
+        return fail(ExitCode::no_input, "cannot find the home directory; set HOME, or give the path of a key file");
+    return home + "/.config/oneknock";
+}
+
+bool is_path(std::string_view door) { return door.find('/') != door.npos || door.ends_with(suffix); }
+
+bool is_door_name(std::string_view word) { return is_valid_name(word) && !is_path(word); }
+
+bool is_there(const std::string& path) {
+    struct stat info {};
+    return lstat(path.c_str(), &info) == 0;
+}
+
+std::vector<std::string> names_in(const std::string& folder) {
+    std::vector<std::string> names;
+    const std::unique_ptr<DIR, int (*)(DIR*)> entries(opendir(folder.c_str()), closedir);
+    if (!entries) return names;
+    while (const dirent* entry = readdir(entries.get())) {
+        const std::string_view file = entry->d_name;
+        if (file.size() > suffix.size() && file.ends_with(suffix) && file.front() != '.')
+            names.emplace_back(file.substr(0, file.size() - suffix.size()));
+    }
+    std::ranges::sort(names);
+    return names;
+}
+
+Result<DoorFiles> find_imported(const std::string& name) {
+    if (!is_door_name(name)) return not_a_name(name);
+    const auto folder = config_folder();
+    if (!folder) return tl::unexpected(folder.error());
+    DoorFiles files(*folder, name);
+    if (!is_there(files.key)) return no_such_door(files, *folder);
+    return files;
+}
+
+Result<std::string> find_door(const std::string& door) {
+    if (is_path(door)) return door;
+    return find_imported(door).map([](const DoorFiles& files) { return files.key; });
+}
+
+}  // namespace oneknock

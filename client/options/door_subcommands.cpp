@@ -1,0 +1,58 @@
+#include "client/options/door_subcommands.hpp"
+
+namespace oneknock {
+namespace {
+
+void add_imported(CLI::App& command, KnockWords& words) {
+    add(command, "DOOR", words.door, "", "The name of an imported door")->required();
+}
+
+}  // namespace
+
+void add_door(CLI::App& command, KnockWords& words) {
+    add(command, "DOOR", words.door, "",
+        "The name of an imported door, or the path of a key file (with a /, or ending in .json)")
+        ->required();
+}
+
+void add_key_fd(CLI::App& command, KnockWords& words) {
+    add(command, "--key-fd", words.key_fd, "N",
+        "Read the key's passphrase from this descriptor instead of the terminal");
+}
+
+void add_import(CLI::App& command, Words& words) {
+    add(command, "FILE", words.file, "", "The key file; - is standard input")->required();
+    add(command, "--as", words.as, "NAME", "Call the door NAME here, instead of what its administrator calls it");
+    command.add_flag("--passphrase", words.passphrase, "Encrypt the key with a passphrase");
+    add_key_fd(command, words.knock);
+}
+
+void add_list(CLI::App& command, Words& words) { command.add_flag("--json", words.json, "Print JSON"); }
+
+void add_set(CLI::App& command, Words& words) {
+    add_imported(command, words.knock);
+    add(command, "NAME=VALUE", words.assignments, "",
+        "An option of open and its value: for, via, knocks, pace, source, time-offset, or family=4 or 6; NAME= takes "
+        "it back; none: show what is set");
+}
+
+void add_passphrase(CLI::App& command, Words& words) {
+    add_door(command, words.knock);
+    command.add_flag("--remove", words.remove, "Store the key without a passphrase");
+    add_key_fd(command, words.knock);
+}
+
+void add_unlock(CLI::App& command, Words& words) {
+    add_door(command, words.knock);
+    add(command, "--for", words.knock.duration, "TIME", "How long, such as 8h, at most 30d; default: 1h");
+    add_key_fd(command, words.knock);
+}
+
+void add_lock(CLI::App& command, Words& words) {
+    add(command, "DOOR", words.locked, "",
+        "An imported door, or the path of a key file; default: all that are unlocked");
+}
+
+void add_remove(CLI::App& command, Words& words) { add_imported(command, words.knock); }
+
+}  // namespace oneknock
