@@ -18,6 +18,7 @@ struct Run {
     Result<void> operator()(const RunOptions& options) const { return run_command(options); }
     Result<void> operator()(const ImportOptions& options) const { return import_command(options); }
     Result<void> operator()(const PassphraseOptions& options) const { return passphrase_command(options); }
+    Result<void> operator()(const PageOptions& options) const { return page_command(options); }
     Result<void> operator()(const ListOptions& options) const { return list_command(options); }
 };
 

@@ -17,6 +17,7 @@ struct Imported {
 };
 [[nodiscard]] Result<Imported> import_key(const ImportOptions& options);
 [[nodiscard]] Result<void> passphrase_command(const PassphraseOptions& options);
+[[nodiscard]] Result<void> page_command(const PageOptions& options);
 [[nodiscard]] Result<void> list_command(const ListOptions& options);
 
 }  // namespace oneknock

@@ -6,6 +6,7 @@
 
 #include "common/clock.hpp"
 #include "common/command_words.hpp"
+#include "keys/page.hpp"
 
 namespace oneknock {
 namespace {
@@ -15,6 +16,7 @@ struct Words {
     KnockWords knock;
     bool pass_descriptor = false;
     std::string file;
+    std::string page_template = installed_page;
     bool passphrase = false;
     bool remove = false;
     bool json = false;
@@ -93,6 +95,13 @@ void add_passphrase(CLI::App& command, Words& words) {
     add_key_fd(command, words.knock);
 }
 
+void add_page(CLI::App& command, Words& words) {
+    add_door(command, words.knock);
+    add(command, "-o,--output", words.file, "FILE", "New web page with the sealed key in it")->required();
+    add(command, "--page-template", words.page_template, "FILE", "The page without a key; default: the installed one");
+    add_key_fd(command, words.knock);
+}
+
 void add_list(CLI::App& command, Words& words) { command.add_flag("--json", words.json, "Print JSON"); }
 
 struct Subcommand {
@@ -118,6 +127,7 @@ constexpr Subcommand subcommands[] = {
      "  oneknock import alice.json\n  oneknock import --passphrase alice.json", add_import},
     {"passphrase", "Set, change or remove the passphrase of an imported key",
      "  oneknock passphrase home\n  oneknock passphrase --remove home", add_passphrase},
+    {"page", "Make a web page of a key, for a browser without oneknock", "  oneknock page home -o home.html", add_page},
     {"list", "Show the imported doors", "  oneknock list\n  oneknock list --json", add_list}};
 
 // The words in the order that CLI11 expects, so that they may be typed in any: `oneknock --json list`.
@@ -174,6 +184,7 @@ Result<Command> command_from(const std::string& name, Words& words, std::vector<
     if (!key_fd) return tl::unexpected(key_fd.error());
     if (name == "import") return Command{ImportOptions{words.file, words.passphrase, *key_fd}};
     if (name == "passphrase") return Command{PassphraseOptions{words.knock.door, words.remove, *key_fd}};
+    if (name == "page") return Command{PageOptions{words.knock.door, words.file, words.page_template, *key_fd}};
     if (name == "list") return Command{ListOptions{words.json}};
     if (name == "connect")
         return waiting_options(words).map([&](KnockOptions&& knock) {

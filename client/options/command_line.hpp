@@ -15,8 +15,8 @@ struct ShowText {
     std::string text;
 };
 
-using Command =
-    std::variant<ShowText, KnockOptions, ConnectOptions, RunOptions, ImportOptions, PassphraseOptions, ListOptions>;
+using Command = std::variant<ShowText, KnockOptions, ConnectOptions, RunOptions, ImportOptions, PassphraseOptions,
+                             PageOptions, ListOptions>;
 
 // `words` without the program's name. Errors are ExitCode::usage.
 [[nodiscard]] Result<Command> parse_command_line(std::vector<std::string> words);
