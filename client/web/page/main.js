@@ -136,13 +136,13 @@ async function act(event, operation) {
 function start() {
   ({ file, key: sealed } = readKey());
   showKey();
-  checkEnd(sealed, Date.now() / 1000);
   element("form").onsubmit = (event) => act(event, "open");
   element("close").onclick = (event) => act(event, "close");
   element("lock").onclick = () => (lock(), say("The key is locked."));
   element("show").onchange = () => (element("passphrase").type = element("show").checked ? "text" : "password");
   element("copy").onclick = () => navigator.clipboard?.writeText(element("command").textContent)
     .then(() => say("Copied."), () => say("This browser does not let the page copy: mark the line by hand."));
+  checkEnd(sealed, Date.now() / 1000);
 }
 
 try {
