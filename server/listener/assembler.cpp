@@ -268,6 +268,10 @@ bool Assembler::attempt(Index index, Choice choice, Instant now, Interval when) 
     ++counters_.decodes;
     const auto word = family_code.decode(selection.word, selection.missing_span());
     if (!word || window.is_rejected(*word)) return false;
+    if (is_own_repeat(index, *word)) {
+        retire_word(key, *word, now);
+        return true;
+    }
     const bool certain = window.agreeing(*word, tick) >= family_code.k() + agreeing_beyond_k;
     if (window.pending != *word) {
         if (!offer(index, *word, now)) {
@@ -278,6 +282,13 @@ bool Assembler::attempt(Index index, Choice choice, Instant now, Interval when) 
     }
     if (certain) retire_word(key, *word, now);
     return true;
+}
+
+// A browser has a source port for each packet, and the kernel below it sends each again for a minute where nothing
+// comes back. With one source port it is somebody's replay, which is worth a line in the log.
+bool Assembler::is_own_repeat(Index index, const Codeword& word) {
+    const WindowEntry& window = table_[index];
+    return window.key.merged && window.split && std::ranges::count(verified_words(window.key), word) != 0;
 }
 
 bool Assembler::offer(Index index, const Codeword& word, Instant now) {

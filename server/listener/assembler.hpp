@@ -98,6 +98,7 @@ private:
     bool take_budget(Index index, Instant now, double reserve = 0);
     bool attempt(Index index, Choice choice, Instant now, Interval when);
     void decode_burst(Index index, Instant now);
+    [[nodiscard]] bool is_own_repeat(Index index, const Codeword& word);
     bool offer(Index index, const Codeword& word, Instant now);
     void retire_word(const WindowKey& key, const Codeword& word, Instant now);
     void finish_in(const WindowKey& key, const Codeword& word, Instant now);

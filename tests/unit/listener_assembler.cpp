@@ -262,6 +262,28 @@ TEST_CASE("every packet from another source port still makes a knock, and the wo
     }
 }
 
+TEST_CASE("SYNs that a kernel repeats for a minute, each from its own port, are one knock") {
+    for (const Address& address : {client_ipv4, client_ipv6}) {
+        House house;
+        const auto ports = shuffled(house.knock(address));
+        Wire wire;
+        for (const int second : {0, 1, 3, 7, 15, 31, 63})  // tcp_syn_retries is 6
+            for (std::size_t i = 0; i < ports.size(); ++i)
+                wire.burst({ports[i]}, address, static_cast<std::uint16_t>(40000 + i),
+                           Seconds{second} + microseconds{100} * static_cast<long>(i), Instant{0});
+        wire.deliver(house);
+        CHECK(house.accepted.size() == 1);
+        CHECK(house.assembler.counters().candidates == 1);
+        CHECK(house.assembler.counters().decodes <= 7);
+
+        const auto next = shuffled(house.knock(address));
+        for (std::size_t i = 0; i < next.size(); ++i)
+            house.send(next[i], address, static_cast<std::uint16_t>(50000 + i), house.clock + microseconds{100});
+        house.pass_until(house.clock + milliseconds{50});
+        CHECK(house.accepted.size() == 2);
+    }
+}
+
 TEST_CASE("clients behind one address with their own ports do not disturb each other") {
     for (const int clients : {2, 5}) {
         House house;
@@ -387,4 +409,26 @@ TEST_CASE("a million random ports from one address cost bounded decodes and open
     CHECK(house.accepted.empty());
     CHECK(house.assembler.counters().decodes <=
           static_cast<std::uint64_t>(decodes_per_source.burst + 2.2 * decodes_per_source.per_second));
+}
+
+// The table of docs/protocol.md, "Why these numbers": bin/unit/listener "[.odds]"
+TEST_CASE("how many knocks without a source port of their own are read under junk from their address", "[.odds]") {
+    constexpr int trials = 30;
+    for (const Address& address : {client_ipv4, client_ipv6})
+        for (const int rate : {100, 300, 1000, 3000, 10'000})
+            for (const int length : {20, 50, 100, 200}) {
+                std::size_t read = 0;
+                for (int trial = 0; trial < trials; ++trial) {
+                    House house;
+                    Wire wire;
+                    const auto ports = shuffled(house.knock(address));
+                    for (std::size_t i = 0; i < ports.size(); ++i)
+                        wire.burst({ports[i]}, address, static_cast<std::uint16_t>(40000 + i),
+                                   Seconds{1} + milliseconds{length} * static_cast<long>(i) / 64, Instant{0});
+                    wire.junk(rate, address, 0, {}, Seconds{1} + milliseconds{length + 100});
+                    wire.deliver(house);
+                    read += house.distinct_accepted();
+                }
+                WARN(address.text() << ": " << rate << "/s, " << length << " ms: " << read << " of " << trials);
+            }
 }

@@ -39,7 +39,9 @@ Result<void> write_client_and_key(const Add& command, const DoorFolder& folder, 
         if (std::remove(path.c_str()) == 0) return {};
         return tl::unexpected(system_error("remove", path));
     };
-    return publish_key_file(command.output, key_file_text(key), {make, take_back});
+    return text_of(command.handout, key).and_then([&](const SecretBytes& text) {
+        return publish_key_file(command.output, text, {make, take_back});
+    });
 }
 
 // Of an earlier run that was killed.
@@ -53,7 +55,7 @@ std::optional<Client> half_added(const Add& command, const DoorFolder& folder, c
 void report(const Add& command) {
     warn_of_source(command.source);
     log::info("added " + command.client + ", which may open " + join(command.allow));
-    tell_next_step(command.output);
+    tell_next_step(command.handout, command.output);
 }
 
 Result<void> add_to(const DoorFolder& folder, const Add& command) {

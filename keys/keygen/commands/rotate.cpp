@@ -28,7 +28,7 @@ void report(const Rotate& command, const Client& client) {
         if (generation.not_after)
             log::info("generation " + std::to_string(generation.number) + " works until " +
                       time_text(*generation.not_after) + "; the daemon ends it earlier once the new one is in use");
-    tell_next_step(command.output);
+    tell_next_step(command.handout, command.output);
 }
 
 Result<void> rotate_client(const Rotate& command, const DoorFolder& folder) {
@@ -53,9 +53,9 @@ Result<void> rotate_client(const Rotate& command, const DoorFolder& folder) {
         return added;
     const auto replace = [&path](const SecretBytes& text) { return replace_file(path, text.bytes(), 0600); };
     const Change change{[&] { return replace(client_text(*client)); }, [&] { return replace(*old_text); }};
-    return publish_key_file(command.output, key_file_text(make_key_file(*door, *client, now)), change).map([&] {
-        report(command, *client);
-    });
+    return text_of(command.handout, make_key_file(*door, *client, now))
+        .and_then([&](const SecretBytes& text) { return publish_key_file(command.output, text, change); })
+        .map([&] { report(command, *client); });
 }
 
 // What the folder has now.
