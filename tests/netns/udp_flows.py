@@ -136,7 +136,7 @@ class UdpFlows(NetworkTest):
         port = session.getsockname()[1]
         self.assertTrue(self.ask(session))
         idle_from = time.monotonic()
-        forged = Injector(self.stranger, "x0", self.server, "s1")
+        forged = self.net.keep(Injector(self.stranger, "x0", self.server, "s1"), lambda injector: injector.__exit__())
         while time.monotonic() < idle_from + 4:
             forged.send([udp_packet("10.77.0.2", "10.77.0.1", port, VPN, b"forged")])
             time.sleep(0.5)
