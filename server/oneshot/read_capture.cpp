@@ -160,7 +160,7 @@ Result<void> read_capture(const DaemonConfig& config, const std::string& file, b
     auto audit = Audit::open("", {});
     if (!audit) return tl::unexpected(audit.error());
     Explainer explainer(Decider(Verifier(std::move(*keyring)), std::move(*record), std::move(*audit),
-                                {config.tolerance, config.grant_default, config.grant_maximum, std::nullopt}),
+                                {config.tolerance, config.grant_default, config.grant_maximum, std::nullopt, {}}),
                         config.tolerance, as_json);
     auto frame = capture->next();
     for (; frame && *frame && explainer.printed(); frame = capture->next()) explainer.frame(**frame);

@@ -27,6 +27,11 @@ constexpr Instant repair_interval = milliseconds{150};  // between repairs, shou
 constexpr milliseconds shortest_grant{100};
 constexpr int most_requests_a_turn = 64;  // so that signals and timers get their turn
 
+// A moment before the end of somebody else's: let it end by the kernel's clock.
+milliseconds not_too_short(milliseconds duration) {
+    return duration == milliseconds{0} ? duration : std::max(duration, shortest_grant);
+}
+
 class Loop {
 public:
     explicit Loop(ParentParts parts)
@@ -122,18 +127,20 @@ private:
 
     // What kinds of values leave open is checked as well: the gatekeeper is another process.
     int change(const GrantRequest& request) {
-        const milliseconds duration{request.duration_ms};
+        const milliseconds duration{request.duration_ms}, flows{request.flows_ms};
         const Service service = request.service;
         const bool opens = request.operation == Operation::open;
-        if (opens && duration > parts_.config.grant_maximum) return EINVAL;
+        const DaemonConfig& config = parts_.config;
+        if (opens && duration > config.grant_maximum) return EINVAL;
+        if (opens && flows > config.grant_maximum + config.firewall.udp_maximum) return EINVAL;
         if (!parts_.firewall) {
             log::info("dry run: would " + operation_name(request.operation) + " " + service.text() + " for " +
                       request.address.text());
             return 0;
         }
-        // A moment before the end of somebody else's: let it end by the kernel's clock.
-        return opens ? parts_.firewall->open_grant(service, request.address, std::max(duration, shortest_grant), now_)
-                     : parts_.firewall->close_grant(service, request.address, now_);
+        if (!opens) return parts_.firewall->close_grant(service, request.address, now_);
+        return parts_.firewall->open_grant(service, request.address, not_too_short(duration), now_,
+                                           not_too_short(flows));
     }
 
     // False: the administrator has not changed the door's file, so the gatekeeper has no reason to.

@@ -98,6 +98,8 @@ GatekeeperSettings settings_of(const DaemonConfig& config) {
     settings.grant_default_s = static_cast<std::uint32_t>(config.grant_default.count());
     settings.grant_maximum_s = static_cast<std::uint32_t>(config.grant_maximum.count());
     if (config.rotation_grace) settings.rotation_grace_s = config.rotation_grace->count();
+    if (config.firewall.mode == FirewallMode::guard)
+        settings.flows_after_s = static_cast<std::uint32_t>(config.firewall.udp_maximum.count());
     return settings;
 }
 
@@ -180,7 +182,8 @@ Result<GatekeeperStart> await_gatekeeper(Rooms& rooms, KeyPassing& passing) {
         if (const auto said = datagram.as<DoorServices>(); said && passing.may_tell_services())
             start.services.assign(said->services, said->services + said->count);
         else if (const auto grant = datagram.as<RecordedGrant>(); grant && start.recorded.size() < most_recorded)
-            start.recorded.push_back({grant->service, grant->address, std::chrono::milliseconds{grant->remaining_ms}});
+            start.recorded.push_back({grant->service, grant->address, std::chrono::milliseconds{grant->remaining_ms},
+                                      std::chrono::milliseconds{grant->flows_ms}});
         else return fail(ExitCode::software, "the gatekeeper said something unexpected");
     }
 }

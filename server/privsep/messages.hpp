@@ -146,12 +146,14 @@ struct CaptureReport {
 struct GrantRequest {
     static constexpr Kind kind = Kind::grant_request;
     Kind head = kind;
-    std::uint32_t duration_ms = 0;  // for open: up to the configuration's maximum
+    std::uint32_t duration_ms = 0;  // for open: up to the configuration's maximum; 0: the grant ends, its flows go on
     RequestId id = 0;
     SentService service;
     Operation operation = Operation::open;
     Address address;
     Bytes<2> padding{};
+    std::uint32_t flows_ms = 0;  // for open: how long UDP flows that were begun under the grant may go on
+    Bytes<4> more_padding{};
 };
 
 struct GrantReply {
@@ -166,7 +168,8 @@ struct GrantReply {
 struct RecordedGrant {
     static constexpr Kind kind = Kind::recorded_grant;
     Kind head = kind;
-    std::uint32_t remaining_ms = 0;
+    std::uint32_t remaining_ms = 0;  // 0: it has ended, and UDP flows that were begun under it go on
+    std::uint32_t flows_ms = 0;
     SentService service;
     Address address;
     Bytes<3> padding{};
@@ -309,6 +312,8 @@ struct GatekeeperSettings {
     std::uint32_t grant_default_s = 0;
     std::uint32_t grant_maximum_s = 0;
     std::int64_t rotation_grace_s = -1;  // -1: none
+    std::uint32_t flows_after_s = 0;     // how long UDP flows may outlive their grant; 0: no firewall of ours keeps any
+    Bytes<4> padding{};
 };
 
 // What the door opens at all: the firewall refuses requests for anything else. Before Ready.

@@ -38,6 +38,8 @@ REQUESTS = "server/gatekeeper/grants/grant_requests.cpp"
 FIREWALL = "server/firewall/firewall.cpp"
 RULES = "server/firewall/table/guard_rules.cpp"
 CALLS = "server/privsep/system_calls.cpp"
+KEPT = "server/firewall/kept_grants.cpp"
+FLOWS = "server/firewall/table/udp_flows.cpp"
 
 PROTECTIONS = [
     Protection("1", "ports are shuffled by the key", "common/protocol/codebook.cpp",
@@ -91,7 +93,7 @@ PROTECTIONS = [
                "const bool calm = rates_[decision.client].try_take(knocks_per_client, now.steady);",
                "const bool calm = true;", Unit("gatekeeper")),
     Protection("9", "nobody closes another's grant", REQUESTS,
-               "request.operation = end ? Operation::open : Operation::close;",
+               "request.operation = request.duration_ms > 0 || request.flows_ms > 0 ? Operation::open : Operation::close;",
                "request.operation = Operation::close;", Unit("gatekeeper")),
     Protection("9", "the tag is bound to the door", "common/protocol/message.cpp",
                "    crypto_generichash_update(&state, door.bytes.data(), door.bytes.size());\n",
@@ -104,10 +106,10 @@ PROTECTIONS = [
     Protection("10", "what was revoked while no daemon ran is closed at the start", REQUESTS,
                "    end_in_record(no_longer_allowed(now), now);\n", "", Namespaces("restarts", "revoked")),
     Protection("10", "the holder of a grant is recorded with it", RECORD + "record.cpp",
-               "            if (entry.end > now) put_grant(grant_of(entry), entry.end, now);\n", "",
+               "            if (entry.end != Instant{}) put_grant(grant_of(entry), entry.end, now);\n", "",
                Namespaces("restarts", "belongs outlive")),
-    Protection("9, 13", "an element that the record does not know is not adopted", FIREWALL,
-               "        if (known == of_record.end()) continue;\n        const milliseconds remaining = std::min(in_kernel, "
+    Protection("9, 13", "an element that the record does not know is not adopted", KEPT,
+               "        if (known == recorded.end()) continue;\n        const milliseconds remaining = std::min(in_kernel, "
                "known->second);", "        const milliseconds remaining = in_kernel;\n        static_cast<void>(known);",
                Kernel("what the record does not know*")),
     Protection("12", "a message from the past is refused", DECIDER,
@@ -121,8 +123,7 @@ PROTECTIONS = [
                "if (parts_.firewall && parts_.firewall->on_watch_readable()) plan(repair_at_, repair_delay);",
                "if (parts_.firewall) static_cast<void>(parts_.firewall->on_watch_readable());", Namespaces("guard")),
     Protection("14", "a changed rule is put right", FIREWALL,
-               "if (found && diff.clean() && same_structure(wanted_image_, *found)) return false;",
-               "if (found && diff.clean()) return false;", Kernel("*")),
+               " &&\n            same_structure(wanted_image_, image))", ")", Kernel("*")),
     Protection("15", "names have no control characters", "keys/names.cpp",
                "std::ranges::all_of(name, [](char c) { return is_one_of(c, \"._-@\"); });", "true;", Unit("keys")),
     Protection("16", "a key file that others may read is refused", "common/files.cpp",
@@ -176,6 +177,18 @@ PROTECTIONS = [
     Protection("17", "a packet on the loopback interface has a route if this host sent it", RULES,
                '{interface_is("lo"), has_route(Family::ipv4), verdict(NFT_JUMP, "from_this_host")}',
                '{interface_is("lo"), verdict(NFT_JUMP, "from_this_host")}', Kernel("a packet with a forged source*")),
+    Protection("18", "flows end with whom the daemon admits", FLOWS,
+               "{granted(family, admitted_set(family)), accept()}", "{accept()}", Kernel("*live on until a close")),
+    Protection("18", "a flow that a client began is not taken for one that the service asked for", FLOWS,
+               "{answers_flow(family, flow_set(family)), verdict(NFT_GOTO, \"renew\")}",
+               "{answers_flow(family, flow_set(family))}", Kernel("*is not let in by what the service sends to it")),
+    Protection("18", "an address has a share of the flows", FLOWS,
+               "{too_many_answers(family, pace_set(family), pace_kept, most_begun), accept()}",
+               "{too_many_answers(family, pace_set(family), pace_kept, most_begun)}", Kernel("one client cannot fill*")),
+    Protection("18", "a start forgets what services asked for", FIREWALL,
+               "            batch.empty_set(name);", "            static_cast<void>(name);", Kernel("a start forgets*")),
+    Protection("18", "whose flows go on is remembered", RECORD + "held_grants.cpp",
+               "    const Instant past = end + flows_after(grant.service);", "    const Instant past = end;", Unit("gatekeeper")),
     Protection("every bit", "a message whose tag is wrong is refused", "common/protocol/message.cpp",
                "if (sodium_memcmp(computed.bytes.data(), claimed.bytes.data(), tag_length) != 0) return std::nullopt;",
                "static_cast<void>(computed);", Unit("protocol")),

@@ -102,14 +102,14 @@ std::string reloaded_json(const Keyring& keyring, const std::string& client, con
     return line_of(answer);
 }
 
-std::string grants_json(const HeldGrants::Map::Map& grants, Instant now) {
+std::string grants_json(const HeldGrants::Ends& grants, Instant now) {
     Json list = Json::array();
-    for (const auto& [grant, held] : grants)
+    for (const auto& [grant, end] : grants)
         list.push_back({{"client", grant.client},
                         {"address", grant.address.text()},
                         {"protocol", protocol_name(grant.service.protocol)},
                         {"port", grant.service.port},
-                        {"remaining_s", std::chrono::ceil<Seconds>(held.end - now).count()}});
+                        {"remaining_s", std::chrono::ceil<Seconds>(end - now).count()}});
     return line_of({{"schema", 1}, {"grants", list}});
 }
 

@@ -35,7 +35,7 @@ struct StatusFigures {
 // What the keys in force are after a reload, and what is wrong with files; of a client if one is named.
 [[nodiscard]] std::string reloaded_json(const Keyring& keyring, const std::string& client, const KeyProblems& problems,
                                         Instant now);
-[[nodiscard]] std::string grants_json(const HeldGrants::Map::Map& grants, Instant now);
+[[nodiscard]] std::string grants_json(const HeldGrants::Ends& grants, Instant now);
 [[nodiscard]] std::string done_json();
 [[nodiscard]] std::string closed_json(std::size_t count);  // so many grants
 [[nodiscard]] std::string error_json(const std::string& what);

@@ -212,7 +212,7 @@ void Decider::add_to_record(const Verifier::Match& match, const Tag& tag, const 
 
 // Opening for a shorter time than is left does not shorten: closing does.
 void Decider::set_ends(const Verifier::Match& match, Instant now, Decision& decision) {
-    decision.ended_before = record_.grants().end_of(decision.grant(), now);
+    decision.ended_before = record_.grants().noted_end(decision.grant(), now);
     if (!match.request.is_open()) return;
     const Seconds asked = match.request.duration_s == 0 ? limits_.grant_default : Seconds{match.request.duration_s};
     decision.duration = std::min({asked, match.client->max_duration, limits_.grant_maximum});

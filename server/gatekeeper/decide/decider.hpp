@@ -35,7 +35,7 @@ struct Decision {
     bool in_record = false;  // in the record, and within the client's share and rate: so in the audit as well
     // Of accepted ones: the client's grant of the service for the address.
     Instant ends{};                       // for open: not before it ended anyway
-    std::optional<Instant> ended_before;  // when it would have ended without this knock, if there was one
+    std::optional<Instant> ended_before;  // when it would have ended without this knock, or had, if there was one
     std::int64_t first_packet_ns = 0;
 
     [[nodiscard]] ClientGrant grant() const { return {request.service(), address, client}; }
@@ -46,6 +46,7 @@ struct Limits {
     Seconds grant_default{30};
     Seconds grant_maximum{3600};
     Grace rotation_grace{};
+    Seconds flows_after{0};  // HeldGrants
 };
 
 class Decider {

@@ -31,14 +31,14 @@ bool remove_marker(const std::string& folder) {
 }  // namespace
 
 Result<Record> Record::open(const std::string& folder, const DoorId& door, const Now& now, Seconds tolerance,
-                            const BootId& boot) {
+                            const BootId& boot, Seconds flows_after) {
     using Condition = Journal::Condition;
     const auto give_up = [](const std::string& problem) {
         return fail(ExitCode::cannot_create, "the replay record in the state folder: " + problem +
                                                  "; without it no knock can be accepted. Check the disk and the "
                                                  "folder's owner");
     };
-    Record record(folder);
+    Record record(folder, flows_after);
     record.boot_ = boot;
     const bool in_memory = folder.empty();
     const auto content = in_memory ? Journal::Content{} : Journal::read(folder);
