@@ -10,6 +10,17 @@
 #include "common/text.hpp"
 
 namespace oneknock {
+namespace {
+
+const char* limit_behind(int error) {
+    switch (error) {
+        case EMFILE: return "; raise the limit of open files (ulimit -n, or LimitNOFILE= in a unit)";
+        case EFBIG: return "; raise the limit of a file's size (ulimit -f, or LimitFSIZE= in a unit)";
+        default: return "";
+    }
+}
+
+}  // namespace
 
 void Descriptor::reset(int fd) {
     if (fd_ >= 0) ::close(fd_);
@@ -63,7 +74,9 @@ Error system_error(std::string_view verb, const std::string& name, ExitCode othe
     ExitCode exit = otherwise;
     if (error == ENOENT && otherwise != ExitCode::cannot_create) exit = ExitCode::no_input;
     if (error == EACCES || error == EPERM) exit = ExitCode::permission;
-    return {exit, "cannot " + std::string(verb) + " " + printable(name) + ": " + std::strerror(error)};
+    if (error == EMFILE || error == ENFILE || error == ENOMEM) exit = ExitCode::system;
+    return {exit,
+            "cannot " + std::string(verb) + " " + printable(name) + ": " + std::strerror(error) + limit_behind(error)};
 }
 
 }  // namespace oneknock

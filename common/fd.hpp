@@ -50,8 +50,7 @@ private:
 // `bytes` must not be empty.
 [[nodiscard]] ssize_t send_with_descriptor(int socket, ByteSpan bytes, int passed);
 
-// "cannot VERB NAME: reason", with the exit code that fits errno.
-[[nodiscard]] Error system_error(std::string_view verb, const std::string& name,
-                                 ExitCode otherwise = ExitCode::software);
+// "cannot VERB NAME: reason", with the exit code that fits errno. Of a limit it says how to raise it.
+[[nodiscard]] Error system_error(std::string_view verb, const std::string& name, ExitCode otherwise = ExitCode::system);
 
 }  // namespace oneknock

@@ -17,6 +17,7 @@ enum class ExitCode : int {
     no_input = 66,       // a file is not there
     unavailable = 69,    // a host, a route or a daemon cannot be reached
     software = 70,       // a defect of ours
+    system = 71,         // the system lacks something, or has run out of it: memory, descriptors, processes, /proc
     cannot_create = 73,  // a file cannot be written, or exists already
     try_later = 75,      // --wait ran out
     permission = 77,     // a privilege is missing, or a file's mode is too open

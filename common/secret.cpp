@@ -20,11 +20,12 @@ constexpr std::size_t page_payload = 4096 - 16;
 constexpr std::size_t largest_slab = std::size_t{1} << 20;
 
 [[noreturn]] void cannot_lock(std::size_t size) {
-    rlimit limit{};
-    getrlimit(RLIMIT_MEMLOCK, &limit);
-    throw LockedMemoryError("cannot lock " + std::to_string(size) + " bytes of memory for secrets: " +
-                            std::strerror(errno) + " (the limit is " + std::to_string(limit.rlim_cur) +
-                            " bytes; raise it with `ulimit -l` or LimitMEMLOCK= in the unit)");
+    const std::string why = std::strerror(errno);
+    rlimit limit{};  // which a process that is locked in may not ask for
+    const bool is_known = getrlimit(RLIMIT_MEMLOCK, &limit) == 0;
+    throw LockedMemoryError("cannot lock " + std::to_string(size) + " bytes of memory for secrets: " + why +
+                            "; raise the limit" + (is_known ? " of " + std::to_string(limit.rlim_cur) + " bytes" : "") +
+                            " (ulimit -l, or LimitMEMLOCK= in the unit)");
 }
 
 // sodium_malloc tries to lock but does not say whether it could; locking again is free and does.
@@ -118,6 +119,10 @@ Arena& arena() {
 
 void initialise_crypto() {
     if (sodium_init() < 0) std::abort();
+    rlimit limit{};
+    if (getrlimit(RLIMIT_MEMLOCK, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_MEMLOCK, &limit);
 }
 
 void wipe(void* memory, std::size_t size) { sodium_memzero(memory, size); }

@@ -20,7 +20,8 @@ struct LockedMemoryError : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
-// Prepares libsodium; must have returned before anything else of this library is used. Aborts if it cannot.
+// Prepares libsodium, and takes all of the locked memory that this process may have; must have returned before anything
+// else of this library is used. Aborts if it cannot.
 void initialise_crypto();
 
 // Overwrites memory in a way the compiler does not remove.

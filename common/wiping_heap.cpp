@@ -8,6 +8,8 @@
 #include <cstdlib>
 #include <new>
 
+#include "common/startup.hpp"
+
 namespace {
 
 void release(void* memory) noexcept {
@@ -18,7 +20,13 @@ void release(void* memory) noexcept {
 
 void* acquire(std::size_t size) {
     if (void* memory = std::malloc(size == 0 ? 1 : size)) return memory;
-    throw std::bad_alloc();
+    oneknock::end_for_lack_of_memory();  // none of the programs could go on without
+}
+
+void* acquire_aligned(std::size_t size, std::align_val_t alignment) {
+    const auto step = static_cast<std::size_t>(alignment);
+    if (void* memory = std::aligned_alloc(step, (size + step - 1) / step * step)) return memory;
+    oneknock::end_for_lack_of_memory();
 }
 
 }  // namespace
@@ -29,3 +37,10 @@ void operator delete(void* memory) noexcept { release(memory); }
 void operator delete[](void* memory) noexcept { release(memory); }
 void operator delete(void* memory, std::size_t) noexcept { release(memory); }
 void operator delete[](void* memory, std::size_t) noexcept { release(memory); }
+
+void* operator new(std::size_t size, std::align_val_t alignment) { return acquire_aligned(size, alignment); }
+void* operator new[](std::size_t size, std::align_val_t alignment) { return acquire_aligned(size, alignment); }
+void operator delete(void* memory, std::align_val_t) noexcept { release(memory); }
+void operator delete[](void* memory, std::align_val_t) noexcept { release(memory); }
+void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { release(memory); }
+void operator delete[](void* memory, std::size_t, std::align_val_t) noexcept { release(memory); }

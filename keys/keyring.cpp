@@ -8,10 +8,12 @@
 
 #include "common/files.hpp"
 #include "common/json.hpp"
+#include "common/log.hpp"
 #include "common/text.hpp"
 #include "keys/fields.hpp"
 #include "keys/json_writer.hpp"
 #include "keys/names.hpp"
+#include "keys/shared_keys.hpp"
 
 namespace oneknock {
 namespace {
@@ -231,19 +233,34 @@ Result<Door> load_door(const std::string& path) {
     return parse_door(text->text(), path);
 }
 
-Result<Keyring> load_keyring(const std::string& door_path, const std::string& clients_folder) {
-    auto door = load_door(door_path);
-    if (!door) return tl::unexpected(door.error());
+Result<void> ReadableKeyring::verdict() const {
+    if (problems.empty()) return {};
+    for (auto problem = problems.begin() + 1; problem != problems.end(); ++problem) log::warning(problem->message);
+    return tl::unexpected(problems.front());
+}
+
+Result<ReadableKeyring> load_what_is_right(Door door, const std::string& clients_folder) {
     const auto paths = client_paths(clients_folder);
     if (!paths) return tl::unexpected(paths.error());
-    Keyring keyring{std::move(*door), {}};
+    ReadableKeyring found{{std::move(door), {}}, {}};
+    Keyring& keyring = found.keyring;
     for (const std::string& path : *paths) {
         auto client = load_client(path, keyring.door);
-        if (!client) return tl::unexpected(client.error());
-        keyring.clients.push_back(std::move(*client));
+        if (client) keyring.clients.push_back(std::move(*client));
+        else found.problems.push_back(std::move(client.error()));
     }
     std::ranges::sort(keyring.clients, {}, &Client::name);  // not quite the order of the files: '-' is less than '.'
-    return keyring;
+    if (auto checked = check_shares_no_key(keyring.clients, clients_folder); !checked)
+        found.problems.push_back(std::move(checked.error()));
+    return found;
+}
+
+Result<Keyring> load_keyring(const std::string& door_path, const std::string& clients_folder) {
+    auto found =
+        load_door(door_path).and_then([&](Door&& door) { return load_what_is_right(std::move(door), clients_folder); });
+    if (!found) return tl::unexpected(found.error());
+    if (!found->problems.empty()) return tl::unexpected(found->problems.front());
+    return std::move(found->keyring);
 }
 
 }  // namespace oneknock

@@ -81,6 +81,16 @@ struct Keyring {
 
 [[nodiscard]] Result<Door> load_door(const std::string& path);
 
+// A door with those of its clients whose files are right, and what is wrong with the others'.
+struct ReadableKeyring {
+    Keyring keyring;
+    std::vector<Error> problems;
+
+    // Of a command that did what it could: the first problem. The others have been printed then.
+    [[nodiscard]] Result<void> verdict() const;
+};
+[[nodiscard]] Result<ReadableKeyring> load_what_is_right(Door door, const std::string& clients_folder);
+
 // Everything of a door's folder, with the checks of read_private_file; the first error stops it.
 [[nodiscard]] Result<Keyring> load_keyring(const std::string& door_path, const std::string& clients_folder);
 

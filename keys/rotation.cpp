@@ -84,6 +84,17 @@ void end_early(std::vector<Generation>& generations, const Uses& uses, const Gra
         generations[i].not_after = end_of(generations, i, uses, grace);
 }
 
+bool is_outdated(const std::vector<Generation>& generations, const Uses& uses) {
+    return uses.upper_bound(generations.back().number) != uses.end();
+}
+
+void end_outdated(std::vector<Generation>& generations, const Uses& uses, const Grace& grace) {
+    Generation& newest = generations.back();
+    const auto moved = first_use(uses.upper_bound(newest.number), uses);
+    if (!moved) return;
+    newest.not_after = std::min(newest.not_after.value_or(UnixTime::max()), *moved + grace.value_or(default_overlap));
+}
+
 bool is_waited_for(const Client& client, const Generation& door_generation, UnixTime now) {
     // A key file made after the door secret has that secret in it.
     return !client.revoked && (!client.expires || now <= *client.expires) &&

@@ -58,6 +58,12 @@ using Grace = std::optional<Seconds>;
 // Brings each not_after forward to the end above. May be repeated as uses come in: it only ever goes one way.
 void end_early(std::vector<Generation>& generations, const Uses& uses, const Grace& grace);
 
+// Whether a later generation than the newest in the file was used: the file is an older copy, of a backup perhaps.
+[[nodiscard]] bool is_outdated(const std::vector<Generation>& generations, const Uses& uses);
+// The newest generation of such a file ends like any that was rotated away: `grace` after the first use of a later one
+// or, where there is none, after the usual overlap, since the end that it was given is not in this file.
+void end_outdated(std::vector<Generation>& generations, const Uses& uses, const Grace& grace);
+
 // The uses of the door's generations by its clients, as those of the one user they are together: it has first used a
 // generation when the last client that may hold an earlier one first used that generation or a later one. Clients that
 // are revoked or expired, or whose keys are all younger than the generation, are not waited for.

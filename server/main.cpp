@@ -78,14 +78,16 @@ Result<void> run_reader(const Options& options) {
 
 ExitCode run(const Options& options) {
     const bool is_daemon = !options.check && options.capture.empty() && !options.guard && !options.remove;
-    if (is_daemon) log::name_program("");
+    if (is_daemon) {
+        log::name_program("");
+        log::never_wait();  // nor for the reader of an error, which may be there or not
+    }
     const auto config = read_daemon_config(options.config);
     if (!config) return report(tl::unexpected(config.error()));
     if (options.check) return report(check_config(*config));
     if (!options.capture.empty()) return report(run_reader(options));
     if (options.guard) return report(set_guard_up(*config));
     if (options.remove) return report(remove_guard(*config));
-    log::never_wait();
     return run_daemon(*config, {options.dry_run, options.trial});
 }
 

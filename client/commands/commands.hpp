@@ -25,6 +25,7 @@ struct Imported {
 [[nodiscard]] Result<void> lock_command(const LockOptions& options);
 [[nodiscard]] Result<void> remove_command(const RemoveOptions& options);
 [[nodiscard]] Result<void> set_command(const SetOptions& options);
+[[nodiscard]] Result<void> page_command(const PageOptions& options);
 [[nodiscard]] Result<void> list_command(const ListOptions& options);
 
 }  // namespace oneknock

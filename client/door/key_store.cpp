@@ -10,6 +10,7 @@
 #include "client/door/passphrase.hpp"
 #include "common/files.hpp"
 #include "common/log.hpp"
+#include "common/nearest_word.hpp"
 #include "common/text.hpp"
 #include "keys/key_encryption.hpp"
 
@@ -63,9 +64,12 @@ Result<void> replace_stored_key(const std::string& path, const StoredKey& older,
 Result<Service> find_service(const OpenedDoor& door, const std::string& word) {
     if (const auto found = door.key.services.find(word); found != door.key.services.end()) return found->second;
     if (const auto service = Service::parse(word)) return *service;
-    return fail(ExitCode::usage, "no service " + word + " in " + door.path +
-                                     ", which lists: " + services_text(door.key) +
-                                     "; use one of these names, or a protocol and port such as tcp/22");
+    std::vector<std::string> names;
+    for (const auto& [name, service] : door.key.services) names.push_back(name);
+    const std::string meant = did_you_mean(word, names);
+    return fail(ExitCode::usage,
+                "no service " + word + " in " + door.path + ", which lists: " + services_text(door.key) +
+                    (meant.empty() ? "; use one of these names, or a protocol and port such as tcp/22" : meant));
 }
 
 bool is_listed(const KeyFile& key, const Service& service) {

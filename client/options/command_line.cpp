@@ -87,6 +87,7 @@ constexpr Subcommand subcommands[] = {
     {"unlock", "Have the kernel keep a key unlocked for a while",
      "  oneknock unlock home\n  oneknock unlock home --for 8h", add_unlock},
     {"lock", "End that, for one door or all", "  oneknock lock home\n  oneknock lock", add_lock},
+    {"page", "Make a web page of a key, for a browser without oneknock", "  oneknock page home -o home.html", add_page},
     {"remove", "Remove an imported door", "  oneknock remove home\n  oneknock remove office", add_remove}};
 
 bool is_subcommand(const std::string& word) {
@@ -167,6 +168,7 @@ Result<Command> command_from(const std::string& name, Words& words, std::vector<
     if (name == "remove") return Command{RemoveOptions{words.knock.door}};
     if (name == "set") return Command{SetOptions{words.knock.door, words.assignments}};
     if (name == "passphrase") return Command{PassphraseOptions{words.knock.door, words.remove, *key_fd}};
+    if (name == "page") return Command{PageOptions{words.knock.door, words.file, words.page_template, *key_fd}};
     if (name == "list") return Command{ListOptions{words.json}};
     if (name == "connect")
         return waiting_options(words, defaults_of).map([&](KnockOptions&& knock) {

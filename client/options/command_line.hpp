@@ -18,7 +18,7 @@ struct ShowText {
 };
 
 using Command = std::variant<ShowText, KnockOptions, ConnectOptions, RunOptions, ImportOptions, PassphraseOptions,
-                             ListOptions, RemoveOptions, SetOptions, UnlockOptions, LockOptions>;
+                             ListOptions, RemoveOptions, SetOptions, UnlockOptions, LockOptions, PageOptions>;
 
 // What is set for the door of this name.
 using DefaultsOf = std::function<Result<DoorDefaults>(const std::string& door)>;

@@ -53,6 +53,13 @@ void add_lock(CLI::App& command, Words& words) {
         "An imported door, or the path of a key file; default: all that are unlocked");
 }
 
+void add_page(CLI::App& command, Words& words) {
+    add_door(command, words.knock);
+    add(command, "-o,--output", words.file, "FILE", "New web page with the sealed key in it")->required();
+    add(command, "--page-template", words.page_template, "FILE", "The page without a key; default: the installed one");
+    add_key_fd(command, words.knock);
+}
+
 void add_remove(CLI::App& command, Words& words) { add_imported(command, words.knock); }
 
 }  // namespace oneknock

@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 
 #include "client/options/options.hpp"
+#include "keys/page.hpp"
 
 namespace oneknock {
 
@@ -13,6 +14,7 @@ struct Words {
     bool pass_descriptor = false;
     bool no_probe = false;
     std::string file;
+    std::string page_template = installed_page;
     std::optional<std::string> as;
     std::vector<std::string> assignments;
     std::optional<std::string> locked;
@@ -36,6 +38,7 @@ void add_set(CLI::App& command, Words& words);
 void add_passphrase(CLI::App& command, Words& words);
 void add_unlock(CLI::App& command, Words& words);
 void add_lock(CLI::App& command, Words& words);
+void add_page(CLI::App& command, Words& words);
 void add_remove(CLI::App& command, Words& words);
 
 }  // namespace oneknock

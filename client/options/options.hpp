@@ -97,6 +97,13 @@ struct PassphraseOptions {
     std::optional<int> key_fd = std::nullopt;
 };
 
+struct PageOptions {
+    std::string door;
+    std::string output;
+    std::string page_template;
+    std::optional<int> key_fd = std::nullopt;
+};
+
 struct ListOptions {
     bool json = false;
 };

@@ -1,12 +1,13 @@
 #include "common/protocol/codeword.hpp"
 
 #include <algorithm>
-#include <cstdlib>
 #include <string_view>
 
 extern "C" {
 #include <fec.h>
 }
+
+#include "common/startup.hpp"
 
 namespace oneknock {
 namespace {
@@ -25,7 +26,7 @@ Code::Code(Family family)
     : family_(family),
       handle_(init_rs_char(symbol_bits, field_polynomial, first_root, primitive_element,
                            static_cast<int>(codeword_length - message_length(family)), shortened_by)) {
-    if (handle_ == nullptr) std::abort();  // the parameters are constants: only memory can be lacking
+    if (handle_ == nullptr) end_for_lack_of_memory();  // the parameters are constants: only memory can be lacking
 }
 
 Codeword Code::encode_bytes(const std::uint8_t* message) const {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/clock.hpp"
@@ -22,12 +23,21 @@ enum class ClosedAnswer : std::uint8_t { reset, drop };
 // A daemon deletes and builds its table as it needs, so no table of the administrator's may have such a name.
 inline constexpr const char* default_table = "oneknock";  // and what each one's name begins with
 
+[[nodiscard]] bool is_own_table_name(std::string_view name);
+inline constexpr std::string_view own_table_rule =
+    "must begin with \"oneknock\" and go on with letters, digits and _, like \"oneknock_office\": it is a table of the "
+    "daemon's own";
+
 struct FirewallConfig {
     FirewallMode mode = FirewallMode::guard;
     ClosedAnswer closed = ClosedAnswer::reset;  // guard mode
     std::vector<Network> trusted;               // guard mode
-    std::uint32_t mark = 0;                     // mark mode; not 0
-    std::string own_table = default_table;      // guard and mark mode, of family inet: a daemon's own
+    // Guard mode: a UDP session goes on as long as the service does not send nothing to the client for longer than
+    // this, and at most so long after its grant.
+    Seconds udp_idle{300};
+    Seconds udp_maximum{86400};
+    std::uint32_t mark = 0;                 // mark mode; not 0
+    std::string own_table = default_table;  // guard and mark mode, of family inet: a daemon's own
     // set mode: "family name" of the administrator's table and the names of its two sets; an empty name leaves that
     // address family out, but not both may be empty.
     std::string set_table_family;  // "inet", "ip" or "ip6"

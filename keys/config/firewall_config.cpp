@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "keys/fields.hpp"
+
 namespace oneknock {
 namespace {
 
@@ -12,9 +14,17 @@ struct OwnedField {
     std::string_view name;
     FirewallMode mode;
 };
-constexpr std::array owned_fields{OwnedField{"closed", FirewallMode::guard}, OwnedField{"trusted", FirewallMode::guard},
-                                  OwnedField{"mark", FirewallMode::mark}, OwnedField{"set4", FirewallMode::set},
-                                  OwnedField{"set6", FirewallMode::set}};
+constexpr std::array owned_fields{
+    OwnedField{"closed", FirewallMode::guard},   OwnedField{"trusted", FirewallMode::guard},
+    OwnedField{"udp_idle", FirewallMode::guard}, OwnedField{"udp_maximum", FirewallMode::guard},
+    OwnedField{"mark", FirewallMode::mark},      OwnedField{"set4", FirewallMode::set},
+    OwnedField{"set6", FirewallMode::set}};
+
+// NATs keep a UDP mapping for two minutes at least, and better for five (RFC 4787, 4.3); WireGuard's server sends
+// something every two to three.
+constexpr fields::DurationRule udp_idle_rule{Seconds{1}, Seconds{86400}, FirewallConfig{}.udp_idle};
+// In milliseconds it is to fit into 32 bits.
+constexpr fields::DurationRule udp_maximum_rule{Seconds{1}, Seconds{30 * 86400}, FirewallConfig{}.udp_maximum};
 
 const char* name_of(FirewallMode mode) { return mode_names[static_cast<std::size_t>(mode)]; }
 
@@ -69,13 +79,7 @@ bool is_nft_name(std::string_view name) {
 
 std::string read_own_table(json::Object& object) {
     const std::string name = object.optional_string("table").value_or(default_table);
-    const auto is_plain = [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
-    };
-    if (!is_nft_name(name) || !name.starts_with(default_table) || !std::ranges::all_of(name, is_plain))
-        object.complain("table",
-                        "must begin with \"oneknock\" and go on with letters, digits and _, like "
-                        "\"oneknock_office\": it is a table of the daemon's own");
+    if (!is_own_table_name(name)) object.complain("table", std::string(own_table_rule));
     return name;
 }
 
@@ -112,6 +116,13 @@ void read_sets(json::Object& object, FirewallConfig& firewall) {
 
 }  // namespace
 
+bool is_own_table_name(std::string_view name) {
+    const auto is_plain = [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+    };
+    return is_nft_name(name) && name.starts_with(default_table) && std::ranges::all_of(name, is_plain);
+}
+
 FirewallConfig read_firewall(json::Context& context, const json::Value& value) {
     json::Object object(context, value, "firewall");
     FirewallConfig firewall;
@@ -121,6 +132,8 @@ FirewallConfig read_firewall(json::Context& context, const json::Value& value) {
     if (firewall.mode == FirewallMode::guard) {
         firewall.closed = read_closed(object);
         firewall.trusted = read_trusted(context, object);
+        firewall.udp_idle = fields::duration(object, "udp_idle", udp_idle_rule);
+        firewall.udp_maximum = fields::duration(object, "udp_maximum", udp_maximum_rule);
     } else if (firewall.mode == FirewallMode::mark) {
         firewall.mark = static_cast<std::uint32_t>(object.integer("mark", 1, UINT32_MAX));
     } else {
@@ -140,6 +153,8 @@ void write_firewall(JsonWriter& writer, const FirewallConfig& firewall) {
         std::vector<std::string> trusted;
         for (const Network& network : firewall.trusted) trusted.push_back(network.text());
         writer.strings("trusted", trusted);
+        if (firewall.udp_idle != FirewallConfig{}.udp_idle) writer.duration("udp_idle", firewall.udp_idle);
+        if (firewall.udp_maximum != FirewallConfig{}.udp_maximum) writer.duration("udp_maximum", firewall.udp_maximum);
     } else if (firewall.mode == FirewallMode::mark) {
         writer.integer("mark", firewall.mark);
     } else {

@@ -31,8 +31,17 @@ Result<std::string> name_argument(const std::string& text) {
     return text;
 }
 
+// Stricter than what key files may hold: here somebody has just typed it.
 Result<std::string> host_argument(const std::string& text) {
     if (!is_valid_host(text)) return refuse(text, "cannot be an address: " + std::string(host_rule));
+    if (text.front() == '.' || text.find("..") != text.npos)
+        return refuse(text, "is no host name: a part of it is empty");
+    const std::string number = text.substr(0, text.find('%'));  // what follows is an interface, as in fe80::1%eth0
+    if (text.find(':') != text.npos && !Address::parse(number))
+        return refuse(text, "is no IPv6 address; no port belongs here: ports are named by --service");
+    const std::string last = text.substr(text.find_last_of('.', text.size() - 2) + 1);
+    if (last.find_first_not_of("0123456789.") == last.npos && !Address::parse(text))
+        return refuse(text, "is no IPv4 address, and no host name ends in a number");
     return text;
 }
 
@@ -55,6 +64,11 @@ Result<std::string> socket_argument(const std::string& text) {
         return refuse(*path,
                       "is too long for a socket: at most " + std::to_string(longest_socket_path) + " characters");
     return path;
+}
+
+Result<std::string> table_argument(const std::string& text) {
+    if (!is_own_table_name(text)) return refuse(text, own_table_rule);
+    return text;
 }
 
 Result<std::map<std::string, Service>> services_argument(const std::vector<std::string>& texts) {

@@ -20,6 +20,7 @@ namespace oneknock::keygen {
 [[nodiscard]] Result<std::string> folder_argument(const std::string& text);  // without a slash at its end
 [[nodiscard]] Result<std::string> state_argument(const std::string& text);   // made absolute
 [[nodiscard]] Result<std::string> socket_argument(const std::string& text);  // likewise
+[[nodiscard]] Result<std::string> table_argument(const std::string& text);
 
 // "ssh=tcp/22": neither a name nor a service twice, at most most_services.
 [[nodiscard]] Result<std::map<std::string, Service>> services_argument(const std::vector<std::string>& texts);

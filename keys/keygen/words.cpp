@@ -51,6 +51,25 @@ void add_services(CLI::App& app, T& services, Result<T> (*parse)(const std::vect
     add_value(app, name, services, parse, "", description)->required()->allow_extra_args()->expected(1, -1);
 }
 
+// A key file, or a page: one of the two.
+void add_output(CLI::App& app, std::string& output, Handout& handout, const std::string& description) {
+    auto* const file = add_value(app, "-o,--output", output, path_argument, "FILE", description);
+    const auto take = [&output, &handout](const std::string& path) {
+        handout.page = true;
+        output = path;
+    };
+    auto* const page = app.add_option_function<std::string>("--page", take, "New web page with the sealed key in it")
+                           ->type_name("FILE")
+                           ->excludes(file);
+    add_value(app, "--page-template", handout.page_template, path_argument, "FILE",
+              std::string("The page without a key (default: ") + installed_page + ")")
+        ->needs(page);
+}
+
+void require_output(const std::string& output) {
+    if (output.empty()) throw CLI::RequiredError("--output or --page");
+}
+
 void add_json(CLI::App& app, bool& json) { app.add_flag("--json", json, "Print JSON instead of tables"); }
 
 void declare(CLI::App& app, Init& init) {
@@ -68,6 +87,8 @@ void declare(CLI::App& app, Init& init) {
               std::string("State directory of the daemon (default: ") + default_state + ")");
     add_value(app, "--socket", init.socket, socket_argument, "PATH",
               std::string("Control socket of the daemon (default: ") + default_socket + ")");
+    add_value(app, "--table", init.table, table_argument, "NAME",
+              std::string("nftables table of the daemon (default: ") + default_table + ")");
 }
 
 void declare(CLI::App& app, Add& add) {
@@ -77,8 +98,8 @@ void declare(CLI::App& app, Add& add) {
         ->required();
     add_limits(app, add.source, add.max_duration, add.expires,
                {" (default: same)", " (default: 60s)", " (default: never)"});
-    add_value(app, "-o,--output", add.output, path_argument, "FILE", "New key file, or - for standard output")
-        ->required();
+    add_output(app, add.output, add.handout, "New key file, or - for standard output");
+    app.parse_complete_callback([&add] { require_output(add.output); });
 }
 
 void declare(CLI::App& app, Rotate& rotate) {
@@ -88,12 +109,13 @@ void declare(CLI::App& app, Rotate& rotate) {
         ->excludes(client);
     app.parse_complete_callback([&rotate] {
         if (rotate.client.empty() && !rotate.door) throw CLI::RequiredError("CLIENT or --door");
+        require_output(rotate.output);
+        if (rotate.door && rotate.handout.page) throw CLI::ExcludesError("--door", "--page");
     });
     add_value(app, "--overlap", rotate.overlap, overlap_argument, "TIME",
               "Longest time that the old key stays valid (default: 7d)");
-    add_value(app, "-o,--output", rotate.output, path_argument, "FILE",
-              "New key file, or - for standard output; with --door, a new directory for the key files")
-        ->required();
+    add_output(app, rotate.output, rotate.handout,
+               "New key file, or - for standard output; with --door, a new directory for the key files");
     app.add_flag("--force", rotate.force, "With --door, if two secrets are in force: end the older one now");
 }
 

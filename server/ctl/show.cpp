@@ -64,6 +64,22 @@ void print_wrong_files(std::string& to, const Json& status) {
     if (const auto more = count - static_cast<long long>(files.size()); more > 0) print(to, "  and %lld more\n", more);
 }
 
+// Mode set.
+void print_foreign_elements(std::string& to, const Json& status) {
+    const auto count = number(status, "foreign_elements");
+    if (count == 0) return;
+    print(to, "foreign   %lld elements of the administrator's sets are not oneknock's\n", count);
+    const Json elements = status.value("foreign", Json::array());
+    for (const Json& element : elements) {
+        const std::string service = element.value("protocol", "") + "/" + std::to_string(number(element, "port"));
+        print(to, "  %s for %s, ", service.c_str(), element.value("address", "").c_str());
+        if (element.at("remaining_s").is_null()) to += "without an end\n";
+        else print(to, "%lld s left\n", number(element, "remaining_s"));
+    }
+    if (const auto more = count - static_cast<long long>(elements.size()); more > 0)
+        print(to, "  and %lld more\n", more);
+}
+
 }  // namespace
 
 std::string refusal_in(const std::string& json) {
@@ -94,8 +110,7 @@ std::string status_table(const std::string& json) {
     print(text, "capture   %lld packets, %lld symbols, %lld dropped by the kernel\n", number(capture, "packets"),
           number(capture, "symbols"), number(capture, "dropped"));
     print(text, "grants    %lld live\n", number(s, "grants"));
-    if (const auto foreign = number(s, "foreign_elements"); foreign > 0)
-        print(text, "foreign   %lld elements of the administrator's sets are not oneknock's\n", foreign);
+    print_foreign_elements(text, s);
     print(text, "accepted  %lld\n", number(s, "accepted"));
     print_times(text, parts_of(s));
     long long refused = 0;

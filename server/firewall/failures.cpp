@@ -23,7 +23,7 @@ Error netlink_failure(int error, std::string_view what) {
         return {ExitCode::unavailable,
                 cannot + std::strerror(error) +
                     "; the kernel lacks a part of nf_tables: load or build the modules nf_tables, "
-                    "nft_fib_inet, nft_reject_inet and nft_ct (kernel 5.9 or later)"};
+                    "nft_fib_inet and nft_reject_inet (kernel 5.9 or later)"};
     return {ExitCode::unavailable, cannot + std::strerror(error)};
 }
 

@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "server/firewall/failures.hpp"
-#include "server/firewall/table/element_key.hpp"
+#include "server/firewall/table/udp_flows.hpp"
 
 namespace oneknock {
 namespace {
@@ -15,9 +15,6 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr std::array families{Family::ipv4, Family::ipv6};
-
-// A timeout below one tick of the kernel's timer (10 ms at most) would be rounded to none: an element for ever.
-constexpr milliseconds shortest_timeout{50};
 
 milliseconds until(Instant end, Instant now) { return std::chrono::duration_cast<milliseconds>(end - now); }
 
@@ -32,6 +29,8 @@ Firewall::Firewall(FirewallConfig config, std::vector<Service> services, nft::So
     : config_(std::move(config)),
       services_(std::move(services)),
       names_(grant_sets(config_)),
+      granted_(names_, !has_own_table()),
+      admitted_(admission_sets(config_, services_), false),
       socket_(std::move(socket)),
       watch_(std::move(watch)) {
     describe_own_table();
@@ -41,6 +40,7 @@ void Firewall::describe_own_table() {
     if (!has_own_table()) return;
     wanted_ = describe_table(config_, services_);
     wanted_image_ = nft::image_of(wanted_);
+    admitted_.rename(admission_sets(config_, services_));
 }
 
 Result<Firewall> Firewall::open(const FirewallConfig& config, std::vector<Service> services) {
@@ -56,20 +56,39 @@ Result<Firewall::Installed> Firewall::install(const std::vector<Grant>& recorded
     const auto found = read();
     if (!found) return tl::unexpected(found.error());
     auto installed = adopt(*found, recorded, now);
-    if (const auto mended = mend(*found, now); !mended) return tl::unexpected(mended.error());
+    const auto mended = mend(*found, sets_of_flows(), now);
+    if (!mended) return tl::unexpected(mended.error());
+    if (*mended || !*found) return installed;
+    if (const auto forgotten = forget_asked(**found); !forgotten) return tl::unexpected(forgotten.error());
     return installed;
 }
 
+// What the services of an earlier run, or of the run that a saved ruleset stems from, have sent of their own accord.
+Result<void> Firewall::forget_asked(const TableImage& found) {
+    nft::Batch batch(names_.table);
+    for (const std::string& name : sets_of_asked())
+        if (const auto set = found.sets.find(name); set != found.sets.end() && !set->second.elements.empty())
+            batch.empty_set(name);
+    std::string refused;
+    const int error = batch.empty() ? 0 : socket_.commit(batch, &refused);
+    if (error != 0) return tl::unexpected(refused_change(error, names_.table, refused));
+    return {};
+}
+
 Result<bool> Firewall::repair(Instant now) {
-    grants_.drop_ended(now);
+    granted_.ends().drop_ended(now);
+    admitted_.ends().drop_ended(now);
     const auto found = read();
     if (!found) return tl::unexpected(found.error());
-    return mend(*found, now);
+    std::vector<std::string> kept = sets_of_flows();
+    std::ranges::copy(sets_of_asked(), std::back_inserter(kept));
+    return mend(*found, kept, now);
 }
 
 Result<bool> Firewall::change_services(std::vector<Service> services, Instant now) {
     if (services == services_) return false;
-    forget_grants_of_others(services);
+    granted_.forget_all_but(services);
+    admitted_.forget_all_but(services);
     // In set mode the elements of a service that goes are found as those of a service that is there.
     const auto before = std::exchange(services_, services);
     if (!has_own_table()) std::ranges::copy(before, std::back_inserter(services_));
@@ -79,24 +98,11 @@ Result<bool> Firewall::change_services(std::vector<Service> services, Instant no
     return changed;
 }
 
-void Firewall::forget_grants_of_others(const std::vector<Service>& services) {
-    std::vector<GrantKey> ended;
-    for (const auto& [key, grant] : grants_.all())
-        if (std::ranges::find(services, key.service) == services.end()) ended.push_back(key);
-    for (const GrantKey& key : ended) grants_.erase(key);
-}
-
 Result<std::optional<TableImage>> Firewall::read() {
     if (has_own_table()) return read_own();
     auto found = read_administrators();
-    if (found) take_stock(*found);
+    if (found) foreign_ = foreign_elements_in(names_, (*found)->sets);
     return found;
-}
-
-void Firewall::take_stock(const std::optional<TableImage>& found) {
-    foreign_ = 0;
-    for (const auto& [name, set] : found->sets)
-        foreign_ += static_cast<std::size_t>(std::ranges::count(set.elements, false, &Element::is_ours));
 }
 
 Result<std::optional<TableImage>> Firewall::read_own() {
@@ -133,63 +139,43 @@ Result<TableImage> Firewall::read_present_sets() {
 
 Firewall::Installed Firewall::adopt(const std::optional<TableImage>& found, const std::vector<Grant>& recorded,
                                     Instant now) {
-    Installed installed;
-    grants_.clear();
-    if (!found) return installed;
-    std::map<GrantKey, milliseconds> of_record;
-    for (const Grant& grant : recorded) of_record[{grant.service, grant.address}] = grant.remaining;
-    for (const auto& [key, in_kernel] : grants_in(names_, found->sets, services_, !has_own_table())) {
-        const auto known = of_record.find(key);
-        if (known == of_record.end()) continue;
-        const milliseconds remaining = std::min(in_kernel, known->second);
-        if (remaining >= shortest_timeout && grants_.put(key, now + remaining, now))
-            installed.adopted.push_back({key.service, key.address, remaining});
+    std::map<GrantKey, milliseconds> grants, admissions;
+    for (const Grant& grant : recorded) {
+        grants[{grant.service, grant.address}] = grant.remaining;
+        admissions[{grant.service, grant.address}] = grant.flows;
     }
-    std::size_t elements = 0;
-    for (const auto& [name, set] : found->sets)
-        if (name == names_.of(Family::ipv4) || name == names_.of(Family::ipv6)) elements += set.elements.size();
-    installed.removed = elements - foreign_ - installed.adopted.size();
+    const KeptGrants::Sets sets = found ? found->sets : KeptGrants::Sets{};
+    Installed installed;
+    for (const auto& [key, remaining] : granted_.adopt(sets, services_, grants, now))
+        installed.adopted.push_back({key.service, key.address, remaining, {}});
+    const auto admitted = admitted_.adopt(sets, services_, admissions, now);
+    installed.removed = granted_.elements_in(sets) - foreign_.size() - installed.adopted.size() +
+                        admitted_.elements_in(sets) - admitted.size();
     return installed;
 }
 
-Result<bool> Firewall::mend(const std::optional<TableImage>& found, Instant now) {
-    const ElementDiff diff =
-        compare_elements(names_, found ? found->sets : TableImage{}.sets, grants_, now, slack_since(now));
+Result<bool> Firewall::mend(const std::optional<TableImage>& found, const std::vector<std::string>& flows,
+                            Instant now) {
+    const TableImage none, &image = found ? *found : none;
+    const milliseconds slack = slack_since(now);
+    const ElementDiff diff = granted_.compare(image.sets, now, slack);
     nft::Batch batch(names_.table);
     if (has_own_table()) {
-        if (found && diff.clean() && same_structure(wanted_image_, *found)) return false;
+        if (found && diff.clean() && admitted_.compare(image.sets, now, slack).clean() &&
+            same_structure(wanted_image_, image))
+            return false;
         put_table(batch, now);
+        put_flows(batch, image, flows);
     } else {
-        const auto strange = strange_of_ours(found->sets, now);
+        const auto strange = granted_.strange_of_ours(image.sets, services_, now, slack);
         if (diff.lost.empty() && strange.empty()) return false;
-        delete_elements(batch, strange);
-        put_grants(batch, diff.lost, now, true);
+        granted_.remove(batch, strange);
+        granted_.renew(batch, diff.lost, now);
     }
     std::string refused;
     const int error = socket_.commit(batch, &refused);
     if (error != 0) return tl::unexpected(refused_change(error, names_.table, refused));
     return true;
-}
-
-// Set mode: elements that bear our comment and are no live grants.
-std::vector<GrantKey> Firewall::strange_of_ours(const std::map<std::string, SetImage>& sets, Instant now) const {
-    std::vector<GrantKey> strange;
-    for (const auto& [key, remaining] : grants_in(names_, sets, services_, true))
-        if (remaining > slack_since(now) && grants_.end_of(key).value_or(now) <= now) strange.push_back(key);
-    return strange;
-}
-
-void Firewall::delete_elements(nft::Batch& batch, const std::vector<GrantKey>& grants) const {
-    for (const GrantKey& key : grants) {
-        const std::vector<Element> element{element_of(key, Seconds{1})};
-        batch.add_elements(names_.of(key.address.family), element);  // it may have ended meanwhile
-        batch.delete_elements(names_.of(key.address.family), element);
-    }
-}
-
-// Our comment, where others' elements are beside ours.
-Element Firewall::element_of(const GrantKey& grant, milliseconds remaining) const {
-    return {element_key(grant), remaining, !has_own_table()};
 }
 
 // Deletes and builds anew in one transaction: whatever was there, packets meet either the old table or the new one.
@@ -200,65 +186,64 @@ void Firewall::put_table(nft::Batch& batch, Instant now) const {
     for (const Set& set : wanted_.sets) batch.add(set);
     for (const Chain& chain : wanted_.chains) batch.add(chain);
     for (const Rule& rule : wanted_.rules) batch.add(rule);
-    std::vector<GrantKey> all;
-    for (const auto& [key, grant] : grants_.all()) all.push_back(key);
-    put_grants(batch, all, now, false);
+    granted_.put_all(batch, now);
+    admitted_.put_all(batch, now);
 }
 
-void Firewall::put_grants(nft::Batch& batch, const std::vector<GrantKey>& grants, Instant now, bool again) const {
-    for (const Family family : families) {
-        std::vector<Element> elements;
-        for (const GrantKey& key : grants) {
-            const milliseconds remaining = until(grants_.end_of(key).value_or(now), now);
-            if (key.address.family == family && remaining >= shortest_timeout)
-                elements.push_back(element_of(key, remaining));
-        }
-        if (again) refresh(batch, names_.of(family), elements);
-        else batch.add_elements(names_.of(family), elements);
+// What the rules have put into these sets, where the new table has them as well.
+void Firewall::put_flows(nft::Batch& batch, const TableImage& found, const std::vector<std::string>& sets) const {
+    for (const std::string& name : sets) {
+        const auto before = found.sets.find(name), after = wanted_image_.sets.find(name);
+        if (before == found.sets.end() || after == wanted_image_.sets.end()) continue;
+        if (before->second.key_type == after->second.key_type)
+            batch.add_elements(name, flows_in(before->second, services_));
     }
 }
 
-// Sets the ends of elements that are there or not: up to kernel 6.11 adding an element again keeps its old end, and
-// deleting an absent one is refused. Atomic like all of a batch, so no packet falls in between.
-void Firewall::refresh(nft::Batch& batch, const std::string& set, const std::vector<Element>& elements) const {
-    batch.add_elements(set, elements);
-    batch.delete_elements(set, elements);
-    batch.add_elements(set, elements);
-}
-
-int Firewall::open_grant(const Service& service, const Address& address, milliseconds duration, Instant now) {
-    if (!is_ours(service) || duration < shortest_timeout) return EINVAL;
-    if (names_.of(address.family).empty()) return EAFNOSUPPORT;
-    const GrantKey grant{service, address};
-    const auto before = grants_.end_of(grant);
-    if (!grants_.put(grant, now + duration, now)) return ENFILE;
-    const int error = send_grant(grant, duration);
+int Firewall::open_grant(const Service& service, const Address& address, milliseconds duration, Instant now,
+                         milliseconds flows) {
+    const bool opens = duration >= shortest_timeout, admits = flows >= shortest_timeout;
+    if (!is_ours(service) || (!opens && !admits)) return EINVAL;
+    if (!granted_.has_set_for(address.family)) return EAFNOSUPPORT;
+    const GrantKey key{service, address};
+    const auto before = granted_.ends().end_of(key), admitted_before = admitted_.ends().end_of(key);
+    if (!opens) granted_.ends().erase(key);
+    else if (!granted_.ends().put(key, now + duration, now)) return ENFILE;
+    if (!admits || !has_flows(key)) admitted_.ends().erase(key);
+    else if (!admitted_.ends().put(key, now + flows, now)) admitted_.ends().erase(key);  // full: only the grant
+    const int error = send(key, now);
     if (error == 0) return 0;
     // A refusal means that somebody changed our table and repair() has not been called yet; it includes this grant.
     if (error != EPERM && error != ETIMEDOUT && repair(now)) return 0;
     // The kernel may have opened it all the same. It stays noted, so that it can be closed.
     if (error == ETIMEDOUT) return error;
-    grants_.erase(grant);
-    if (before && *before > now) (void)grants_.put(grant, *before, now);
+    put_back(granted_, key, before, now);
+    put_back(admitted_, key, admitted_before, now);
     return error;
 }
 
-int Firewall::send_grant(const GrantKey& grant, milliseconds duration) {
+void Firewall::put_back(KeptGrants& kept, const GrantKey& key, std::optional<Instant> before, Instant now) {
+    kept.ends().erase(key);
+    if (before && *before > now) (void)kept.ends().put(key, *before, now);
+}
+
+// Makes the kernel hold of it what we believe.
+int Firewall::send(const GrantKey& key, Instant now) {
     nft::Batch batch(names_.table);
-    refresh(batch, names_.of(grant.address.family), {element_of(grant, duration)});
+    granted_.renew(batch, {key}, now);
+    if (has_flows(key)) admitted_.renew(batch, {key}, now);
     return socket_.commit(batch);
 }
 
 int Firewall::close_grant(const Service& service, const Address& address, Instant now) {
     if (!is_ours(service)) return EINVAL;
-    const std::string& set = names_.of(address.family);
-    if (set.empty()) return 0;
-    const GrantKey grant{service, address};
-    grants_.erase(grant);  // first: if the kernel cannot be asked, the next repair finds an element too many
-    grants_.drop_ended(now);
-    nft::Batch batch(names_.table);
-    delete_elements(batch, {grant});
-    const int error = socket_.commit(batch);
+    if (!granted_.has_set_for(address.family)) return 0;
+    const GrantKey key{service, address};
+    for (KeptGrants* kept : {&granted_, &admitted_}) {
+        kept->ends().erase(key);  // first: if the kernel cannot be asked, the next repair finds an element too many
+        kept->ends().drop_ended(now);
+    }
+    const int error = send(key, now);
     return error == ENOENT ? 0 : error;  // no table, no set: no grant
 }
 
@@ -283,23 +268,32 @@ Result<std::optional<std::string>> Firewall::what_nobody_looks_at() {
     return nothing;
 }
 
-Result<void> Firewall::remove() {
+Result<bool> Firewall::remove() {
     nft::Batch batch(names_.table);
+    bool was_there = true;
     if (has_own_table()) {
-        batch.add_table();  // so that there is one to delete
+        const auto found = socket_.read_table(names_.table);
+        was_there = !found || found->has_value();  // where it cannot be read it goes all the same
+        batch.add_table();                         // so that there is one to delete
         batch.delete_table();
     } else {
         const auto found = read_present_sets();
         if (!found) return tl::unexpected(found.error());
         std::vector<GrantKey> ours;
         for (const auto& [key, remaining] : grants_in(names_, found->sets, services_, true)) ours.push_back(key);
-        delete_elements(batch, ours);
+        granted_.remove(batch, ours);
+        was_there = !ours.empty();
     }
-    grants_.clear();
+    granted_.ends().clear();
+    admitted_.ends().clear();
     std::string refused;
     const int error = batch.empty() ? 0 : socket_.commit(batch, &refused);
     if (error != 0) return tl::unexpected(refused_change(error, names_.table, refused));
-    return {};
+    return was_there;
+}
+
+bool Firewall::has_flows(const GrantKey& key) const {
+    return key.service.protocol == protocol_udp && admitted_.has_set_for(key.address.family);
 }
 
 bool Firewall::is_ours(const Service& service) const {

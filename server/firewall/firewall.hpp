@@ -16,6 +16,7 @@
 #include "common/protocol/address.hpp"
 #include "common/result.hpp"
 #include "keys/config/daemon_config.hpp"
+#include "server/firewall/kept_grants.hpp"
 #include "server/firewall/nft/nft.hpp"
 #include "server/firewall/nft/watch.hpp"
 #include "server/firewall/table/compare.hpp"
@@ -27,7 +28,8 @@ namespace oneknock {
 struct Grant {
     Service service;
     Address address;
-    std::chrono::milliseconds remaining{};
+    std::chrono::milliseconds remaining{};  // 0: it has ended, and flows that were begun under it go on
+    std::chrono::milliseconds flows{};      // how long these may; 0 where there are none (table/udp_flows.hpp)
 };
 
 class Firewall {
@@ -48,8 +50,8 @@ public:
 
     [[nodiscard]] const std::vector<Service>& services() const { return services_; }
 
-    // Set mode: how many elements of the administrator's sets were not ours when they were read last.
-    [[nodiscard]] std::size_t foreign_elements() const { return foreign_; }
+    // Set mode: the elements of the administrator's sets that were not ours when they were read last.
+    [[nodiscard]] const std::vector<ForeignElement>& foreign_elements() const { return foreign_; }
 
     // What in modes mark and set closes nothing, in words: no rule looks at our mark, or at a set. Nothing if some
     // does.
@@ -60,17 +62,19 @@ public:
     // all the same, and the next repair() puts it right. True: the kernel had to be told.
     [[nodiscard]] Result<bool> change_services(std::vector<Service> services, Instant now);
 
-    // Deletes our table; in set mode the elements that bear our comment. Nothing to delete is no failure.
-    [[nodiscard]] Result<void> remove();
+    // Deletes our table; in set mode the elements that bear our comment. False: there was nothing to delete.
+    [[nodiscard]] Result<bool> remove();
 
     // Opens, or sets the end of an open grant anew (atomically: no packet is lost). 0, or an errno: EINVAL (a service
     // that is not the door's, or not 50 ms or more), EAFNOSUPPORT (set mode without a set for that family), ENFILE
     // (full), ETIMEDOUT, or the kernel's refusal. Where others damaged the table it is repaired at once, the grant
-    // included.
+    // included. Guard mode: UDP flows that are begun under it go on for `flows` from now; without a duration it only
+    // sets the end of these.
     [[nodiscard]] int open_grant(const Service& service, const Address& address, std::chrono::milliseconds duration,
-                                 Instant now);
+                                 Instant now, std::chrono::milliseconds flows = {});
 
-    // Sessions that are established go on. A grant that is not there is closed already: 0.
+    // TCP sessions that are established go on, UDP flows end (guard mode). A grant that is not there is closed
+    // already: 0.
     [[nodiscard]] int close_grant(const Service& service, const Address& address, Instant now);
 
     // Readable when another program changed nf_tables. Then call on_watch_readable(); true asks for repair().
@@ -88,34 +92,34 @@ private:
     Firewall(FirewallConfig config, std::vector<Service> services, nft::Socket socket, NftWatch watch);
 
     void describe_own_table();
-    void forget_grants_of_others(const std::vector<Service>& services);
     [[nodiscard]] bool has_own_table() const { return config_.mode != FirewallMode::set; }
     [[nodiscard]] Result<std::optional<TableImage>> read();  // nothing: there is no such table
     [[nodiscard]] Result<std::optional<TableImage>> read_own();
     [[nodiscard]] Result<std::optional<TableImage>> read_administrators();  // only sets
     [[nodiscard]] Result<TableImage> read_present_sets();
-    void take_stock(const std::optional<TableImage>& found);
     [[nodiscard]] Installed adopt(const std::optional<TableImage>& found, const std::vector<Grant>& recorded,
                                   Instant now);
-    [[nodiscard]] Result<bool> mend(const std::optional<TableImage>& found, Instant now);
-    [[nodiscard]] std::vector<GrantKey> strange_of_ours(const std::map<std::string, SetImage>& sets, Instant now) const;
-    void delete_elements(nft::Batch& batch, const std::vector<GrantKey>& grants) const;
+    // `flows`: the sets of flows whose elements outlive the building of a new table.
+    [[nodiscard]] Result<bool> mend(const std::optional<TableImage>& found, const std::vector<std::string>& flows,
+                                    Instant now);
+    [[nodiscard]] Result<void> forget_asked(const TableImage& found);
     void put_table(nft::Batch& batch, Instant now) const;
-    void put_grants(nft::Batch& batch, const std::vector<GrantKey>& grants, Instant now, bool again) const;
-    void refresh(nft::Batch& batch, const std::string& set, const std::vector<Element>& elements) const;
-    [[nodiscard]] int send_grant(const GrantKey& grant, std::chrono::milliseconds duration);
-    [[nodiscard]] Element element_of(const GrantKey& grant, std::chrono::milliseconds remaining) const;
+    void put_flows(nft::Batch& batch, const TableImage& found, const std::vector<std::string>& sets) const;
+    static void put_back(KeptGrants& kept, const GrantKey& key, std::optional<Instant> before, Instant now);
+    [[nodiscard]] int send(const GrantKey& key, Instant now);
+    [[nodiscard]] bool has_flows(const GrantKey& key) const;
     [[nodiscard]] bool is_ours(const Service& service) const;
 
     FirewallConfig config_;
     std::vector<Service> services_;
-    GrantSets names_;
+    GrantSets names_;  // of the grants
+    KeptGrants granted_;
+    KeptGrants admitted_;      // guard mode with a UDP service
     Ruleset wanted_;           // of our own table
     TableImage wanted_image_;  // the same as it should be read back
     nft::Socket socket_;
     NftWatch watch_;
-    GrantTable grants_;
-    std::size_t foreign_ = 0;
+    std::vector<ForeignElement> foreign_;
 };
 
 }  // namespace oneknock

@@ -3,6 +3,7 @@
 #include <array>
 #include <cctype>
 #include <cerrno>
+#include <cstring>
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -43,7 +44,8 @@ Result<void> write_holder(int fd, const std::string& path) {
 Result<Descriptor> lock_table(const FirewallConfig& config, const std::string& run_folder) {
     struct stat network {};
     if (stat("/proc/self/ns/net", &network) != 0)
-        return tl::unexpected(system_error("examine", "/proc/self/ns/net", ExitCode::unavailable));
+        return fail(ExitCode::system,
+                    std::string("cannot examine /proc/self/ns/net: ") + std::strerror(errno) + "; is /proc mounted?");
     if (mkdir(run_folder.c_str(), 0755) != 0 && errno != EEXIST)
         return tl::unexpected(system_error("create the folder", run_folder, ExitCode::cannot_create));
     const TableName table = grant_sets(config).table;

@@ -190,9 +190,10 @@ private:
             if (const auto reply = datagram_.as<GrantReply>()) take_reply(*reply);
             else if (const auto adopted = datagram_.as<AdoptedGrant>()) grants_.adopt(*adopted, now_.steady);
             else if (datagram_.as<AdoptionEnd>()) grants_.end_adoption(now_.steady);
-            else if (const auto foreign = datagram_.as<ForeignElements>()) control_.handle(*foreign);
+            else if (const auto foreign = datagram_.as<ForeignElements>()) control_.handle(*foreign, now_.steady);
             else if (const auto lines = datagram_.as<DroppedLines>()) control_.handle(*lines);
             else if (const auto trial = datagram_.as<TrialReply>()) control_.handle(*trial);
+            else if (const auto settled = datagram_.as<Settled>()) control_.handle(*settled, now_.steady);
             else {
                 log::error("gatekeeper: the parent sent something unexpected");
                 return ExitCode::software;
@@ -252,7 +253,7 @@ private:
         answer_load(loaded && loaded->fits);
         if (loaded) take_in(*loaded, end);
         else decider_.keep_keys();
-        control_.reloaded(loaded.map([](const LoadedKeys&) {}), end.last_request, now_.steady);
+        control_.reloaded(loaded.map([](const LoadedKeys&) {}), end.last_request);
     }
 
     void answer_load(bool taken) {
@@ -269,15 +270,18 @@ private:
         const std::string changed = std::to_string(change.clients.size()), gone = std::to_string(change.gone.size());
         const bool is_news = end.asked || is_new_door || !change.clients.empty() || !change.gone.empty();
         change_keys(change);
-        if (is_new_door) problems_.check_all_services(decider_.verifier().keyring());
-        else
-            for (const std::string& file : loaded.right)
-                problems_.check_services_of(client_of(file), decider_.verifier().keyring());
+        check(loaded, is_new_door);
         take_out(control_.is_strict(end.last_request));
         problems_.log_news();
         if (is_news)
             log::info("reloaded: " + std::to_string(decider_.verifier().keyring().clients.size()) + " clients, " +
                       changed + " new or changed, " + gone + " gone" + wrong_files());
+    }
+
+    void check(const LoadedKeys& loaded, bool is_new_door) {
+        const KeyProblems::InForce in_force = decider_.in_force();
+        if (is_new_door || problems_.is_other(in_force.sharing)) return problems_.check_all(in_force);
+        for (const std::string& file : loaded.right) problems_.check(client_of(file), in_force);
     }
 
     std::string wrong_files() const {

@@ -85,8 +85,11 @@ Result<Limits> receive_settings(Channel& parent) {
     if (received == Channel::Received::closed) return fail(ExitCode::ok, "");  // the parent has said why
     const auto settings = datagram.as<GatekeeperSettings>();
     if (!settings) return fail(ExitCode::software, "something unexpected came instead of the settings");
-    Limits limits{
-        Seconds{settings->tolerance_s}, Seconds{settings->grant_default_s}, Seconds{settings->grant_maximum_s}, {}};
+    Limits limits{Seconds{settings->tolerance_s},
+                  Seconds{settings->grant_default_s},
+                  Seconds{settings->grant_maximum_s},
+                  {},
+                  Seconds{settings->flows_after_s}};
     if (settings->rotation_grace_s >= 0) limits.rotation_grace = Seconds{settings->rotation_grace_s};
     return limits;
 }
@@ -98,7 +101,7 @@ Result<Decider> make_decider(const Limits& limits, const std::string& folder, co
     const Now now = read_clocks();
     problems.take_in(*keys, Keyring{}, now.steady);
     problems.log_news();
-    auto record = Record::open(folder, keys->change.door->id, now, limits.tolerance, boot);
+    auto record = Record::open(folder, keys->change.door->id, now, limits.tolerance, boot, limits.flows_after);
     if (!record) return tl::unexpected(record.error());
     auto audit = Audit::open(folder, now.wall);
     if (!audit) return tl::unexpected(audit.error());
@@ -106,6 +109,8 @@ Result<Decider> make_decider(const Limits& limits, const std::string& folder, co
     say_if_deaf(*keys->change.door, now.wall, limits.tolerance);
     Decider decider(Verifier(std::move(keys->change)), std::move(*record), std::move(*audit), limits);
     decider.learn_uses(now.wall);
+    problems.check_all(decider.in_force());
+    problems.log_news();
     return decider;
 }
 

@@ -1,6 +1,7 @@
 #include "server/listener/assembler.hpp"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "common/poll.hpp"
@@ -37,14 +38,43 @@ void Assembler::add_book(Book book) {
 }
 
 void Assembler::packet(const Packet& packet, const Now& now) {
-    bool known_port = false;
+    std::array<Heard, most_books> heard;
+    std::size_t count = 0;
     books_.look_up(packet.destination_port, now.wall, [&](Books::Slot book, Symbol symbol) {
-        known_port = true;
-        add_symbol(book, symbol, packet, now.steady);
+        heard[count++] = {book, symbol};
     });
-    if (!known_port) return;
+    if (count == 0) return;
     ++counters_.symbols;
+    const auto end = heard.begin() + static_cast<std::ptrdiff_t>(count);
+    const auto is_known = [&](const Heard& one) { return continues_word(one, packet, now.steady); };
+    const auto known = count == 1 ? end : std::find_if(heard.begin(), end, is_known);
+    for (auto one = heard.begin(); one != end; ++one)
+        if (known == end || known == one) add_symbol(one->book, one->symbol, packet, now.steady);
     run_queues(now.steady, looks_per_packet);
+}
+
+// What is a knock in one book is noise in the others, and would be taken for an attack there. So a packet that fits to
+// a word that was read already counts in that word's book alone.
+bool Assembler::continues_word(const Heard& heard, const Packet& packet, Instant now) const {
+    const Tick tick = tick_of(now);
+    return table_.continues_word({packet.source, 0, heard.book, true}, heard.symbol, tick) ||
+           table_.continues_word({packet.source, packet.source_port, heard.book, false}, heard.symbol, tick);
+}
+
+// And what its packets were in other books before it was read is noise that goes.
+void Assembler::forget_elsewhere(const WindowKey& key, const Codeword& word) {
+    const Index merged = table_.find({key.source, 0, key.book, true});
+    const std::uint16_t port = key.merged && merged != no_index ? table_[merged].only_port : key.port;
+    const Codebook& codes = books_.at(key.book).codes;
+    for (Books::Slot book = 0; book < books_.used(); ++book) {
+        if (book == key.book) continue;
+        const Index windows[] = {table_.find({key.source, 0, book, true}),
+                                 table_.find({key.source, port, book, false})};
+        for (std::size_t p = 0; p < codeword_length; ++p)
+            if (const auto symbol = books_.at(book).codes.symbol(codes.port({static_cast<std::uint8_t>(p), word[p]})))
+                for (const Index index : windows)
+                    if (index != no_index) table_.remove_pair(index, *symbol);
+    }
 }
 
 // A source without a window is a stranger, until it has said more than strangers do.
@@ -238,6 +268,10 @@ bool Assembler::attempt(Index index, Choice choice, Instant now, Interval when) 
     ++counters_.decodes;
     const auto word = family_code.decode(selection.word, selection.missing_span());
     if (!word || window.is_rejected(*word)) return false;
+    if (is_own_repeat(index, *word)) {
+        retire_word(key, *word, now);
+        return true;
+    }
     const bool certain = window.agreeing(*word, tick) >= family_code.k() + agreeing_beyond_k;
     if (window.pending != *word) {
         if (!offer(index, *word, now)) {
@@ -248,6 +282,13 @@ bool Assembler::attempt(Index index, Choice choice, Instant now, Interval when) 
     }
     if (certain) retire_word(key, *word, now);
     return true;
+}
+
+// A browser has a source port for each packet, and the kernel below it sends each again for a minute where nothing
+// comes back. With one source port it is somebody's replay, which is worth a line in the log.
+bool Assembler::is_own_repeat(Index index, const Codeword& word) {
+    const WindowEntry& window = table_[index];
+    return window.key.merged && window.split && std::ranges::count(verified_words(window.key), word) != 0;
 }
 
 bool Assembler::offer(Index index, const Codeword& word, Instant now) {
@@ -274,6 +315,7 @@ void Assembler::verdict(RequestId id, bool verified, Instant now) {
     if (verified) {
         remember_verified(answered.key, answered.word);
         retire_word(answered.key, answered.word, now);
+        forget_elsewhere(answered.key, answered.word);
     } else if (exists(answered.window) && table_[answered.window.index].full != no_index) {
         table_.full(answered.window.index).reject(answered.word);
     }

@@ -73,6 +73,13 @@ private:
         Codeword word{};
     };
 
+    struct Heard {  // what a packet says in one of the books
+        Books::Slot book;
+        Symbol symbol;
+    };
+
+    [[nodiscard]] bool continues_word(const Heard& heard, const Packet& packet, Instant now) const;
+    void forget_elsewhere(const WindowKey& key, const Codeword& word);
     void add_symbol(Books::Slot book, Symbol symbol, const Packet& packet, Instant now);
     void feed_windows(const WindowKey& merged_key, std::uint64_t hash, Symbol symbol, std::uint16_t port, Instant now);
     void split(Index merged, Instant now);
@@ -91,6 +98,7 @@ private:
     bool take_budget(Index index, Instant now, double reserve = 0);
     bool attempt(Index index, Choice choice, Instant now, Interval when);
     void decode_burst(Index index, Instant now);
+    [[nodiscard]] bool is_own_repeat(Index index, const Codeword& word);
     bool offer(Index index, const Codeword& word, Instant now);
     void retire_word(const WindowKey& key, const Codeword& word, Instant now);
     void finish_in(const WindowKey& key, const Codeword& word, Instant now);

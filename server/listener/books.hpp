@@ -42,6 +42,7 @@ public:
     }
 
     [[nodiscard]] const Book& at(Slot slot) const { return *slots_[slot]; }
+    [[nodiscard]] Slot used() const { return static_cast<Slot>(used_); }  // the slots below it hold a book
 
 private:
     std::array<std::optional<Book>, most_books> slots_;  // the first `used_` hold a book

@@ -54,6 +54,7 @@ public:
     [[nodiscard]] std::uint32_t size() const { return static_cast<std::uint32_t>(entries_.size()) - free_count_; }
     [[nodiscard]] bool full() const { return size() == capacity_; }
     [[nodiscard]] Entry& operator[](Index index) { return entries_[index]; }
+    [[nodiscard]] const Entry& operator[](Index index) const { return entries_[index]; }
 
     template <class Key>
     [[nodiscard]] std::uint64_t hash(const Key& key) const {

@@ -10,6 +10,7 @@
 
 #include "common/log.hpp"
 #include "common/poll.hpp"
+#include "common/secret.hpp"
 #include "server/listener/arrival_clock.hpp"
 #include "server/listener/assembler.hpp"
 #include "server/listener/capture.hpp"
@@ -138,6 +139,15 @@ private:
     std::vector<pollfd> polled_;
 };
 
+ExitCode run_to_the_end(Listener& listener) {
+    try {
+        return listener.run();
+    } catch (const LockedMemoryError& error) {  // for the seed of a book
+        log::error(std::string("listener: ") + error.what());
+        return ExitCode::permission;
+    }
+}
+
 }  // namespace
 
 ExitCode run_listener(const std::vector<std::string>& interfaces, const Identity& identity, Channel gatekeeper,
@@ -152,15 +162,16 @@ ExitCode run_listener(const std::vector<std::string>& interfaces, const Identity
     }
     if (!codeword_self_test()) {
         log::error("this build of libfec does not give the known answer; install Debian's libfec0");
-        return ExitCode::software;
+        return ExitCode::system;
     }
     const int channel = gatekeeper.descriptor();
     Listener listener(std::move(*capture), std::move(gatekeeper));
     auto dropped = drop_everything(identity);
     if (dropped) {
         if (!write_all(ready.get(), Bytes<1>{1})) {
-            log::error(std::string("listener: cannot tell the parent that it is ready: ") + std::strerror(errno));
-            return ExitCode::software;
+            if (errno != EPIPE)  // a parent that is gone has said why
+                log::error(std::string("listener: cannot tell the parent that it is ready: ") + std::strerror(errno));
+            return ExitCode::system;
         }
         ready.reset();
         dropped = allow_listener_calls_only(channel);
@@ -170,7 +181,7 @@ ExitCode run_listener(const std::vector<std::string>& interfaces, const Identity
         return dropped.error().code;
     }
     // Closing the captures would take system calls that are forbidden by now: the kernel closes them.
-    _exit(static_cast<int>(listener.run()));
+    _exit(static_cast<int>(run_to_the_end(listener)));
 }
 
 }  // namespace oneknock

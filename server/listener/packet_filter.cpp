@@ -37,7 +37,7 @@ struct Program {
 
 Result<void> compile(pcap_t* capture, LinkLayer link, Program& program) {
     if (pcap_compile(capture, &program.code, expression_for(link).c_str(), 1, PCAP_NETMASK_UNKNOWN) == 0) return {};
-    return fail(ExitCode::software, std::string("cannot compile the packet filter: ") + pcap_geterr(capture));
+    return fail(ExitCode::system, std::string("cannot compile the packet filter: ") + pcap_geterr(capture));
 }
 
 }  // namespace

@@ -160,20 +160,20 @@ Tick Window::first_heard(const Codeword& word, Tick now) const {
     return now - longest_ago;
 }
 
+void Window::remove(Symbol symbol) {
+    Cell& cell = cells_[symbol.position];
+    const auto end = cell.bytes.begin() + cell.count;
+    const auto found = std::find(cell.bytes.begin(), end, symbol.byte);
+    if (found == end) return;
+    const auto seen = cell.seen.begin() + (found - cell.bytes.begin());
+    std::move(found + 1, end, found);
+    std::move(seen + 1, cell.seen.begin() + cell.count, seen);
+    --pairs_;
+    if (--cell.count == 0) --positions_;
+}
+
 void Window::finish(const Codeword& word, Tick now) {
-    for (std::size_t p = 0; p < codeword_length; ++p) {
-        Cell& cell = cells_[p];
-        for (std::size_t i = 0; i < cell.count; ++i) {
-            if (cell.bytes[i] != word[p]) continue;
-            for (std::size_t j = i + 1; j < cell.count; ++j) {
-                cell.bytes[j - 1] = cell.bytes[j];
-                cell.seen[j - 1] = cell.seen[j];
-            }
-            --pairs_;
-            if (--cell.count == 0) --positions_;
-            break;
-        }
-    }
+    for (std::size_t p = 0; p < codeword_length; ++p) remove({static_cast<std::uint8_t>(p), word[p]});
     const auto already = std::ranges::find_if(swallowed_, [&](const Swallowed& s) { return s.used && s.word == word; });
     Swallowed& slot = already != swallowed_.end() ? *already : swallowed_[next_swallowed_++ % most_swallowed];
     slot = {word, now, true};

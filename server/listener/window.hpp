@@ -64,6 +64,13 @@ public:
     // True if the pair belongs to a word that was done within the last 5 s.
     [[nodiscard]] bool swallows(Symbol symbol, Tick now) const;
 
+    // Or to the word that is pending.
+    [[nodiscard]] bool continues_word(Symbol symbol, Tick now) const {
+        return (pending && (*pending)[symbol.position] == symbol.byte) || swallows(symbol, now);
+    }
+
+    void remove(Symbol symbol);
+
     // Positions that hold something, counting pairs whose time is over: an upper bound, for deciding whether to look.
     [[nodiscard]] std::size_t positions_at_most() const { return positions_; }
     [[nodiscard]] std::size_t pairs_at_most() const { return pairs_; }

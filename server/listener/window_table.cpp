@@ -123,6 +123,22 @@ void WindowTable::touch(Index index, Instant now) {
     link(index);
 }
 
+void WindowTable::remove_pair(Index index, Symbol symbol) {
+    WindowEntry& window = windows_[index];
+    if (window.full != no_index) return pool_[window.full].remove(symbol);
+    const auto end = window.small.begin() + window.small_count;
+    const auto found = std::ranges::find(window.small.begin(), end, symbol, &SmallPair::symbol);
+    if (found == end) return;
+    std::move(found + 1, end, found);
+    --window.small_count;
+}
+
+bool WindowTable::continues_word(const WindowKey& key, Symbol symbol, Tick now) const {
+    const Index index = windows_.find(key);
+    if (index == no_index || windows_[index].full == no_index) return false;
+    return pool_[windows_[index].full].continues_word(symbol, now);
+}
+
 void WindowTable::empty(Index index) {
     WindowEntry& window = windows_[index];
     window.small_count = 0;

@@ -101,6 +101,10 @@ public:
 
     // Forgets all pairs, keeps the window.
     void empty(Index index);
+    void remove_pair(Index index, Symbol symbol);
+
+    // Whether this window, if there is one, has read a word that the pair belongs to.
+    [[nodiscard]] bool continues_word(const WindowKey& key, Symbol symbol, Tick now) const;
 
 private:
     Index find_or_insert_source(const SourceKey& key);

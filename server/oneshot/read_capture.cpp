@@ -139,10 +139,19 @@ private:
     std::deque<Candidate> candidates_;
 };
 
+// As the daemon at a start: a client whose file is wrong is kept out, and no other.
+Result<Keyring> load_readable(const DaemonConfig& config) {
+    auto found =
+        load_door(config.door).and_then([&](Door&& d) { return load_what_is_right(std::move(d), config.clients); });
+    if (!found) return tl::unexpected(found.error());
+    for (const Error& problem : found->problems) log::warning(problem.message + "; no client is read from it");
+    return std::move(found->keyring);
+}
+
 }  // namespace
 
 Result<void> read_capture(const DaemonConfig& config, const std::string& file, bool as_json) {
-    auto keyring = load_keyring(config.door, config.clients);
+    auto keyring = load_readable(config);
     if (!keyring) return tl::unexpected(keyring.error());
     auto capture = CaptureFile::open(file);
     if (!capture) return tl::unexpected(capture.error());
@@ -151,7 +160,7 @@ Result<void> read_capture(const DaemonConfig& config, const std::string& file, b
     auto audit = Audit::open("", {});
     if (!audit) return tl::unexpected(audit.error());
     Explainer explainer(Decider(Verifier(std::move(*keyring)), std::move(*record), std::move(*audit),
-                                {config.tolerance, config.grant_default, config.grant_maximum, std::nullopt}),
+                                {config.tolerance, config.grant_default, config.grant_maximum, std::nullopt, {}}),
                         config.tolerance, as_json);
     auto frame = capture->next();
     for (; frame && *frame && explainer.printed(); frame = capture->next()) explainer.frame(**frame);

@@ -13,6 +13,8 @@
 
 #include "common/log.hpp"
 #include "common/poll.hpp"
+#include "server/parent/foreign_elements.hpp"
+#include "server/parent/key_reload.hpp"
 #include "server/parent/service_change.hpp"
 
 namespace oneknock {
@@ -23,16 +25,18 @@ using std::chrono::milliseconds;
 constexpr Instant repair_delay = milliseconds{20};      // to take one foreign transaction's messages together
 constexpr Instant repair_interval = milliseconds{150};  // between repairs, should two programs fight over the table
 constexpr milliseconds shortest_grant{100};
-constexpr int most_requests_a_turn = 64;             // so that signals and timers get their turn
-constexpr Instant reload_delay = milliseconds{200};  // to take one command's files together
+constexpr int most_requests_a_turn = 64;  // so that signals and timers get their turn
+
+// A moment before the end of somebody else's: let it end by the kernel's clock.
+milliseconds not_too_short(milliseconds duration) {
+    return duration == milliseconds{0} ? duration : std::max(duration, shortest_grant);
+}
 
 class Loop {
 public:
-    explicit Loop(ParentParts parts) : parts_(parts) {
-        now_ = read_clocks().steady;
+    explicit Loop(ParentParts parts)
+        : parts_(parts), now_(read_clocks().steady), reload_(parts.keys, parts.watch, parts.passing, now_) {
         if (parts_.trial) trial_ends_ = now_ + *parts_.trial;
-        look_at_ = now_ + parts_.passing.look_interval();
-        parts_.watch.follow(parts_.passing.links());
         if (parts_.firewall) tell_foreign_elements();
     }
 
@@ -52,12 +56,9 @@ private:
             if (const auto end = handle_gatekeeper()) return *end;
             if (const auto end = handle_keys()) return *end;
             if (const auto end = handle_signals()) return *end;
-            if (parts_.firewall && parts_.firewall->on_watch_readable()) plan(repair_at_, repair_delay);
-            if (parts_.watch.changed()) plan_reload();
-            if (is_due(look_at_)) look();
+            if (parts_.firewall && parts_.firewall->on_watch_readable()) plan_repair();
             if (is_due(repair_at_)) repair();
-            if (is_due(reload_at_) && parts_.passing.state() == KeyPassing::State::idle) begin_reload();
-            step_reload();
+            reload_.turn(now_);
             if (is_due(trial_ends_)) return ExitCode::try_later;
             tell_dropped_lines();
             parts_.gatekeeper.flush();
@@ -66,20 +67,16 @@ private:
     }
 
     void wait() {
-        const auto state = parts_.passing.state();
         pollfd polled[] = {parts_.gatekeeper.polled(),
-                           parts_.keys.polled(state == KeyPassing::State::channel_full),
+                           parts_.keys.polled(reload_.waits_for_room()),
                            {parts_.signals, POLLIN, 0},
                            {parts_.watch.descriptor(), POLLIN, 0},
                            {parts_.firewall ? parts_.firewall->watch_descriptor() : -1, POLLIN, 0}};
-        auto due = earliest(repair_at_, trial_ends_);
-        if (state == KeyPassing::State::idle) due = earliest(earliest(due, reload_at_), look_at_);
-        if (state == KeyPassing::State::more) due = now_;
-        poll_until(polled, due);
+        poll_until(polled, earliest(earliest(repair_at_, trial_ends_), reload_.next_due(now_)));
     }
 
-    void plan(std::optional<Instant>& timer, Instant delay) {
-        if (!timer) timer = std::max(now_ + delay, &timer == &repair_at_ ? repaired_ + repair_interval : Instant{0});
+    void plan_repair() {
+        if (!repair_at_) repair_at_ = std::max(now_ + repair_delay, repaired_ + repair_interval);
     }
     bool is_due(std::optional<Instant>& timer) const { return timer && *timer <= now_; }
 
@@ -96,8 +93,9 @@ private:
             else if (const auto door = datagram.as<DoorServices>()) {
                 if (!change_services(*door)) return ExitCode::software;
             } else if (const auto asked = datagram.as<ReloadRequest>()) {
-                last_reload_request_ = asked->id;
-                ask_for_reload();
+                reload_.ask(asked->id, now_);
+            } else if (const auto settle = datagram.as<SettleRequest>()) {
+                tell_settled(settle->id);
             } else {
                 log::error("parent: the gatekeeper sent something unexpected");
                 return ExitCode::software;
@@ -114,13 +112,9 @@ private:
             case Channel::Received::datagram: break;
         }
         const auto answer = datagram.as<KeysAnswer>();
-        if (!answer || parts_.passing.state() != KeyPassing::State::awaiting_answer) {
-            log::error("parent: the gatekeeper sent something unexpected about key files");
-            return ExitCode::software;
-        }
-        parts_.passing.on_answer(answer->taken);
-        parts_.watch.follow(parts_.passing.links());
-        return std::nullopt;
+        if (answer && reload_.on_answer(answer->taken)) return std::nullopt;
+        log::error("parent: the gatekeeper sent something unexpected about key files");
+        return ExitCode::software;
     }
 
     void grant(const GrantRequest& request) {
@@ -133,18 +127,20 @@ private:
 
     // What kinds of values leave open is checked as well: the gatekeeper is another process.
     int change(const GrantRequest& request) {
-        const milliseconds duration{request.duration_ms};
+        const milliseconds duration{request.duration_ms}, flows{request.flows_ms};
         const Service service = request.service;
         const bool opens = request.operation == Operation::open;
-        if (opens && duration > parts_.config.grant_maximum) return EINVAL;
+        const DaemonConfig& config = parts_.config;
+        if (opens && duration > config.grant_maximum) return EINVAL;
+        if (opens && flows > config.grant_maximum + config.firewall.udp_maximum) return EINVAL;
         if (!parts_.firewall) {
             log::info("dry run: would " + operation_name(request.operation) + " " + service.text() + " for " +
                       request.address.text());
             return 0;
         }
-        // A moment before the end of somebody else's: let it end by the kernel's clock.
-        return opens ? parts_.firewall->open_grant(service, request.address, std::max(duration, shortest_grant), now_)
-                     : parts_.firewall->close_grant(service, request.address, now_);
+        if (!opens) return parts_.firewall->close_grant(service, request.address, now_);
+        return parts_.firewall->open_grant(service, request.address, not_too_short(duration), now_,
+                                           not_too_short(flows));
     }
 
     // False: the administrator has not changed the door's file, so the gatekeeper has no reason to.
@@ -157,12 +153,21 @@ private:
         std::vector<Service> services(door.services, door.services + door.count);
         const ServiceChange change(parts_.firewall->services(), services);
         const auto changed = parts_.firewall->change_services(std::move(services), now_);
+        lacks_services_ = !changed;
         if (!changed) {
             log::error(changed.error().message);
             repair_at_ = now_ + Seconds{1};
         }
         change.tell(parts_.config.firewall.mode, changed.has_value());
         return true;
+    }
+
+    // What came before has been done by now.
+    void tell_settled(RequestId id) {
+        Settled settled;
+        settled.id = id;
+        settled.lacks_services = lacks_services_;
+        parts_.gatekeeper.send(settled, GrantTable::capacity);
     }
 
     void confirm(RequestId id) {
@@ -176,7 +181,7 @@ private:
 
     // Removed first, told of afterwards: nothing that may happen to the log keeps anybody locked out.
     void end_trial() {
-        const auto removed = parts_.firewall ? parts_.firewall->remove() : Result<void>{};
+        const auto removed = parts_.firewall ? parts_.firewall->remove() : Result<bool>{};
         if (is_due(trial_ends_)) log::warning("not confirmed within " + duration_text(*parts_.trial));
         if (removed) log::warning("the guard on trial has been removed (oneknockctl confirm keeps it)");
         else log::error(removed.error().message);
@@ -189,9 +194,12 @@ private:
         if (!repaired) {
             log::error(repaired.error().message);
             repair_at_ = now_ + Seconds{1};
-        } else if (*repaired) {
-            log::warning("another program changed or flushed our firewall table; it is rebuilt, with all grants");
+            tell_foreign_elements();
+            return;
         }
+        lacks_services_ = false;
+        if (*repaired)
+            log::warning("another program changed or flushed our firewall table; it is rebuilt, with all grants");
         tell_foreign_elements();
     }
 
@@ -203,41 +211,8 @@ private:
     }
 
     void tell_foreign_elements() {
-        if (parts_.config.firewall.mode != FirewallMode::set || told_foreign_ == parts_.firewall->foreign_elements())
-            return;
-        ForeignElements foreign;
-        told_foreign_ = parts_.firewall->foreign_elements();
-        foreign.count = static_cast<std::uint32_t>(told_foreign_);
-        parts_.gatekeeper.send(foreign);
-    }
-
-    void ask_for_reload() {
-        reload_at_ = now_;
-        reload_is_asked_for_ = true;
-    }
-
-    void plan_reload() {
-        plan(reload_at_, reload_delay);
-        reload_is_asked_for_ = true;
-    }
-
-    // For what inotify cannot see.
-    void look() {
-        if (parts_.passing.state() == KeyPassing::State::idle && parts_.passing.has_changed())
-            plan(reload_at_, reload_delay);
-        look_at_ = now_ + parts_.passing.look_interval();
-    }
-
-    void begin_reload() {
-        reload_at_.reset();
-        parts_.watch.follow(parts_.passing.links());
-        parts_.passing.begin(last_reload_request_, std::exchange(reload_is_asked_for_, false));
-    }
-
-    void step_reload() {
-        const auto state = parts_.passing.state();
-        if (state == KeyPassing::State::more || state == KeyPassing::State::channel_full)
-            parts_.passing.step(parts_.keys);
+        if (parts_.config.firewall.mode == FirewallMode::set)
+            parts_.gatekeeper.send(told_of(parts_.firewall->foreign_elements()));
     }
 
     std::optional<ExitCode> handle_signals() {
@@ -248,7 +223,7 @@ private:
                 log::info("stopping; the firewall's table and its grants stay (oneknockd --remove takes them away)");
                 return ExitCode::ok;
             }
-            if (info.ssi_signo == SIGHUP) ask_for_reload();
+            if (info.ssi_signo == SIGHUP) reload_.ask(now_);
             if (info.ssi_signo == SIGCHLD)
                 if (const auto end = handle_ended_room()) return end;
         }
@@ -258,19 +233,28 @@ private:
     // Nothing if none did: a room that was stopped or goes on (Ctrl-Z and fg reach all of us) also makes SIGCHLD.
     std::optional<ExitCode> handle_ended_room() const {
         int status = 0;
-        pid_t pid = waitpid(-1, &status, WNOHANG);
+        pid_t pid = bury(status);
         if (pid <= 0) return std::nullopt;
         // One that exits by itself does so because another one is gone: that one's end is what to tell.
         for (int i = 0; i < 100 && WIFEXITED(status) && WEXITSTATUS(status) == 0; ++i) {
             int other_status = 0;
-            const pid_t other = waitpid(-1, &other_status, WNOHANG);
+            const pid_t other = bury(other_status);
             if (other < 0) break;
             if (other > 0) std::tie(pid, status) = std::pair{other, other_status};
             else poll(nullptr, 0, 10);
         }
         log::error(std::string("the ") + (pid == parts_.rooms.listener ? "listener" : "gatekeeper") + " process " +
                    how_it_ended(status));
-        return ExitCode::software;
+        return exit_code_after(status);
+    }
+
+    // A room that has ended; 0 or less if none has. Whoever executed us may have had other children, and all orphans of
+    // a container come to its process 1: their ends are none of our business.
+    pid_t bury(int& status) const {
+        for (;;) {
+            const pid_t pid = waitpid(-1, &status, WNOHANG);
+            if (pid <= 0 || pid == parts_.rooms.listener || pid == parts_.rooms.gatekeeper) return pid;
+        }
     }
 
     ExitCode handle_closed_channel() const {
@@ -282,11 +266,10 @@ private:
 
     ParentParts parts_;
     Instant now_{};
-    std::optional<Instant> repair_at_, reload_at_, look_at_, trial_ends_;
-    bool reload_is_asked_for_ = false;
+    KeyReload reload_;
+    std::optional<Instant> repair_at_, trial_ends_;
+    bool lacks_services_ = false;  // the kernel's table has not got them all yet
     Instant repaired_{};
-    RequestId last_reload_request_ = 0;
-    std::size_t told_foreign_ = 0;
     std::uint64_t told_dropped_ = 0;
 };
 

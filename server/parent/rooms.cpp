@@ -1,5 +1,6 @@
 #include "server/parent/rooms.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -16,7 +17,10 @@ namespace {
 constexpr int first_end = STDERR_FILENO + 1;
 
 Error cannot_start(const std::string& program, int error) {
-    return {ExitCode::software, "cannot start " + program + ": " + std::strerror(error)};
+    const char* const limit =
+        error == EAGAIN ? "; is a limit of processes set (ulimit -u, TasksMax= or LimitNPROC= in the unit)?" : "";
+    return {error == EACCES ? ExitCode::permission : ExitCode::system,
+            "cannot start " + program + ": " + std::strerror(error) + limit};
 }
 
 class SpawnActions {
@@ -28,8 +32,6 @@ public:
 
     // `ends` are above all the numbers that they will have, so that none takes another's place.
     void give(const std::vector<Descriptor>& ends) {
-        note(posix_spawn_file_actions_addopen(&actions_, STDIN_FILENO, "/dev/null", O_RDWR, 0));
-        note(posix_spawn_file_actions_adddup2(&actions_, STDIN_FILENO, STDOUT_FILENO));
         int number = first_end;
         for (const Descriptor& end : ends) note(posix_spawn_file_actions_adddup2(&actions_, end.get(), number++));
         note(posix_spawn_file_actions_addclosefrom_np(&actions_, number));
@@ -102,8 +104,7 @@ Result<std::string> companion_program(const std::string& name) {
     namespace fs = std::filesystem;
     std::error_code error;
     const fs::path folder = fs::read_symlink("/proc/self/exe", error).parent_path();
-    if (error)
-        return fail(ExitCode::software, "cannot read /proc/self/exe: " + error.message() + "; is /proc mounted?");
+    if (error) return fail(ExitCode::system, "cannot read /proc/self/exe: " + error.message() + "; is /proc mounted?");
     for (const fs::path& path : {folder / name, folder.parent_path() / "libexec/oneknock" / name})
         if (access(path.c_str(), X_OK) == 0) return path.string();
     return fail(ExitCode::unavailable, "the program " + name + " is neither in " + folder.string() + " nor in " +
@@ -114,7 +115,22 @@ Result<std::string> companion_program(const std::string& name) {
 std::string how_it_ended(int wait_status) {
     if (!WIFSIGNALED(wait_status)) return "exited with status " + std::to_string(WEXITSTATUS(wait_status));
     const int signal = WTERMSIG(wait_status);
-    return "was killed by signal " + std::to_string(signal) + " (" + strsignal(signal) + ")";
+    const std::string text = "was killed by signal " + std::to_string(signal) + " (" + strsignal(signal) + ")";
+    return signal == SIGKILL ? text + "; the kernel does that where memory runs out: see its log" : text;
+}
+
+bool has_said_why(int wait_status) {
+    const int status = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : 0;
+    return status >= static_cast<int>(ExitCode::usage) && status <= static_cast<int>(ExitCode::config);
+}
+
+ExitCode exit_code_after(int wait_status) {
+    if (has_said_why(wait_status)) return static_cast<ExitCode>(WEXITSTATUS(wait_status));
+    constexpr int defects[] = {SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS};
+    const bool is_ours = WIFSIGNALED(wait_status)
+                             ? std::ranges::find(defects, WTERMSIG(wait_status)) != std::end(defects)
+                             : WEXITSTATUS(wait_status) == 0;
+    return is_ours ? ExitCode::software : ExitCode::system;
 }
 
 }  // namespace oneknock

@@ -24,7 +24,8 @@ struct RoomPlan {
     std::vector<Descriptor> ends;        // become its descriptors 3, 4, ... (privsep/inherited_fds.hpp)
 };
 
-// The room's process. Its signals are as at the start of a program and none is blocked; its standard error is ours.
+// The room's process. Its signals are as at the start of a program and none is blocked; its standard descriptors are
+// ours.
 [[nodiscard]] Result<pid_t> start_room(RoomPlan plan);
 
 // Where a program that belongs to this one lies: beside it, as in a build tree, or in ../libexec/oneknock.
@@ -32,5 +33,11 @@ struct RoomPlan {
 
 // "exited with status 1", "was killed by signal 31 (Bad system call)".
 [[nodiscard]] std::string how_it_ended(int wait_status);
+
+// Whether a room exited with a code of ours: then it has said why.
+[[nodiscard]] bool has_said_why(int wait_status);
+
+// What the daemon exits with after a room ended like this. A signal that came from outside is no defect.
+[[nodiscard]] ExitCode exit_code_after(int wait_status);
 
 }  // namespace oneknock

@@ -34,7 +34,7 @@ Result<Descriptor> open_state(const DaemonConfig& config) {
     if (const auto made = make_folder(config.state, 0700); !made) return tl::unexpected(made.error());
     if (const auto apart = check_state_folder(config); !apart) return tl::unexpected(apart.error());
     Descriptor folder(open(config.state.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
-    if (!folder) return tl::unexpected(system_error("open the state folder", config.state));
+    if (!folder) return tl::unexpected(system_error("open the state folder", config.state, ExitCode::cannot_create));
     return folder;
 }
 
@@ -52,17 +52,18 @@ Result<void> hand_over(const Descriptor& folder, const std::string& name, const 
     const Descriptor file(openat(folder.get(), name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
     struct stat info {};
     if (!file && errno == ENOENT) return {};
-    if (!file || fstat(file.get(), &info) != 0) return tl::unexpected(system_error("hand over", path));
+    if (!file || fstat(file.get(), &info) != 0)
+        return tl::unexpected(system_error("hand over", path, ExitCode::cannot_create));
     if (!S_ISREG(info.st_mode) || info.st_nlink != 1)
         return fail(ExitCode::data, path + ": not a regular file with one name; remove it");
     if (fchownat(file.get(), "", identity.uid, identity.gid, AT_EMPTY_PATH) == 0) return {};
-    return tl::unexpected(system_error("hand over", path));
+    return tl::unexpected(system_error("hand over", path, ExitCode::cannot_create));
 }
 
 Result<void> hand_over_state(const DaemonConfig& config, const Descriptor& folder, const Identity& identity) {
     if (!identity.can_change) return {};
     if (fchownat(folder.get(), "", identity.uid, identity.gid, AT_EMPTY_PATH) != 0)
-        return tl::unexpected(system_error("hand over", config.state));
+        return tl::unexpected(system_error("hand over", config.state, ExitCode::cannot_create));
     std::vector<std::string> names{lock_name, new_door_name, record_file_name, mark_file_name};
     for (const char* suffix : audit_suffixes) names.push_back(std::string(audit_file_name) + suffix);
     for (const std::string& name : names)
@@ -107,7 +108,7 @@ Result<Descriptor> make_control_socket(const DaemonConfig& config, const Identit
     if (bound != 0 || listen(fd.get(), 16) != 0)
         return tl::unexpected(system_error("create", config.socket, ExitCode::cannot_create));
     if (identity.can_change && lchown(config.socket.c_str(), identity.uid, identity.gid) != 0)
-        return tl::unexpected(system_error("hand over", config.socket));
+        return tl::unexpected(system_error("hand over", config.socket, ExitCode::cannot_create));
     return fd;
 }
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/log.hpp"
+#include "common/startup.hpp"
 #include "server/firewall/firewall.hpp"
 #include "server/parent/key_passing.hpp"
 #include "server/parent/key_watch.hpp"
@@ -97,6 +98,8 @@ GatekeeperSettings settings_of(const DaemonConfig& config) {
     settings.grant_default_s = static_cast<std::uint32_t>(config.grant_default.count());
     settings.grant_maximum_s = static_cast<std::uint32_t>(config.grant_maximum.count());
     if (config.rotation_grace) settings.rotation_grace_s = config.rotation_grace->count();
+    if (config.firewall.mode == FirewallMode::guard)
+        settings.flows_after_s = static_cast<std::uint32_t>(config.firewall.udp_maximum.count());
     return settings;
 }
 
@@ -122,8 +125,8 @@ Result<void> start_rooms(const DaemonConfig& config, const Identity& identity, R
 Error ended_early(pid_t& pid, const std::string& room) {
     int status = 0;
     waitpid(std::exchange(pid, -1), &status, 0);
-    if (WIFEXITED(status) && WEXITSTATUS(status) != 0) return {static_cast<ExitCode>(WEXITSTATUS(status)), ""};
-    return {ExitCode::software, "the " + room + " process " + how_it_ended(status) + " while starting"};
+    if (has_said_why(status)) return {exit_code_after(status), ""};
+    return {exit_code_after(status), "while starting, the " + room + " process " + how_it_ended(status)};
 }
 
 Result<void> await_listener(Rooms& rooms) {
@@ -179,7 +182,8 @@ Result<GatekeeperStart> await_gatekeeper(Rooms& rooms, KeyPassing& passing) {
         if (const auto said = datagram.as<DoorServices>(); said && passing.may_tell_services())
             start.services.assign(said->services, said->services + said->count);
         else if (const auto grant = datagram.as<RecordedGrant>(); grant && start.recorded.size() < most_recorded)
-            start.recorded.push_back({grant->service, grant->address, std::chrono::milliseconds{grant->remaining_ms}});
+            start.recorded.push_back({grant->service, grant->address, std::chrono::milliseconds{grant->remaining_ms},
+                                      std::chrono::milliseconds{grant->flows_ms}});
         else return fail(ExitCode::software, "the gatekeeper said something unexpected");
     }
 }
@@ -224,16 +228,8 @@ Result<Descriptor> take_signals() {
     return signals;
 }
 
-// It was read by nobody and written to by nobody; what is typed there is not for this process.
-Result<void> leave_standard_descriptors() {
-    const Descriptor null(open("/dev/null", O_RDWR | O_CLOEXEC));
-    if (null && dup2(null.get(), STDIN_FILENO) >= 0 && dup2(null.get(), STDOUT_FILENO) >= 0) return {};
-    return tl::unexpected(system_error("open", "/dev/null"));
-}
-
 // From here on the parent only reads files, asks the firewall and talks to the gatekeeper.
 Result<void> lock_parent_in() {
-    if (const auto left = leave_standard_descriptors(); !left) return left;
     const auto confined = landlock_to_reading();
     if (!confined) return tl::unexpected(confined.error());
     if (!*confined)
@@ -274,6 +270,7 @@ Result<GatekeeperStart> load_keys(Rooms& rooms, KeyPassing& passing) {
 }
 
 Result<ExitCode> start_and_run(const DaemonConfig& config, const DaemonOptions& options) {
+    if (const auto prepared = prepare_daemon(); !prepared) return tl::unexpected(prepared.error());
     const auto identity = find_identity(config.user);
     if (!identity) return tl::unexpected(identity.error());
     auto files = RuntimeFiles::prepare(config, *identity, options.dry_run);

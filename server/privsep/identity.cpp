@@ -1,9 +1,12 @@
 #include "server/privsep/identity.hpp"
 
+#include <cerrno>
 #include <charconv>
 
 #include <pwd.h>
 #include <unistd.h>
+
+#include "common/fd.hpp"
 
 namespace oneknock {
 namespace {
@@ -35,7 +38,10 @@ std::optional<Identity> Identity::parse(std::string_view text) {
 
 Result<Identity> find_identity(const std::string& user) {
     if (geteuid() != 0) return Identity{geteuid(), getegid(), false};
+    errno = 0;
     const passwd* const entry = getpwnam(user.c_str());
+    if (entry == nullptr && (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == EIO))
+        return tl::unexpected(system_error("look up the user", user));
     if (entry == nullptr)
         return fail(ExitCode::config, "field \"user\": there is no user \"" + user +
                                           "\" on this system; create it: useradd --system --no-create-home " + user);

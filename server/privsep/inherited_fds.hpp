@@ -1,5 +1,5 @@
 // The descriptors with which oneknockd starts the programs of its rooms: these and standard error, nothing else.
-// Standard input and output are /dev/null.
+// Standard input and output are the parent's, which are /dev/null.
 #pragma once
 
 namespace oneknock {

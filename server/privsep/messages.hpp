@@ -4,9 +4,10 @@
 //
 //   listener   -> gatekeeper   Candidate, CaptureReport
 //   gatekeeper -> listener     DoorSpan, BookSeed, WordVerdict, ReportRequest
-//   gatekeeper -> parent       DoorServices, RecordedGrant, Ready, GrantRequest, TrialConfirmed, ReloadRequest
+//   gatekeeper -> parent       DoorServices, RecordedGrant, Ready, GrantRequest, TrialConfirmed, ReloadRequest,
+//   SettleRequest
 //   parent     -> gatekeeper   GatekeeperSettings, AdoptedGrant, AdoptionEnd, ForeignElements, DroppedLines,
-//   GrantReply, TrialReply
+//   GrantReply, TrialReply, Settled
 // and on a pair of its own, so that no grant waits behind key files:
 //   parent     -> gatekeeper   PassedKeyFile (with a descriptor), UnopenedKeyFile, MissingKeyFile, KeyFilesEnd
 //   gatekeeper -> parent       KeysAnswer
@@ -53,6 +54,8 @@ enum class Kind : std::uint32_t {
     foreign_elements,
     dropped_lines,
     unopened_key_file,
+    settle_request,
+    settled,
 };
 
 // Numbers that name things on both sides of a channel.
@@ -143,12 +146,14 @@ struct CaptureReport {
 struct GrantRequest {
     static constexpr Kind kind = Kind::grant_request;
     Kind head = kind;
-    std::uint32_t duration_ms = 0;  // for open: up to the configuration's maximum
+    std::uint32_t duration_ms = 0;  // for open: up to the configuration's maximum; 0: the grant ends, its flows go on
     RequestId id = 0;
     SentService service;
     Operation operation = Operation::open;
     Address address;
     Bytes<2> padding{};
+    std::uint32_t flows_ms = 0;  // for open: how long UDP flows that were begun under the grant may go on
+    Bytes<4> more_padding{};
 };
 
 struct GrantReply {
@@ -163,7 +168,8 @@ struct GrantReply {
 struct RecordedGrant {
     static constexpr Kind kind = Kind::recorded_grant;
     Kind head = kind;
-    std::uint32_t remaining_ms = 0;
+    std::uint32_t remaining_ms = 0;  // 0: it has ended, and UDP flows that were begun under it go on
+    std::uint32_t flows_ms = 0;
     SentService service;
     Address address;
     Bytes<3> padding{};
@@ -193,11 +199,22 @@ struct DroppedLines {
     std::uint64_t count = 0;
 };
 
-// Mode set: how many elements of the administrator's sets are not ours. At the start, and whenever that has changed.
+// An element of the administrator's sets that is not ours.
+struct SentForeignElement {
+    std::uint32_t remaining_s = 0;  // 0: it never ends
+    SentService service;
+    Address address;
+    Bytes<3> padding{};
+};
+
+// Mode set: how many there are, and some of them. Whenever the sets were read.
 struct ForeignElements {
     static constexpr Kind kind = Kind::foreign_elements;
+    static constexpr std::size_t most_told = 16;
     Kind head = kind;
     std::uint32_t count = 0;
+    std::uint32_t told = 0;
+    SentForeignElement elements[most_told] = {};
 };
 
 // A file of keys: the end of its path, for messages only and never opened.
@@ -271,6 +288,22 @@ struct ReloadRequest {
     RequestId id = 0;  // 1, 2, ...
 };
 
+// Answered once the firewall has acted on everything that was sent before: what a reload changed is in force then.
+struct SettleRequest {
+    static constexpr Kind kind = Kind::settle_request;
+    Kind head = kind;
+    Bytes<4> padding{};
+    RequestId id = 0;  // the last ReloadRequest that the reload answers
+};
+
+struct Settled {
+    static constexpr Kind kind = Kind::settled;
+    Kind head = kind;
+    Flag lacks_services;  // the kernel has not taken the door's services; it is tried again
+    Bytes<3> padding{};
+    RequestId id = 0;
+};
+
 // What the gatekeeper needs of the configuration; the first datagram that it gets.
 struct GatekeeperSettings {
     static constexpr Kind kind = Kind::gatekeeper_settings;
@@ -279,6 +312,8 @@ struct GatekeeperSettings {
     std::uint32_t grant_default_s = 0;
     std::uint32_t grant_maximum_s = 0;
     std::int64_t rotation_grace_s = -1;  // -1: none
+    std::uint32_t flows_after_s = 0;     // how long UDP flows may outlive their grant; 0: no firewall of ours keeps any
+    Bytes<4> padding{};
 };
 
 // What the door opens at all: the firewall refuses requests for anything else. Before Ready.
@@ -318,6 +353,10 @@ template <std::size_t size>
            (request.operation == Operation::open || request.operation == Operation::close);
 }
 [[nodiscard]] inline bool is_well_formed(const RecordedGrant& grant) { return grant.address.is_canonical(); }
+[[nodiscard]] inline bool is_well_formed(const ForeignElements& foreign) {
+    return foreign.told <= std::min<std::size_t>(foreign.count, ForeignElements::most_told) &&
+           std::ranges::all_of(foreign.elements, [](const auto& element) { return element.address.is_canonical(); });
+}
 [[nodiscard]] inline bool is_well_formed(const AdoptedGrant& grant) { return grant.address.is_canonical(); }
 [[nodiscard]] constexpr bool is_well_formed(const GrantReply& reply) { return reply.error >= 0 && reply.done_ns >= 0; }
 [[nodiscard]] constexpr bool is_well_formed(const WordVerdict& verdict) { return is_well_formed(verdict.verified); }
@@ -333,6 +372,7 @@ template <std::size_t size>
 [[nodiscard]] constexpr bool is_well_formed(const KeyFilesEnd& end) { return is_well_formed(end.asked); }
 [[nodiscard]] constexpr bool is_well_formed(const KeysAnswer& answer) { return is_well_formed(answer.taken); }
 [[nodiscard]] constexpr bool is_well_formed(const TrialReply& reply) { return is_well_formed(reply.was_on_trial); }
+[[nodiscard]] constexpr bool is_well_formed(const Settled& settled) { return is_well_formed(settled.lacks_services); }
 [[nodiscard]] constexpr bool is_well_formed(const GatekeeperSettings& settings) {
     return settings.tolerance_s > 0 && settings.grant_default_s > 0 && settings.grant_maximum_s > 0;
 }
@@ -341,9 +381,9 @@ template <std::size_t size>
 [[nodiscard]] constexpr bool is_well_formed(const CaptureReport&) { return true; }
 [[nodiscard]] constexpr bool is_well_formed(const ReportRequest&) { return true; }
 [[nodiscard]] constexpr bool is_well_formed(const ReloadRequest&) { return true; }
+[[nodiscard]] constexpr bool is_well_formed(const SettleRequest&) { return true; }
 [[nodiscard]] constexpr bool is_well_formed(const TrialConfirmed&) { return true; }
 [[nodiscard]] constexpr bool is_well_formed(const AdoptionEnd&) { return true; }
-[[nodiscard]] constexpr bool is_well_formed(const ForeignElements&) { return true; }
 [[nodiscard]] constexpr bool is_well_formed(const DroppedLines&) { return true; }
 [[nodiscard]] constexpr bool is_well_formed(const Ready&) { return true; }
 

@@ -35,8 +35,10 @@ Result<void> forbid_new_privileges() {
 }
 
 // A room works for moments, and a knock needs all of them in turn: who wakes one should not wait until another
-// program's turn on the processor is over. Since Linux 6.12; before, it changes nothing.
+// program's turn on the processor is over. Since Linux 6.12; before, it changes nothing. Where whoever started us has
+// chosen another policy, that stays; but under a deadline no process could be started.
 void ask_for_short_turns() {
+    if (const int policy = sched_getscheduler(0); policy != SCHED_OTHER && policy != SCHED_DEADLINE) return;
     struct {  // sched_attr; the kernel's header that has it cannot stand beside the C library's
         std::uint32_t size = sizeof *this;
         std::uint32_t policy = SCHED_OTHER;
@@ -65,11 +67,7 @@ void harden_process(const char* name, bool is_child) {
 
 void raise_locked_memory_limit() {
     const rlimit unlimited{RLIM_INFINITY, RLIM_INFINITY};
-    if (setrlimit(RLIMIT_MEMLOCK, &unlimited) == 0) return;
-    rlimit limit{};
-    getrlimit(RLIMIT_MEMLOCK, &limit);
-    limit.rlim_cur = limit.rlim_max;
-    setrlimit(RLIMIT_MEMLOCK, &limit);
+    setrlimit(RLIMIT_MEMLOCK, &unlimited);
 }
 
 Result<void> drop_everything(const Identity& identity) {
@@ -94,7 +92,10 @@ Result<void> keep_net_admin_only() {
     capng_clear(CAPNG_SELECT_BOTH);
     capng_update(CAPNG_ADD, static_cast<capng_type_t>(CAPNG_EFFECTIVE | CAPNG_PERMITTED), CAP_NET_ADMIN);
     if (geteuid() == 0) capng_apply(CAPNG_SELECT_BOUNDS);
-    if (!apply_capabilities(CAPNG_SELECT_CAPS)) return tl::unexpected(cannot("keep CAP_NET_ADMIN alone"));
+    if (!apply_capabilities(CAPNG_SELECT_CAPS))
+        return fail(ExitCode::permission,
+                    "cannot keep CAP_NET_ADMIN alone: the daemon needs it; run as root, or with "
+                    "AmbientCapabilities=CAP_NET_RAW CAP_NET_ADMIN");
     prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
     return forbid_new_privileges();
 }

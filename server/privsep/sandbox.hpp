@@ -13,7 +13,7 @@ namespace oneknock {
 // In every room first: no core dumps, not attachable, dies with its parent, ignores the terminal's signals.
 void harden_process(const char* name, bool is_child);
 
-// Room for locked secrets, as far as the hard limit or root allows.
+// Room for locked secrets beyond the hard limit, where root allows it.
 void raise_locked_memory_limit();
 
 // Other user, no capabilities, no way to new ones.

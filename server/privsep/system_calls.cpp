@@ -26,6 +26,9 @@ Argument is_descriptor(unsigned number, int fd) {
 }
 Argument has_none_of(unsigned number, std::uint64_t flags) { return {number, SCMP_CMP_MASKED_EQ, flags, 0}; }
 
+// Bits of a memory protection that make it more than memory to read and write.
+constexpr std::uint64_t beyond_read_and_write = ~std::uint64_t{PROT_READ | PROT_WRITE};
+
 class Filter {
 public:
     explicit Filter(std::uint32_t otherwise) : context_(seccomp_init(otherwise)), failed_(context_ == nullptr) {
@@ -72,11 +75,10 @@ void allow_to_run(Filter& filter) {
 
 // Memory of its own, never executable.
 void allow_memory(Filter& filter) {
-    constexpr std::uint64_t not_executable = ~std::uint64_t{PROT_READ | PROT_WRITE};
     filter.allow_all(
         {SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise), SCMP_SYS(mlock), SCMP_SYS(munlock)});
-    filter.allow(SCMP_SYS(mmap), {has_none_of(2, not_executable), is_descriptor(4, -1)});
-    filter.allow(SCMP_SYS(mprotect), {has_none_of(2, not_executable)});
+    filter.allow(SCMP_SYS(mmap), {has_none_of(2, beyond_read_and_write), is_descriptor(4, -1)});
+    filter.allow(SCMP_SYS(mprotect), {has_none_of(2, beyond_read_and_write)});
 }
 
 // Lines of the log. Where standard error is a socket, it goes where that is connected to.
@@ -98,7 +100,7 @@ void allow_record_files(Filter& filter) {
     for (const int command : {F_GETFD, F_SETFD, F_GETFL, F_GETLK, F_SETLK})
         filter.allow(SCMP_SYS(fcntl), {is(1, static_cast<std::uint64_t>(command))});
     // The index of the write-ahead log is a file in memory.
-    filter.allow(SCMP_SYS(mmap), {has_none_of(2, ~std::uint64_t{PROT_READ | PROT_WRITE}), is(3, MAP_SHARED)});
+    filter.allow(SCMP_SYS(mmap), {has_none_of(2, beyond_read_and_write), is(3, MAP_SHARED)});
 }
 
 }  // namespace

@@ -107,12 +107,43 @@ TEST_CASE("a UDP port that is redirected to a service is guarded as that service
         return socket;
     };
     CHECK_FALSE(arrives(to_5001()));
-    REQUIRE(firewall.open_grant(vpn, client4, Seconds{30}, now()) == 0);
+    REQUIRE(firewall.open_grant(vpn, client4, Seconds{30}, now(), Seconds{60}) == 0);
     const auto begun = to_5001();
     CHECK(arrives(begun));
-    REQUIRE(firewall.close_grant(vpn, client4, now()) == 0);
+    REQUIRE(firewall.open_grant(vpn, client4, {}, now(), Seconds{60}) == 0);
     CHECK(arrives(begun));
     CHECK_FALSE(arrives(to_5001()));
+}
+
+TEST_CASE("flows to a UDP port that is published for a container go on behind the grant, until it is closed") {
+    TestNetwork network;
+    network.connect_inside();
+    Descriptor service, client;
+    network.in_inside([&] { service = bind_udp(5000); });
+    run("nft 'table ip nat { chain pre { type nat hook prerouting priority dstnat; "
+        "udp dport 51820 dnat to 10.78.0.2:5000; }; }'");
+    Firewall firewall = installed({}, {vpn});
+    const auto from_client = [&] {
+        Descriptor socket;
+        network.in_client([&] {
+            socket = udp_from(client4);
+            connect_udp(socket, server4, vpn.port);
+        });
+        return socket;
+    };
+    const auto arrives = [&](const Descriptor& from) {
+        REQUIRE(send_bytes(from, 10));
+        return echo_once(service) && next_length(from) == 10;
+    };
+    CHECK_FALSE(arrives(from_client()));
+    REQUIRE(firewall.open_grant(vpn, client4, Seconds{30}, now(), Seconds{60}) == 0);
+    const auto begun = from_client();
+    CHECK(arrives(begun));
+    REQUIRE(firewall.open_grant(vpn, client4, {}, now(), Seconds{60}) == 0);
+    CHECK(arrives(begun));
+    CHECK_FALSE(arrives(from_client()));
+    REQUIRE(firewall.close_grant(vpn, client4, now()) == 0);
+    CHECK_FALSE(arrives(begun));
 }
 
 TEST_CASE("a stranger's packet for a redirected port that is sent again on the loopback interface opens nothing") {

@@ -28,7 +28,7 @@ void for_each_type(Function function) {
          std::type_identity<TrialReply>{}, std::type_identity<MissingKeyFile>{}, std::type_identity<KeysAnswer>{},
          std::type_identity<GatekeeperSettings>{}, std::type_identity<RecordedGrant>{},
          std::type_identity<AdoptionEnd>{}, std::type_identity<ForeignElements>{},
-         std::type_identity<UnopenedKeyFile>{});
+         std::type_identity<UnopenedKeyFile>{}, std::type_identity<SettleRequest>{}, std::type_identity<Settled>{});
 }
 
 // Of a type, filled with what the fuzzer has, or only that.
@@ -79,7 +79,8 @@ private:
     void act(const Candidate& candidate, Datagram&) { parts_.judge(candidate); }
     void act(const CaptureReport& report, Datagram&) { HOLDS(!parts_.control.handle(report, parts_.now.steady)); }
     void act(const TrialReply& reply, Datagram&) { parts_.control.handle(reply); }
-    void act(const ForeignElements& foreign, Datagram&) { parts_.control.handle(foreign); }
+    void act(const Settled& settled, Datagram&) { parts_.control.handle(settled, parts_.now.steady); }
+    void act(const ForeignElements& foreign, Datagram&) { parts_.control.handle(foreign, parts_.now.steady); }
     void act(const GrantReply& reply, Datagram&) { parts_.take(reply); }
     void act(const AdoptedGrant& grant, Datagram&) { parts_.grants.adopt(grant, parts_.now.steady); }
     void act(const AdoptionEnd&, Datagram&) { parts_.grants.end_adoption(parts_.now.steady); }
@@ -112,12 +113,11 @@ private:
         if (loaded) {
             parts_.problems.take_in(*loaded, parts_.decider.verifier().keyring(), parts_.now.steady);
             parts_.decider.change_keys(loaded->change, parts_.now.wall);
-            parts_.problems.check_all_services(parts_.decider.verifier().keyring());
+            parts_.problems.check_all(parts_.decider.in_force());
         } else {
             parts_.decider.keep_keys();
         }
-        parts_.control.reloaded(loaded ? Result<void>{} : tl::unexpected(loaded.error()), end.last_request,
-                                parts_.now.steady);
+        parts_.control.reloaded(loaded ? Result<void>{} : tl::unexpected(loaded.error()), end.last_request);
     }
     KeyLoading& loading() {
         if (!loading_)

@@ -66,6 +66,7 @@ public:
             if (const auto request = datagram.as<GrantRequest>()) reply_to(request->id + (input.u8() == 255), error);
             else if (const auto confirmed = datagram.as<TrialConfirmed>()) confirm(confirmed->id, input.flag());
             else if (const auto asked = datagram.as<ReloadRequest>()) reload(asked->id, error != 0);
+            else if (const auto behind = datagram.as<SettleRequest>()) settle(behind->id, error != 0);
             else HOLDS(datagram.as<RecordedGrant>());
         }
         while (parts_->listener.receive(datagram) == Channel::Received::datagram) {
@@ -85,6 +86,7 @@ public:
         report.id = input.u8();
         static_cast<void>(parts_->control.handle(report, parts_->now.steady));
         reload(input.u8(), input.flag());
+        settle(input.u8(), input.flag());
     }
 
 private:
@@ -115,9 +117,15 @@ private:
         reply.was_on_trial = was_on_trial;
         parts_->control.handle(reply);
     }
+    void settle(RequestId id, bool lacks_services) {
+        Settled settled;
+        settled.id = id;
+        settled.lacks_services = lacks_services;
+        parts_->control.handle(settled, parts_->now.steady);
+    }
     void reload(RequestId last, bool fails) {
         const Result<void> failed = fail(ExitCode::data, "clients.d/\x1b\xff\".json:1: wrong");
-        parts_->control.reloaded(fails ? failed : Result<void>{}, last, parts_->now.steady);
+        parts_->control.reloaded(fails ? failed : Result<void>{}, last);
     }
 
     sockaddr_un name_{};

@@ -5,15 +5,12 @@
 #include <initializer_list>
 #include <utility>
 
-#include "server/listener/assembler.hpp"
-#include "server/listener/packet.hpp"
+#include "tests/bench/costs/listener.hpp"
 
 namespace oneknock {
 namespace {
 
-constexpr int per_turn = 64;                 // the listener reads the clock once for each turn of its loop
-constexpr Instant turn_length{640'000};      // so 100,000 packets a second
-constexpr Instant until_quiet{100'000'000};  // longer than any window waits
+constexpr BenchListener::Turn turn{64, Instant{640'000}};  // so 100,000 packets a second
 
 // A SYN to this host, from whom and to which port is yet to be said.
 class Frame {
@@ -45,51 +42,8 @@ private:
     std::size_t source_, ports_;
 };
 
-// The listener behind its captures, and the gatekeeper up to the verifier.
-class Listener final : public CandidateSink {
-public:
-    explicit Listener(BenchDoor& door) : door_(door) { assembler_.add_book(door.book()); }
-
-    bool offer(const Candidate& candidate) override {
-        candidates_.push_back(candidate);
-        return true;
-    }
-
-    void frame(ByteSpan bytes) {
-        if (++seen_ % per_turn == 0) next_turn(turn_length);
-        if (const auto packet = parse_packet(LinkLayer::ethernet, bytes)) assembler_.packet(*packet, now_);
-    }
-
-    void next_turn(Instant length) {
-        assembler_.advance(now_.steady);
-        asked_ += candidates_.size();
-        for (const Candidate& candidate : std::exchange(candidates_, {})) {
-            const bool verified = door_.verify(candidate);
-            if (verified) ++verified_;
-            assembler_.verdict(candidate.id, verified, now_.steady);
-        }
-        now_.steady += length;
-    }
-
-    // All that waits is decoded.
-    void settle() {
-        for (Instant waited{0}; waited < until_quiet; waited += turn_length) next_turn(turn_length);
-    }
-
-    [[nodiscard]] std::uint64_t asked() const { return asked_; }
-    [[nodiscard]] std::uint64_t verified() const { return verified_; }
-
-private:
-    BenchDoor& door_;
-    Assembler assembler_{*this};
-    Now now_{BenchDoor::noon, Seconds{1000}};
-    int seen_ = 0;
-    std::uint64_t asked_ = 0, verified_ = 0;
-    std::vector<Candidate> candidates_;
-};
-
 // A client's knock from an address of its own.
-bool real_knock_verifies(BenchDoor& door, Listener& listener, Family family, const char* address) {
+bool real_knock_verifies(BenchDoor& door, BenchListener& listener, Family family, const char* address) {
     const Address source = *Address::parse(address);
     const std::uint64_t before = listener.verified();
     Frame frame(family);
@@ -103,7 +57,7 @@ bool real_knock_verifies(BenchDoor& door, Listener& listener, Family family, con
     return listener.verified() == before + 1;
 }
 
-bool real_knocks_verify(BenchDoor& door, Listener& listener) {
+bool real_knocks_verify(BenchDoor& door, BenchListener& listener) {
     return real_knock_verifies(door, listener, Family::ipv4, "198.51.100.7") &&
            real_knock_verifies(door, listener, Family::ipv6, "2001:db8:7::7");
 }
@@ -111,7 +65,7 @@ bool real_knocks_verify(BenchDoor& door, Listener& listener) {
 using Aim = std::function<void(Dice&, Frame&)>;  // sets what is not random in all kinds
 
 Outcome guess(BenchDoor& door, std::string kind, std::uint64_t count, Frame frame, const Aim& aim) {
-    Listener listener(door);
+    BenchListener listener(door, turn);
     Dice dice = fresh_dice();
     Outcome outcome{std::move(kind)};
     outcome.real_ones_verified = real_knocks_verify(door, listener);

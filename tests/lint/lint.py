@@ -22,10 +22,11 @@ TEXTS = (".cpp", ".hpp", ".c", ".txt", "run")
 
 
 def files_of(*endings):
-    """All there are; hidden folders and what was built are not ours."""
+    """All there are; hidden folders, what was built and what npm fetched are not ours."""
     found = []
     for folder, below, names in os.walk("."):
-        below[:] = [name for name in below if not name.startswith(".") and not (folder == "." and name == "build")]
+        below[:] = [name for name in below if not name.startswith(".") and name != "node_modules"
+                    and not (folder == "." and name == "build")]
         found += [os.path.relpath(os.path.join(folder, name)) for name in names if name.endswith(endings)]
     return sorted(found)
 

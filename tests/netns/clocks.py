@@ -87,6 +87,10 @@ class TheHour(ShiftedClock):
             time.sleep(0.1)
         self.assertGreater(knocks, 6)  # of some 50; on a busy machine they take their time
         self.assert_becomes((knocks, {}), lambda: (self.daemon.accepted(), self.daemon.refused()))
+        # Though two books are live for most of them, in one of which each knock is noise.
+        status = self.daemon.status()
+        self.assertEqual((self.daemon.junk(), status["assembly"]["candidates"]), (0, knocks))
+        self.assertLessEqual(status["assembly"]["decodes"], knocks + 2)
 
     def test_clocks_that_differ_across_the_hour_do_not_matter_within_the_tolerance(self):
         hour = self.set_clock_before_the_hour(6)

@@ -86,8 +86,7 @@ class Daemon:
         return self.status()["accepted"]
 
     def refused(self):
-        """The counts that are not zero, by reason; without junk: close to the change of an hour two codebooks are live, and
-        what is a knock in one is noise in the other."""
+        """The counts that are not zero, by reason; without junk, which tests of their own count."""
         return {reason: count for reason, count in self.status()["refused"].items() if count and reason != "unknown-key"}
 
     def junk(self):

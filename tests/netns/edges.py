@@ -16,13 +16,19 @@ import subprocess
 from door import PlainHouse, knock, rooms
 from harness import eventually, main, program, run
 
-SOFTWARE, CANNOT_CREATE, TRY_LATER, CONFIG = 70, 73, 75, 78
+USAGE, DATA, NO_INPUT, SOFTWARE, SYSTEM, CANNOT_CREATE, TRY_LATER, PERMISSION, CONFIG = 64, 65, 66, 70, 71, 73, 75, 77, 78
 CAPTURE_REPORT, BOOK_SEED, VERDICT, REPORT_REQUEST, READY, DOOR_SPAN = 2, 3, 4, 5, 13, 14  # server/privsep/messages.hpp
-SIGPIPE_AND_SIGCHLD = 1 << (signal.SIGPIPE - 1) | 1 << (signal.SIGCHLD - 1)
+OURS_TO_PUT_BACK = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD)
 
 
 def ignore_children():
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+
+
+def ignore_all_and_mask_all():
+    for each in OURS_TO_PUT_BACK:
+        signal.signal(each, signal.SIG_IGN)
+    os.umask(0o123)
 
 
 def end(process):
@@ -118,25 +124,25 @@ class Edges(PlainHouse):
         self.assertRegex(pipe.read(), r"^warning: 7 lines of this log were dropped .*\nrevoked 1 grants\n$")
         self.assertFalse(fcntl.fcntl(pipe.writes, fcntl.F_GETFL) & os.O_NONBLOCK, "the description is the shell's as well")
 
-    def test_a_program_that_run_executes_finds_the_signals_as_they_were(self):
+    def test_a_program_that_run_executes_finds_signals_and_umask_as_they_were(self):
         self.launch(stderr=subprocess.DEVNULL)
         eventually(self.is_answered)
-        for ignored in (True, False):
+        for before, ignored, umask in ((ignore_all_and_mask_all, OURS_TO_PUT_BACK, "0123"), (lambda: os.umask(0o77), (), "0077")):
             with self.client:
-                told = subprocess.run([program("oneknock"), "run", self.key, "ssh", "--", "grep", "SigIgn", "/proc/self/status"],
-                                      restore_signals=not ignored, preexec_fn=ignore_children if ignored else None,
-                                      stdout=subprocess.PIPE, text=True, timeout=20).stdout
-            wanted = SIGPIPE_AND_SIGCHLD if ignored else 0
-            self.assertEqual(int(told.split()[1], 16) & SIGPIPE_AND_SIGCHLD, wanted, told)
+                told = subprocess.run([program("oneknock"), "run", self.key, "ssh", "--", "grep", "-E", "SigIgn|Umask", "/proc/self/status"],
+                                      preexec_fn=before, stdout=subprocess.PIPE, text=True, timeout=20).stdout.split()
+            mask = sum(1 << (each - 1) for each in OURS_TO_PUT_BACK)
+            self.assertEqual(int(told[3], 16) & mask, sum(1 << (each - 1) for each in ignored), told)
+            self.assertEqual(told[1], umask)
 
     def test_the_log_says_which_process_ended_and_how_also_where_the_ends_of_children_are_ignored(self):
-        for name, number in (("listener", signal.SIGKILL), ("gatekeeper", signal.SIGSEGV)):
+        for name, number, code in (("listener", signal.SIGKILL, SYSTEM), ("gatekeeper", signal.SIGSEGV, SOFTWARE)):
             for before in (None, ignore_children):
                 pipe = Pipe()
                 daemon = self.launch(stderr=pipe.writes, preexec_fn=before)
                 pipe.wait_for("ready: ")
                 os.kill(rooms(daemon.pid)[name], number)
-                self.assertEqual(daemon.wait(10), SOFTWARE)
+                self.assertEqual(daemon.wait(10), code)
                 self.assertRegex(pipe.read(), f"error: the {name} process was killed by signal {number.value} ")
 
     # --- descriptors ---------------------------------------------------------------------------------------------
@@ -162,9 +168,16 @@ class Edges(PlainHouse):
         rows = [(*ctl, "status"), (*ctl, "status", "--json"), (*ctl, "status", "--format", "prometheus"),
                 (*ctl, "status", "--watch"), (*ctl, "grants"), (*ctl, "grants", "--json"), (*ctl, "revoke", "--all"), (*ctl, "reload"),
                 (*daemon, "--check-config"), (*daemon, "--read", capture), (*daemon, "--read", capture, "--json"),
-                (keygen, "list", "--dir", self.door.folder), (client, "list", "--json"),
-                (client, "open", self.key, "ssh", "--dry-run", "--source", "10.77.0.2")]
+                (client, "list"), (client, "list", "--json"), (client, "help", "open"), (keygen, "help", "service"),
+                (client, "open", self.key, "ssh", "--dry-run", "--source", "10.77.0.2"),
+                (client, "open", self.key, "ssh", "--dry-run", "--source", "10.77.0.2", "--json")]
+        rows += [(keygen, *words, "--dir", self.door.folder, *form)
+                 for words in (("list",), ("show", "alice"), ("service", "list")) for form in ((), ("--json",))]
+        rows += [(keygen, "add", "--dir", self.door.folder, "carol", "--allow", "ssh", "-o", "-"),
+                 (keygen, "rotate", "--dir", self.door.folder, "alice", "-o", "-")]
         rows += [(each[0], option) for each in (ctl, daemon, (client,), (keygen,)) for option in ("--help", "--version")]
+        env = {**os.environ, "XDG_CONFIG_HOME": self.net.path("config")}
+        run(client, "import", self.key, env=env)
         reads, pipe = os.pipe()
         os.close(reads)
         full = os.open("/dev/full", os.O_WRONLY)
@@ -172,9 +185,12 @@ class Edges(PlainHouse):
             for what, where in (("full disk", {"stdout": full}), ("no reader", {"stdout": pipe}),
                                 ("closed", {"preexec_fn": lambda: os.close(1)})):
                 with self.subTest(program=os.path.basename(row[0]), words=row[1:], what=what):
-                    done = subprocess.run(row, stderr=subprocess.PIPE, text=True, timeout=20, **where)
+                    done = subprocess.run(row, stderr=subprocess.PIPE, text=True, timeout=20, env=env, **where)
                     self.assertEqual(done.returncode, CANNOT_CREATE, done.stderr)
                     self.assertRegex(done.stderr, f"^{os.path.basename(row[0])}: error: cannot write to standard output: .*\n$")
+        left = json.loads(run(keygen, "show", "--dir", self.door.folder, "alice", "--json").stdout)
+        self.assertEqual(len(left["generations"]), 1, "a key that nobody got is none")
+        self.assertEqual(sorted(os.listdir(self.door.folder + "/clients.d")), ["alice.json"])
 
     def test_priorities_stand_before_lines_only_where_standard_error_is_the_journal(self):
         ours, theirs = (self.net.keep(each, socket.socket.close) for each in socket.socketpair())
@@ -185,6 +201,97 @@ class Edges(PlainHouse):
             daemon.terminate()
             daemon.wait(10)
             ours.recv(4096)
+
+    # --- commands that act once --------------------------------------------------------------------------------------
+
+    def once(self, *options, before=(), **more):
+        with self.server:
+            return subprocess.run([*before, program("oneknockd"), "--config", self.door.config, *options], stderr=subprocess.PIPE,
+                                  stdout=subprocess.PIPE, text=True, timeout=20, **more)
+
+    def test_a_command_that_acts_once_says_what_it_has_done(self):
+        self.once("--remove")
+        capture = self.net.path("empty.pcap")
+        with open(capture, "wb") as file:
+            file.write(struct.pack("=IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 101))
+        for options, said in ((("--guard",), "^the guard is up: tcp/22, tcp/80 closed to everyone"),
+                              (("--guard",), "^the guard is up: "),
+                              (("--remove",), "^removed the nftables table inet oneknock"),
+                              (("--remove",), "^there was nothing to remove: the nftables table inet oneknock does not exist"),
+                              (("--read", capture), "no knock at this door in 0 packets")):
+            done = self.once(*options)
+            self.assertEqual((done.returncode, done.stdout), (0, ""), done.stderr)
+            self.assertRegex(done.stderr, said)
+            self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+
+    def test_what_stands_in_the_way_of_a_command_is_named(self):
+        without_net_admin = ("setpriv", "--bounding-set", "-net_admin")
+        nobody = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups")
+        a_file = ("unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /run && touch /run/oneknock && exec "$@"', "sh")
+        rows = [(("--guard",), without_net_admin, PERMISSION, "CAP_NET_ADMIN"), (("--remove",), without_net_admin, PERMISSION, "CAP_NET_ADMIN"),
+                (("--guard",), a_file, CANNOT_CREATE, "/run/oneknock"), (("--remove",), a_file, CANNOT_CREATE, "/run/oneknock")]
+        rows += [(option, nobody, PERMISSION, "oneknockd.json: Permission denied")
+                 for option in (("--guard",), ("--remove",), ("--check-config",), ("--read", "/dev/null"), ())]
+        os.chmod(self.net.folder, 0o755)
+        for options, before, code, said in rows:
+            with self.subTest(options=options, before=before[-2:]):
+                done = self.once(*options, before=before)
+                self.assertEqual(done.returncode, code, done.stderr)
+                self.assertRegex(done.stderr, ("^oneknockd: " if options else "^") + "error: .*" + said)
+
+    def test_a_wrong_word_is_met_with_what_was_meant_by_all_four_programs(self):
+        self.launch(stderr=subprocess.DEVNULL)
+        eventually(self.is_answered)
+        client, keygen, folder = program("oneknock"), program("oneknock-keygen"), ("--dir", self.door.folder)
+        ctl, daemon = (program("oneknockctl"), "--socket", self.door.socket), program("oneknockd")
+        meant = [((client, "opne", self.key, "ssh"), USAGE, "open"), ((client, "open", self.key, "shh"), USAGE, "ssh"),
+                 ((client, "open", self.key, "ssh", "--pcae", "5ms"), USAGE, "--pace"), ((client, "--verison"), USAGE, "--version"),
+                 ((*ctl, "stauts"), USAGE, "status"), ((*ctl, "revoke", "alcie"), DATA, "alice"), ((*ctl, "status", "--format", "jsno"), USAGE, "json"),
+                 ((daemon, "--verison"), USAGE, "--version"), ((daemon, "verison"), USAGE, "--version"), ((daemon, "--gaurd"), USAGE, "--guard"),
+                 ((keygen, "servcie", "list"), USAGE, "service"), ((keygen, "service", "lsit"), USAGE, "list"), ((keygen, "unrevoek", "alice"), USAGE, "unrevoke"),
+                 ((keygen, "add", *folder, "bob", "--alow", "ssh"), USAGE, "--allow"), ((keygen, "add", *folder, "bob", "--allow", "shh", "-o", "-"), DATA, "ssh"),
+                 ((keygen, "limit", *folder, "alcie", "--expires", "never"), NO_INPUT, "alice"), ((keygen, "service", "remove", *folder, "wbe"), DATA, "web")]
+        for words, code, word in meant:
+            with self.subTest(program=os.path.basename(words[0]), words=words[1:]):
+                done = run(*words, check=False)
+                self.assertEqual((done.returncode, done.stdout), (code, ""), done.stderr)
+                self.assertRegex(done.stderr, rf"^{os.path.basename(words[0])}: error: .*did you mean {word}\?")
+        for address in ("host:2222", "192.0.2.1:22", "300.1.2.3", "1.2.3", "[::1", "[::1]", "x..y", ".x", "http://x.example.org", ""):
+            with self.subTest(address=address):
+                done = run(keygen, "init", "--dir", self.net.path("no"), "--name", "x", "--address", address, "--service", "ssh=tcp/22", check=False)
+                self.assertEqual(done.returncode, USAGE, done.stderr)
+                self.assertRegex(done.stderr, "^oneknock-keygen: error: --address.*(address|host name|must not be empty|needs a value)")
+        for address in ("host", "host.example.org.", "192.0.2.1", "2001:db8::1", "fe80::1%eth0", "xn--bcher-kva.example"):
+            run(keygen, "init", "--dir", self.net.path("yes-" + address), "--name", "x", "--address", address, "--service", "ssh=tcp/22")
+
+    def test_a_path_where_something_else_lies_is_named(self):
+        a_file = self.net.path("a-file")
+        with open(a_file, "w"):
+            pass
+        for field, value in (("state", a_file), ("state", a_file + "/state"), ("socket", a_file), ("socket", a_file + "/socket")):
+            with self.subTest(field=field, value=value):
+                before = {"state": self.door.state, "socket": self.door.socket}
+                self.door.configure(**{field: value})
+                done = self.once()
+                self.door.configure(**before)
+                self.assertIn(done.returncode, (CANNOT_CREATE, DATA), done.stderr)
+                self.assertRegex(done.stderr, f"^error: .*{a_file}")
+
+    def test_a_clients_file_that_is_wrong_keeps_nobody_else_out_of_what_read_shows(self):
+        capture = self.net.path("knock.pcap")
+        knock(self.client, self.key, "ssh", "--write", capture)
+        for name in ("bad", "worse"):
+            with open(os.open(os.path.join(self.door.folder, "clients.d", name + ".json"), os.O_CREAT | os.O_WRONLY, 0o600), "w") as file:
+                file.write("{")
+        done = self.once("--read", capture)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertRegex(done.stdout, "accepted: alice: open tcp/22")
+        self.assertRegex(done.stderr, "(?m)^oneknockd: warning: .*bad.json.*; no client is read from it$")
+        self.assertRegex(done.stderr, "(?m)^oneknockd: warning: .*worse.json")
+        done = self.once("--check-config")
+        self.assertEqual(done.returncode, DATA)
+        self.assertRegex(done.stderr, "(?m)^oneknockd: error: .*bad.json")
+        self.assertRegex(done.stderr, "(?m)^oneknockd: warning: .*worse.json")
 
     # --- what another process says ---------------------------------------------------------------------------------
 

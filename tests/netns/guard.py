@@ -6,12 +6,17 @@
 """
 
 import os
+import pathlib
+import shlex
+import shutil
 import signal
 
-from door import Daemon, Door, elements, knock
+from door import Daemon, Door, change_json, elements, knock
 from frames import Injector, syn_packet
 from harness import NetworkTest, eventually, main, program, stretched
 from traffic import CLOSED, OPEN, SILENT, Service, attempt, connect, is_alive
+
+MANUAL = pathlib.Path(__file__).parent / "../../docs/man/oneknock-keygen.1.scd"
 
 
 class Guard(NetworkTest):
@@ -131,7 +136,7 @@ class Guard(NetworkTest):
             self.guard("--try", "60")
             self.assertEqual(self.ssh(), CLOSED)
             os.kill(self.daemon.rooms()[room], signal.SIGKILL)
-            self.assertEqual(self.daemon.process.wait(), 70)
+            self.assertEqual(self.daemon.process.wait(), 71)
             self.assertEqual(self.ssh(), OPEN)
 
     def test_a_confirmed_trial_stays(self):
@@ -176,6 +181,12 @@ class Guard(NetworkTest):
         knock(self.client, self.key, "ssh", "--wait")
         self.assertEqual([self.ssh(), attempt(self.client, "10.77.0.1", 80)], [OPEN, CLOSED])
         self.assertFalse(self.has_table())
+        self.server.nft("""add element inet filter knocked4 { 10.77.0.8 . tcp . 22 timeout 1h }
+                           add element inet filter knocked6 { fd77::8 . tcp . 80 }""")
+        eventually(lambda: "foreign   2 elements" in self.daemon.ctl("status").stdout, "foreign elements to be seen")
+        status = self.daemon.ctl("status").stdout
+        self.assertRegex(status, r"(?m)^  tcp/22 for 10\.77\.0\.8, 3[56]\d\d s left$")
+        self.assertRegex(status, r"(?m)^  tcp/80 for fd77::8, without an end$")
         self.daemon.ctl("revoke", "alice")
         eventually(lambda: self.ssh() == CLOSED, "the grant to be gone")
         knock(self.client, self.key, "ssh", "--wait")
@@ -183,12 +194,16 @@ class Guard(NetworkTest):
         self.server.run("nft", "add element inet filter knocked4 { 10.77.0.9 . tcp . 443 timeout 1h }")
         self.assertEqual(self.daemon_once("--remove").returncode, 0)
         left = elements(self.server, ("knocked4",), ("inet", "filter"))
-        self.assertEqual([grant[:3] for grant in left], [("10.77.0.9", "tcp", 443)], "the administrator's own stays")
+        self.assertEqual([grant[:3] for grant in left], [("10.77.0.8", "tcp", 22), ("10.77.0.9", "tcp", 443)],
+                         "the administrator's own stay")
 
     def test_two_doors_on_one_host_stand_side_by_side(self):
         other = Door(self.net, "10.77.0.1", services=("alternative=tcp/8080",), name="office",
                      firewall={"mode": "guard", "table": "oneknock_office"})
         key = other.add("bob", allow=("alternative",))
+        same = os.path.join(other.folder, "clients.d", "alice.json")  # of the same name and with the same key, of another door
+        shutil.copy(os.path.join(self.door.folder, "clients.d", "alice.json"), same)
+        change_json(same, lambda client: client.update(allow=["alternative"]))
         self.guard()
         refused = self.net.start(self.server, program("oneknockd"), "--config", self.door.config)
         self.assertEqual(refused.wait(), 69)
@@ -207,6 +222,45 @@ class Guard(NetworkTest):
         self.assertEqual(everything(), [OPEN, CLOSED, OPEN])
         self.daemon.ctl("revoke", "alice")
         self.assertEqual(everything(), [CLOSED, CLOSED, OPEN])
+
+    def test_a_second_door_made_as_the_manual_page_says(self):
+        """Its example, word by word, with files of this test's own."""
+        self.net.keep(Service(self.server, 993), Service.stop)
+        self.guard()
+        instead = {"/etc/oneknock-office": self.net.path("office"), "/var/lib/oneknock-office": self.net.path("office-state"),
+                   "/run/oneknock/office.sock": self.net.path("office.sock"), "/root/": self.net.path(""),
+                   "server.example.org": "10.77.0.1"}
+        example = MANUAL.read_text().split("A second door on the same host")[1].split("```\n")[1].replace("\\\\\n", "")
+        for there, here in instead.items():
+            self.assertIn(there, example)
+            example = example.replace(there, here)
+        lines = [shlex.split(line) for line in example.splitlines()]
+        self.assertEqual([line[0] for line in lines], ["oneknock-keygen", "oneknock-keygen", "oneknockd", "oneknockctl"])
+        for name, *words in lines[:2]:
+            self.assertNotIn("warning", self.server.run(program(name), *words).stderr)
+        self.net.start(self.server, program(lines[2][0]), *lines[2][1:]).wait_for("^ready:")
+        self.assertIn("office", self.server.run(program(lines[3][0]), *lines[3][1:]).stdout)
+        everything = lambda: [attempt(self.client, "10.77.0.1", port) for port in (22, 993)]
+        self.assertEqual(everything(), [CLOSED, CLOSED])
+        knock(self.client, self.net.path("desk-office.json"), "imap", "--wait")
+        self.assertEqual(everything(), [CLOSED, OPEN])
+        knock(self.client, self.key, "ssh", "--wait")
+        self.assertEqual(everything(), [OPEN, OPEN])
+
+    def test_a_door_that_shares_what_it_cannot_share_is_warned_of(self):
+        """Doors beside each other; this one has the default table as well, the next one its socket."""
+        init = lambda name, *words: self.server.run(
+            program("oneknock-keygen"), "init", "--dir", self.net.path(name), "--name", name, "--address", "10.77.0.1", "--service",
+            "imap=tcp/993", *words).stderr
+        said = init("one", "--state", self.net.path("one-state"), "--socket", self.net.path("one.sock"))
+        self.assertIn(f"{self.door.config} has the same table oneknock (--table); if both doors", said)
+        said = init("two", "--state", self.net.path("two-state"), "--socket", self.net.path("one.sock"), "--table", "oneknock_two")
+        self.assertIn("one/oneknockd.json has the same socket", said)
+        self.assertEqual(said.count("warning"), 1)
+        refused = self.server.run(program("oneknock-keygen"), "init", "--dir", self.net.path("three"), "--name", "x", "--address",
+                                  "10.77.0.1", "--service", "imap=tcp/993", "--table", "filter", check=False)
+        self.assertEqual(refused.returncode, 64)
+        self.assertIn('must begin with "oneknock"', refused.stderr)
 
     def test_in_mark_mode_the_administrators_rules_accept_the_mark(self):
         self.server.nft("""table inet filter { chain input { type filter hook input priority 0;

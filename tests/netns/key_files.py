@@ -1,81 +1,19 @@
-"""Key files that are broken, moved, linked, or gone: what takes away acts, however it got there, and nothing else suffers.
+"""Key files that are broken, copied or gone: what takes away acts, and nothing else suffers.
 
       client 10.77.0.2  c0 ---- s0  10.77.0.1  server (oneknockd; services on tcp 22 and 80)
 """
 
-import json
 import os
 import shutil
 import signal
 import time
 
-from door import Daemon, Door, change_json, knock
-from harness import NetworkTest, eventually, main, program, run
-from traffic import CLOSED, OPEN, Service, attempt
-
-ADDRESS = "10.77.0.1"
-DATA = 65
+from door import change_json, knock
+from harness import eventually, main, program, run
+from key_house import DATA, KeyHouse, edit, replace_text
 
 
-def replace_text(path, change):
-    """In one step, as keygen and editors do; the mode stays 0600."""
-    with open(path) as file:
-        text = change(file.read())
-    new = os.path.join(os.path.dirname(path), ".new")
-    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(text)
-    os.rename(new, path)
-
-
-def edit(path, **fields):
-    replace_text(path, lambda text: json.dumps({**json.loads(text), **fields}))
-
-
-class KeyFiles(NetworkTest):
-    def build(self):
-        net = self.net
-        self.server, self.client = map(net.namespace, ("server", "client"))
-        net.link(self.server, "s0", [f"{ADDRESS}/24"], self.client, "c0", ["10.77.0.2/24"])
-        for port in (22, 80):
-            net.keep(Service(self.server, port), Service.stop)
-        self.door = Door(net, ADDRESS)
-        self.clients = os.path.join(self.door.folder, "clients.d")
-        self.keys = {name: self.door.add(name, allow=("ssh", "web")) for name in ("laptop", "desk", "phone")}
-
-    def start(self):
-        self.daemon = Daemon(self.net, self.server, self.door)
-
-    def restart(self):
-        self.assertEqual(self.daemon.stop(), 0)
-        self.start()
-
-    def path(self, name):
-        return os.path.join(self.clients, name + ".json")
-
-    def opens(self, name, service="ssh"):
-        """Whether a knock of this client opens the service; closes it again."""
-        before = self.daemon.status()
-        knock(self.client, self.keys[name], service, "--for", "60s")
-        judged = lambda status: status["accepted"] + sum(status["refused"].values())
-        eventually(lambda: judged(self.daemon.status()) > judged(before), f"the knock of {name} to be judged")
-        accepted = self.daemon.accepted() > before["accepted"]
-        port = 22 if service == "ssh" else 80
-        self.assertEqual(attempt(self.client, ADDRESS, port), OPEN if accepted else CLOSED)
-        self.daemon.ctl("revoke", "--all")
-        eventually(lambda: not self.daemon.elements(), "the port to be closed again")
-        return accepted
-
-    def wrong(self):
-        """The files that are wrong: what status says of them."""
-        return self.daemon.status()["key_files"]
-
-    def await_out(self, name):
-        """Within the time that is promised."""
-        began = time.monotonic()
-        eventually(lambda: not self.daemon.elements(), f"what {name} has opened to be closed")
-        self.assertFalse(self.opens(name))
-        return time.monotonic() - began
-
+class KeyFiles(KeyHouse):
     # --- what takes away acts -------------------------------------------------------------------------------------
 
     def broken_besides(self):
@@ -220,6 +158,74 @@ class KeyFiles(NetworkTest):
             shutil.rmtree(self.clients)
             shutil.copytree(kept, self.clients)
 
+    def copy_as(self, name, **fields):
+        """A copy of laptop's file under another name, inside and out."""
+        shutil.copy(self.path("laptop"), self.path(name))
+        edit(self.path(name), name=name, **fields)
+
+    def test_a_key_in_two_files_opens_only_what_both_let_it_open(self):
+        check = lambda: self.server.run(program("oneknockd"), "--config", self.door.config, "--check-config", check=False)
+        self.start()
+        for copy in ("a-copy", "zz-copy"):
+            self.copy_as(copy)
+            eventually(lambda: len(self.wrong()) == 2, "both files to be told of")
+            self.assertEqual([problem["problem"].split(":")[0] for problem in self.wrong()],
+                             sorted((f"{copy}.json", "laptop.json")))
+            self.daemon.wait_for(f"^error: laptop.json: holds a key that is in {copy}.json as well")
+            self.daemon.wait_for(f"^error: {copy}.json: holds a key that is in laptop.json as well")
+            self.assertIn(f"laptop.json: holds a key that is in {copy}.json", self.daemon.ctl("status").stdout)
+            self.assertEqual(check().returncode, DATA)
+            self.assertRegex(check().stderr, f"({copy}|laptop).json: holds a key that is in ({copy}|laptop).json")
+            self.assertTrue(self.opens("laptop"), "nothing is stricter")
+            knock(self.client, self.keys["laptop"], "ssh", "--for", "60s", "--wait")
+            edit(self.path(copy), revoked=True)
+            eventually(lambda: not self.daemon.elements(), "what the key has opened to be closed")
+            self.assertFalse(self.opens("laptop"))
+            edit(self.path(copy), revoked=False, allow=["web"])
+            self.assertEqual(self.daemon.ctl("reload", check=False).returncode, DATA)
+            self.assertEqual([self.opens("laptop", "ssh"), self.opens("laptop", "web")], [False, True])
+            self.keygen("revoke", "laptop")
+            self.assertFalse(self.opens("laptop", "web"))
+            self.restart()
+            self.assertEqual(len(self.wrong()), 2)
+            self.assertFalse(self.opens("laptop", "web"))
+            os.remove(self.path(copy))
+            self.keygen("unrevoke", "laptop")
+            self.assertEqual(self.wrong(), [])
+            self.assertTrue(self.opens("laptop"))
+
+    def test_a_revoked_clients_file_under_another_name_opens_nothing(self):
+        self.start()
+        shutil.copy(self.path("laptop"), self.net.path("backup.json"))
+        self.keygen("revoke", "laptop")
+        shutil.copy(self.net.path("backup.json"), self.path("laptop-restored"))
+        edit(self.path("laptop-restored"), name="laptop-restored")
+        self.daemon.ctl("reload", check=False)
+        self.assertFalse(self.opens("laptop"))
+        self.restart()
+        self.assertFalse(self.opens("laptop"))
+
+    def test_a_key_that_was_rotated_away_does_not_come_back_with_an_older_file(self):
+        self.door.configure(rotation={"grace": "0s"})
+        self.start()
+        shutil.copy(self.path("laptop"), self.net.path("backup.json"))
+        old = self.keys["laptop"]
+        self.keys["laptop"] = self.net.path("laptop-2.json")
+        self.keygen("rotate", "laptop", "-o", self.keys["laptop"])
+        self.assertTrue(self.opens("laptop"))
+        time.sleep(1.1)  # times are whole seconds
+        shutil.copy(self.net.path("backup.json"), self.path("laptop"))
+        self.daemon.ctl("reload", check=False)
+        self.keys["old"] = old
+        for _ in range(2):
+            self.assertEqual([self.opens("old"), self.opens("laptop")], [False, False])
+            self.assertIn("is older than the key that laptop has used", self.wrong()[0]["problem"])
+            self.restart()
+        self.keys["laptop"] = self.net.path("laptop-3.json")
+        self.keygen("rotate", "laptop", "-o", self.keys["laptop"])
+        self.assertTrue(self.opens("laptop"))
+        self.assertEqual([self.opens("old"), self.wrong()], [False, []])
+
     def test_copies_are_nobodys_files_and_an_editors_leavings_are_none(self):
         edit(self.path("desk"), revoked=True)
         stray = ("desk (copy).json", "desk-backup.json", "Kopie von desk.json", "1.json", "desk.json.json")
@@ -247,125 +253,7 @@ class KeyFiles(NetworkTest):
         ended = self.server.run(program("oneknockd"), "--config", self.door.config, check=False)
         self.assertEqual((ended.returncode, len(ended.stderr.splitlines())), (DATA, 1), ended.stderr)
 
-    # --- however it got there -------------------------------------------------------------------------------------
-
-    def take_out_and_once_more(self, change, again=lambda: None):
-        """Without a word to the daemon: the change takes laptop out, and desk is revoked afterwards."""
-        knock(self.client, self.keys["laptop"], "ssh", "--for", "60s", "--wait")
-        change()
-        self.assertLess(self.await_out("laptop"), 5 * self.slowness())
-        self.assertTrue(self.opens("desk"))
-        knock(self.client, self.keys["desk"], "ssh", "--for", "60s", "--wait")
-        edit(os.path.realpath(self.path("desk")), revoked=True)
-        again()
-        self.assertLess(self.await_out("desk"), 5 * self.slowness())
-        self.assertTrue(self.opens("phone"))
-
-    @staticmethod
-    def slowness():
-        """How much longer than promised it may take, on a machine that does many other things."""
-        return max(1.0, os.getloadavg()[0])
-
-    def revoked_copy(self, folder, to):
-        shutil.copytree(folder, to, symlinks=True)
-        for path, _, names in os.walk(to):
-            if "laptop.json" in names:
-                edit(os.path.join(path, "laptop.json"), revoked=True)
-        return to
-
-    def test_a_folder_that_takes_the_place_of_the_doors(self):
-        self.start()
-        new = self.revoked_copy(self.door.folder, self.door.folder + "-new")
-
-        def swap():
-            os.rename(self.door.folder, self.door.folder + "-old")
-            os.rename(new, self.door.folder)
-
-        self.take_out_and_once_more(swap)
-
-    def test_a_folder_above_the_doors_that_is_a_link(self):
-        release = self.net.path("release-1")
-        os.mkdir(release)
-        os.rename(self.door.folder, os.path.join(release, "home"))
-        os.symlink(os.path.join("current", "home"), self.door.folder)
-        os.symlink("release-1", self.net.path("current"))
-        self.start()
-        self.revoked_copy(release, self.net.path("release-2"))
-
-        def point_elsewhere():
-            os.symlink("release-2", self.net.path("next"))
-            os.rename(self.net.path("next"), self.net.path("current"))
-
-        self.take_out_and_once_more(point_elsewhere)
-
-    def test_a_folder_of_clients_that_becomes_a_link(self):
-        self.start()
-        new = self.revoked_copy(self.clients, self.net.path("elsewhere"))
-
-        def replace():
-            os.rename(self.clients, self.clients + ".old")
-            os.symlink(new, self.clients)
-
-        self.take_out_and_once_more(replace)
-
-    def test_files_that_are_links_of_a_projected_volume(self):
-        """As Kubernetes has them: NAME.json -> ..data/NAME.json, ..data -> ..VERSION."""
-        first = os.path.join(self.clients, "..1")
-        os.mkdir(first)
-        for name in self.keys:
-            os.rename(self.path(name), os.path.join(first, name + ".json"))
-            os.symlink(f"..data/{name}.json", self.path(name))
-        os.symlink("..1", os.path.join(self.clients, "..data"))
-        self.start()
-        self.revoked_copy(first, os.path.join(self.clients, "..2"))
-
-        def swap():
-            os.symlink("..2", os.path.join(self.clients, "..tmp"))
-            os.rename(os.path.join(self.clients, "..tmp"), os.path.join(self.clients, "..data"))
-            shutil.rmtree(first)
-
-        self.take_out_and_once_more(swap)
-
-    def test_files_that_are_links_out_of_the_folder(self):
-        vault = self.net.path("vault")
-        os.makedirs(os.path.join(vault, "keys"))
-        for name in self.keys:
-            os.rename(self.path(name), os.path.join(vault, "keys", name + ".json"))
-            os.symlink(os.path.join(vault, "keys", name + ".json"), self.path(name))
-        self.start()
-        self.take_out_and_once_more(lambda: os.remove(os.path.join(vault, "keys", "laptop.json")))
-
-    def test_what_inotify_does_not_see(self):
-        """A file mounted over a client's, in the daemon's own mount namespace."""
-        other = self.net.path("other.json")
-        shutil.copy(self.path("laptop"), other)
-        edit(other, revoked=True)
-        self.start()
-        mount = ("nsenter", "-m", "-t", str(self.daemon.process.pid))
-        self.take_out_and_once_more(lambda: run(*mount, "mount", "--bind", other, self.path("laptop")))
-        run(*mount, "umount", self.path("laptop"))
-
-    def test_a_folder_that_is_gone_takes_all_with_it(self):
-        self.start()
-        knock(self.client, self.keys["laptop"], "ssh", "--for", "60s", "--wait")
-        os.rename(self.clients, self.clients + ".away")
-        self.await_out("laptop")
-        self.assertIn("clients.d", self.wrong()[0]["problem"])
-        os.rename(self.clients + ".away", self.clients)
-        eventually(lambda: not self.wrong(), "the folder to be found again")
-        self.assertTrue(self.opens("laptop"))
-
-    def test_a_daemon_that_found_nothing_new_says_nothing(self):
-        self.start()
-        os.kill(self.daemon.process.pid, signal.SIGHUP)
-        self.daemon.wait_for("^reloaded: 3 clients, 0 new or changed, 0 gone$")
-        time.sleep(7)  # two looks
-        self.assertEqual(self.daemon.process.count("^reloaded:"), 1)
-
     # --- keygen and the daemon ------------------------------------------------------------------------------------
-
-    def keygen(self, *words, check=True):
-        return run(program("oneknock-keygen"), words[0], "--dir", self.door.folder, *words[1:], check=check)
 
     def test_what_keygen_changes_is_in_force_when_it_is_done_and_it_says_so(self):
         self.start()

@@ -5,6 +5,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 
 from door import PlainHouse, change_json, knock
@@ -82,6 +83,74 @@ class Keygen(PlainHouse):
         self.assertEqual(self.told("show", "alice")["status"], "valid")
         self.assertIn("not revoked", self.keygen("unrevoke", "alice").stderr)
         eventually(lambda: knock(self.client, self.key) and self.daemon.elements(), "the door to be opened", step=0.5)
+
+    # --- the daemon is told -------------------------------------------------------------------------------------------
+
+    def knocked(self, service, *options):
+        """What became of a knock: the grants as the kernel has them, or the reason of the refusal."""
+        judged = lambda: (self.daemon.accepted(), self.daemon.refused())
+        before = judged()
+        knock(self.client, self.key, service, *options)
+        eventually(lambda: judged() != before, "the knock to be judged")
+        if self.daemon.accepted() == before[0]:
+            return next(reason for reason, count in self.daemon.refused().items() if count != before[1].get(reason, 0))
+        return eventually(self.daemon.elements, "the grant")
+
+    def ports(self, service):
+        found = self.knocked(service)
+        return found if isinstance(found, str) else sorted(element[2] for element in found)
+
+    def in_force(self, *words):
+        said = self.keygen(*words).stderr
+        self.assertIn("has it in force: ", said)
+        return said.split("has it in force: ")[1].splitlines()[0]
+
+    def test_what_a_command_changes_is_in_force_when_it_exits(self):
+        """No wait follows: neither for the knock that comes next, nor for what the command closes."""
+        self.net.keep(Service(self.server, 443), Service.stop)
+        for _ in range(3):
+            self.assertEqual(self.ports("tcp/80"), "service-not-allowed")
+            self.assertEqual(self.in_force("allow", "alice", "web"), "alice may open ssh (tcp/22), web (tcp/80)")
+            self.assertEqual(self.ports("tcp/80"), [80])
+            self.assertEqual(self.in_force("deny", "alice", "web"), "alice may open ssh (tcp/22)")
+            self.assertEqual(self.daemon.elements(), [])
+            self.assertIn("at most 2s", self.in_force("limit", "alice", "--max-duration", "2s"))
+            self.assertLessEqual(self.knocked("ssh", "--for", "60s")[0][3], 2)
+            self.in_force("limit", "alice", "--expires", "2020-01-01")
+            self.assertEqual(self.ports("ssh"), "key-expired")
+            self.in_force("limit", "alice", "--expires", "never", "--max-duration", "60s", "--source", "observed")
+            self.assertEqual(self.ports("ssh"), [22])
+            self.assertIn("opens nothing any more", self.in_force("revoke", "alice"))
+            self.assertEqual(self.daemon.elements(), [])
+            self.assertEqual(self.ports("ssh"), "key-revoked")
+            self.assertEqual(self.in_force("unrevoke", "alice"), "alice is let in")
+            self.assertEqual(self.ports("ssh"), [22])
+            self.assertEqual(self.in_force("service", "add", "shop=tcp/443"), "the door has shop (tcp/443)")
+            self.assertEqual(self.reached(443), CLOSED)
+            self.in_force("allow", "alice", "shop")
+            self.assertEqual(self.ports("tcp/443"), [22, 443])
+            self.assertEqual(self.in_force("service", "remove", "shop"), "shop (tcp/443) is removed")
+            self.assertEqual(self.reached(443), OPEN)
+            self.assertEqual([element[2] for element in self.daemon.elements()], [22])
+            self.daemon.ctl("revoke", "--all")
+
+    def test_a_command_says_that_nobody_was_told_or_that_the_daemon_has_something_else(self):
+        """What only takes away and does not act is an error; the rest is a warning."""
+        copy = self.net.path("copy")
+        shutil.copytree(self.door.folder, copy)
+        commands = ((("allow", "alice", "web"), 0), (("deny", "alice", "ssh"), 69), (("limit", "alice", "--max-duration", "9s"), 69),
+                    (("revoke", "alice"), 69), (("service", "add", "shop=tcp/443"), 0), (("service", "remove", "web"), 69))
+        for words, code in commands:
+            with self.subTest(words):
+                done = run(program("oneknock-keygen"), *words, "--dir", copy, check=False)
+                self.assertEqual(done.returncode, code, done.stderr)
+                self.assertIn("has not taken this in: does it use another directory?", done.stderr)
+                self.assertEqual("in this directory only" in done.stderr, code != 0)
+        done = run(program("oneknock-keygen"), "unrevoke", "alice", "--dir", copy)
+        self.assertIn("has it in force", done.stderr)
+        self.daemon.stop()
+        for words in (*(words for words, _ in commands), ("unrevoke", "alice")):
+            self.assertIn("no daemon was told of this: nobody answers on", self.keygen(*words).stderr)
 
     def reached(self, port, namespace=None):
         return attempt(namespace or self.client, "10.77.0.1", port)

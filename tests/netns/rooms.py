@@ -55,7 +55,7 @@ class Rooms(PlainHouse):
             code = self.daemon.process.wait()
             eventually(lambda: not any(map(is_running, rooms.values())), "the other rooms to end")
             if name != "firewall":
-                self.assertEqual(code, 70)
+                self.assertEqual(code, 71)
                 self.assertIn(f"error: the {name} process was killed by signal 9 (Killed)", self.daemon.log)
             if name == "gatekeeper":
                 self.assertNotIn("Bad system call", self.daemon.log, "the listener's own end is within its sandbox")

@@ -8,6 +8,15 @@ using namespace oneknock;
 
 namespace {
 
+StatusFigures home_figures() {
+    StatusFigures figures;
+    figures.door = "home";
+    figures.uptime = Seconds{3600};
+    figures.clients = 2;
+    figures.grants = 1;
+    return figures;
+}
+
 std::string status(int knocks, const KeyProblems& problems = {}, Instant now = {}) {
     CaptureReport report;
     report.packets = 9120;
@@ -15,7 +24,7 @@ std::string status(int knocks, const KeyProblems& problems = {}, Instant now = {
     for (int i = 0; i < knocks; ++i)
         times.add(
             {Seconds{10}, Seconds{11}, Seconds{11} + Instant{500'000}, Seconds{12}, Seconds{12} + Instant{250'000}});
-    return status_json({"home", Seconds{3600}, 2, 1}, report, DecisionLog{}, times, problems, now);
+    return status_json(home_figures(), report, DecisionLog{}, times, problems, now);
 }
 
 bool has(const std::string& text, const std::string& line) { return text.find(line + "\n") != std::string::npos; }
@@ -49,6 +58,29 @@ TEST_CASE("Prometheus gets a summary for each part, in seconds") {
     CHECK(has(text, "oneknock_knock_seconds_count{part=\"netlink\"} 3"));
     CHECK(has(text, "oneknock_capture_packets_total 9120"));
     CHECK(has(status_prometheus(status(0)), "oneknock_knock_seconds_count{part=\"total\"} 0"));
+}
+
+TEST_CASE("elements that are not ours are listed until they end; what is not listed is counted") {
+    ForeignElementsSeen seen;
+    seen.elements.count = 5;
+    seen.elements.told = 3;
+    seen.elements.elements[0] = {0, Service{protocol_tcp, 22}, *Address::parse("2001:db8::7"), {}};
+    seen.elements.elements[1] = {60, Service{protocol_udp, 51820}, *Address::parse("192.0.2.7"), {}};
+    seen.elements.elements[2] = {10, Service{protocol_tcp, 22}, *Address::parse("192.0.2.8"), {}};
+    seen.at = Seconds{100};
+    StatusFigures figures = home_figures();
+    figures.foreign = seen;
+    const auto shown = [&](Instant now) {
+        return status_json(figures, CaptureReport{}, DecisionLog{}, KnockLatency{}, {}, now);
+    };
+    const std::string text = status_table(shown(Seconds{120}));
+    CHECK(has(text, "foreign   4 elements of the administrator's sets are not oneknock's"));
+    CHECK(has(text, "  tcp/22 for 2001:db8::7, without an end"));
+    CHECK(has(text, "  udp/51820 for 192.0.2.7, 40 s left"));
+    CHECK(has(text, "  and 2 more"));
+    CHECK(text.find("192.0.2.8") == std::string::npos);
+    CHECK(has(status_prometheus(shown(Seconds{120})), "oneknock_foreign_elements 4"));
+    CHECK(status_table(status(0)).find("foreign") == std::string::npos);
 }
 
 TEST_CASE("the status of a daemon that does not measure its knocks can be shown") {

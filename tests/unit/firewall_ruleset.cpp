@@ -1,7 +1,9 @@
 #include "server/firewall/table/ruleset.hpp"
 
 #include <algorithm>
+#include <chrono>
 
+#include "server/firewall/table/udp_flows.hpp"
 #include "tests/catch.hpp"
 
 using namespace oneknock;
@@ -18,11 +20,11 @@ std::vector<std::string> texts(const Ruleset& ruleset, const std::string& chain)
     return all;
 }
 
-bool tracks_connections(const Ruleset& ruleset) {
-    return std::ranges::any_of(ruleset.rules, [](const Rule& rule) {
-        return std::ranges::any_of(rule.expressions,
-                                   [](const Expression& e) { return std::holds_alternative<LoadCtState>(e); });
-    });
+std::vector<std::string> names(const Ruleset& ruleset) {
+    std::vector<std::string> all;
+    for (const Set& set : ruleset.sets) all.push_back(set.name);
+    for (const Chain& chain : ruleset.chains) all.push_back(chain.name);
+    return all;
 }
 
 }  // namespace
@@ -46,7 +48,7 @@ TEST_CASE("the guard's rules stand in their order") {
           std::vector<std::string>{"ip saddr 10.1.0.0/16 accept", "ip6 saddr 2001:db8::1 accept",
                                    "ip saddr . meta l4proto . th dport @granted4 accept",
                                    "ip6 saddr . meta l4proto . th dport @granted6 accept", "tcp flags rst,ack accept",
-                                   "meta l4proto udp ct state established,related accept", "meta pkttype != host drop",
+                                   "meta l4proto udp jump sessions", "meta pkttype != host drop",
                                    "fib daddr type @shared_addresses drop", "meta l4proto tcp reject with tcp reset",
                                    "meta l4proto udp reject"});
 }
@@ -62,13 +64,73 @@ TEST_CASE("outgoing packets are only looked at for the resets of TCP services") 
     CHECK_FALSE(looks_at_output(drop, {ssh, vpn}));
 }
 
-TEST_CASE("connection tracking is only used for UDP services") {
-    CHECK_FALSE(tracks_connections(describe_table({}, {ssh})));
-    CHECK(tracks_connections(describe_table({}, {ssh, vpn})));
+TEST_CASE("a flow that a client began is judged by who is admitted alone, and what a service asked for comes in") {
+    const Ruleset guard = describe_table({}, {ssh, vpn});
+    CHECK(texts(guard, "sessions") == std::vector<std::string>{"ip saddr . udp sport . udp dport @flows4 goto begun",
+                                                               "ip6 saddr . udp sport . udp dport @flows6 goto begun",
+                                                               "ip saddr . udp sport . udp dport @asked4 accept",
+                                                               "ip6 saddr . udp sport . udp dport @asked6 accept"});
+    CHECK(texts(guard, "begun") == std::vector<std::string>{"ip saddr . meta l4proto . th dport @admitted4 accept",
+                                                            "ip6 saddr . meta l4proto . th dport @admitted6 accept"});
+}
+
+TEST_CASE("only what a UDP service sends makes a flow, and none to this host or trusted networks") {
+    FirewallConfig config;
+    config.trusted = {*Network::parse("10.1.0.0/16")};
+    config.udp_idle = Seconds{90};
+    const Ruleset guard = describe_table(config, {ssh, vpn});
+    CHECK(texts(guard, "answers") == std::vector<std::string>{"meta l4proto . udp sport @services goto answering"});
+    CHECK(texts(guard, "answers_out") ==
+          std::vector<std::string>{"meta l4proto . udp sport @services fib saddr type local goto answering"});
+    CHECK(texts(guard, "answering") ==
+          std::vector<std::string>{"oifname \"lo\" accept", "ip daddr 10.1.0.0/16 accept",
+                                   "ip daddr . udp dport . udp sport @flows4 goto renew",
+                                   "ip6 daddr . udp dport . udp sport @flows6 goto renew",
+                                   "ip daddr . meta l4proto . th sport @admitted4 goto begin",
+                                   "ip6 daddr . meta l4proto . th sport @admitted6 goto begin",
+                                   "update @asked4 { ip daddr . udp dport . udp sport timeout 1m30s }",
+                                   "update @asked6 { ip6 daddr . udp dport . udp sport timeout 1m30s }"});
+    CHECK(
+        texts(guard, "begin") ==
+        std::vector<std::string>{"update @paced4 { ip daddr . udp sport timeout 2h limit rate over 4/minute burst 256 "
+                                 "packets } accept",
+                                 "update @paced6 { ip6 daddr . udp sport timeout 2h limit rate over 4/minute burst "
+                                 "256 packets } accept",
+                                 "goto renew"});
+    CHECK(texts(guard, "renew") ==
+          std::vector<std::string>{"update @flows4 { ip daddr . udp dport . udp sport timeout 1m30s }",
+                                   "update @flows6 { ip6 daddr . udp dport . udp sport timeout 1m30s }"});
+}
+
+TEST_CASE("without a UDP service there is nothing of flows") {
+    for (const std::string& name : names(describe_table({}, {ssh})))
+        for (const char* part : {"flows", "admitted", "asked", "answer", "begun", "paced", "renew", "sessions"})
+            CHECK(name.find(part) == std::string::npos);
+    CHECK(admission_sets({}, {ssh}).ipv4.empty());
+    CHECK(admission_sets({}, {ssh, vpn}).ipv4 == "admitted4");
     FirewallConfig config;
     config.mode = FirewallMode::mark;
     config.mark = 1;
-    CHECK_FALSE(tracks_connections(describe_table(config, {ssh, vpn})));
+    CHECK(names(describe_table(config, {vpn})) == names(describe_table(config, {ssh})));
+    CHECK(admission_sets(config, {vpn}).ipv6.empty());
+}
+
+TEST_CASE("flows of services that stay are kept, and nothing else that is in their sets") {
+    const ByteString of_vpn{10, 9, 9, 9, 0x30, 0x39, 0, 0, 0xca, 0x6c, 0, 0};
+    const ByteString of_other{10, 9, 9, 9, 0x30, 0x39, 0, 0, 0, 53, 0, 0};
+    const std::chrono::milliseconds left{4000};
+    const SetImage set{30541,
+                       12,
+                       0,
+                       65536,
+                       {{of_vpn, left},
+                        {of_other, left},
+                        {of_vpn, std::nullopt},
+                        {{}, left},
+                        {of_vpn, std::chrono::milliseconds{49}},
+                        {{1, 2, 3, 4}, left}}};
+    CHECK(flows_in(set, {ssh, vpn}) == std::vector<Element>{{of_vpn, left}});
+    CHECK(flows_in(set, {{protocol_tcp, 51820}}).empty());
 }
 
 TEST_CASE("closed = drop ends the guard with one silent rule") {

@@ -68,6 +68,25 @@ TEST_CASE("how many lines a client has is known after opening again, and not cha
     CHECK(audit.lines_of("carol") == 0);
 }
 
+TEST_CASE("the newest generation that was accepted is known, also after opening again") {
+    const Folder folder;
+    const auto used = [](const std::string& client, std::uint32_t generation, const char* reason) {
+        return AuditEntry{noon, client, generation, {}, {}, {}, {}, *reason == 0 ? "accepted" : "refused", reason};
+    };
+    const auto check = [](const Audit& audit) {
+        CHECK(audit.newest_generation_of("alice") == 3);
+        CHECK(audit.newest_generation_of("bob") == 0);
+        CHECK(audit.newest_generation_of("carol") == 0);
+    };
+    {
+        Audit audit = folder.open();
+        REQUIRE(audit.write({used("alice", 3, ""), used("alice", 2, ""), used("alice", 4, "key-expired"),
+                             used("bob", 1, ""), used("carol", 2, "key-revoked")}));
+        check(audit);
+    }
+    check(folder.open());
+}
+
 TEST_CASE("a client that fills the audit loses its own oldest lines and no others") {
     auto audit = Audit::open("", noon);
     REQUIRE(audit);

@@ -191,6 +191,34 @@ TEST_CASE("revoking closes a grant that is on its way, behind it") {
     }
 }
 
+TEST_CASE("UDP flows outlive their grants until they are taken away, those of each client for itself") {
+    Desk d;
+    d.record = *Record::open("", DoorId{}, {UnixTime{Seconds{1'800'001'800}}, now}, Seconds{60}, {}, Seconds{600});
+    const Service vpn{protocol_udp, 51820};
+    d.record.begin();
+    d.record.add_tag_and_grant(Tag{{1}}, UnixTime{}, {vpn, home, "alice"}, now + Seconds{30}, now);
+    d.record.add_tag_and_grant(Tag{{2}}, UnixTime{}, {vpn, home, "bob"}, now + Seconds{90}, now);
+    REQUIRE(d.record.commit());
+    const Instant later = now + Seconds{100};  // both have ended
+    d.desk.begin_adoption(later);
+    Datagram datagram;
+    REQUIRE(d.channel.second.receive(datagram) == Channel::Received::datagram);
+    const auto recorded = datagram.as<RecordedGrant>();
+    REQUIRE(recorded);
+    CHECK(recorded->remaining_ms == 0);
+    CHECK(recorded->flows_ms == 590'000);
+    d.desk.end_adoption(later);  // it is no grant that could be adopted
+    CHECK(d.desk.revoke("bob", 7, later) == 1);
+    const auto shortened = d.asked().at(0);
+    CHECK(shortened.operation == Operation::open);
+    CHECK(shortened.duration_ms == 0);
+    CHECK(shortened.flows_ms == 530'000);
+    d.allowed = false;
+    CHECK(d.desk.close_what_is_no_longer_allowed(later) == 1);
+    CHECK(d.asked().at(0).operation == Operation::close);
+    CHECK(d.record.grants().remembered(later).empty());
+}
+
 TEST_CASE("revoking leaves the grants of others, on the same address as well") {
     Desk d;
     REQUIRE(d.open("alice", home, Seconds{60}));

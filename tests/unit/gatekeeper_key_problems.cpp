@@ -34,6 +34,14 @@ LoadedKeys right(const std::string& file) {
     return loaded;
 }
 
+const Sharing nothing_shared;
+const Names none_outdated;
+
+KeyProblems::InForce in_force(const Keyring& keyring, const Sharing& sharing = nothing_shared,
+                              const Names& outdated = none_outdated) {
+    return {keyring, sharing, outdated};
+}
+
 }  // namespace
 
 TEST_CASE("a client whose file is wrong keeps its keys for ten minutes, and is out then") {
@@ -99,8 +107,8 @@ TEST_CASE("services that the door does not have stand there as long as it has no
     KeyProblems problems;
     Keyring keyring = with({"alice", "bob"});
     keyring.clients[0].allow = {"ssh", "web"};
-    problems.check_services_of("alice", keyring);
-    problems.check_services_of("bob", keyring);
+    problems.check("alice", in_force(keyring));
+    problems.check("bob", in_force(keyring));
     REQUIRE(problems.all().size() == 1);
     CHECK_THAT(problems.all().at("alice.json").text, Catch::Contains("no service \"web\""));
     CHECK(problems.all().at("alice.json").consequence == "alice may open the rest");
@@ -108,27 +116,59 @@ TEST_CASE("services that the door does not have stand there as long as it has no
 
     SECTION("until the door has it") {
         keyring.door.services["web"] = {6, 80};
-        problems.check_all_services(keyring);
+        problems.check_all(in_force(keyring));
         CHECK(problems.all().empty());
     }
     SECTION("until the client wants it no more") {
         keyring.clients[0].allow = {"ssh"};
         problems.take_in(right("alice.json"), keyring, start);
-        problems.check_services_of("alice", keyring);
+        problems.check("alice", in_force(keyring));
         CHECK(problems.all().empty());
     }
     SECTION("until the client is gone") {
-        problems.take_in(right("alice.json"), with({"bob"}), start);
-        problems.check_services_of("alice", with({"bob"}));
+        const Keyring bob_alone = with({"bob"});
+        problems.take_in(right("alice.json"), bob_alone, start);
+        problems.check("alice", in_force(bob_alone));
         CHECK(problems.all().empty());
     }
     SECTION("for those whose service the door has no more as well") {
         keyring.door.services.clear();
-        problems.check_all_services(keyring);
+        problems.check_all(in_force(keyring));
         CHECK(problems.all().size() == 2);
     }
     SECTION("and with them the client is out, where somebody is strict") {
         CHECK(problems.take_out(start, true) == Names{"alice"});
         CHECK(problems.all().at("alice.json").consequence == "alice is kept out");
     }
+}
+
+TEST_CASE("who shares a key stands there with the other's file as long as they share it, and keeps no time") {
+    KeyProblems problems;
+    const Keyring keyring = with({"alice", "alice-old", "bob"});
+    const Sharing sharing{{"alice", {"alice-old"}}, {"alice-old", {"alice"}}};
+    CHECK(problems.is_other(sharing));
+    problems.check_all(in_force(keyring, sharing));
+    REQUIRE(problems.all().size() == 2);
+    CHECK_THAT(problems.all().at("alice.json").text,
+               Catch::StartsWith("alice.json: holds a key that is in alice-old.json"));
+    CHECK_THAT(problems.all().at("alice-old.json").text, Catch::Contains(" in alice.json as well"));
+    CHECK(problems.take_out(start + 2 * time_out, true).empty());
+    CHECK_FALSE(problems.is_other(sharing));
+    CHECK(problems.is_other(nothing_shared));
+    const Keyring without_the_copy = with({"alice", "bob"});
+    problems.check_all(in_force(without_the_copy));
+    CHECK(problems.all().empty());
+}
+
+TEST_CASE("a file that is older than the key its client has used says so until it is newer") {
+    KeyProblems problems;
+    Keyring keyring = with({"alice"});
+    keyring.clients[0].generations.push_back({3, Secret32::random(), UnixTime{}, UnixTime{Seconds{1'800'000'000}}});
+    problems.check("alice", in_force(keyring, nothing_shared, {"alice"}));
+    REQUIRE(problems.all().size() == 1);
+    CHECK_THAT(problems.all().at("alice.json").text, Catch::Contains("newest generation is 3"));
+    CHECK_THAT(problems.all().at("alice.json").consequence, Catch::Contains("ends at 2027-01-15T08:00:00Z"));
+    problems.take_in(right("alice.json"), keyring, start);
+    problems.check("alice", in_force(keyring));
+    CHECK(problems.all().empty());
 }

@@ -153,7 +153,7 @@ TEST_CASE("grants of another boot have ended, and tags have not") {
     Record record = folder.open(at(1), {7});
     CHECK(record.holds(Tag{{1}}, noon));
     CHECK(record.grants().live(start).empty());
-    CHECK(folder.open(at(2)).grants().all().empty());
+    CHECK(folder.open(at(2)).grants().size() == 0);
 }
 
 TEST_CASE("a turn that was not committed leaves nothing") {
@@ -443,4 +443,29 @@ TEST_CASE("grants are known until they end, each client's own, and a share is al
     CHECK(grants.has_room_for({ssh, number(7), "mallory"}, Seconds{10}));  // the same once more
     CHECK(grants.has_room_for(alices, Seconds{10}));
     CHECK(grants.has_room_for({ssh, home, "mallory"}, Seconds{100}));  // when the others have ended
+}
+
+TEST_CASE("a grant of a UDP service is remembered as long as its flows may go on, and taken away with them") {
+    const Service vpn{protocol_udp, 51820};
+    HeldGrants grants(Seconds{100});
+    const ClientGrant alices{vpn, home, "alice"}, bobs{vpn, home, "bob"}, of_ssh{ssh, home, "alice"};
+    for (const auto& [grant, end] : {std::pair{alices, 10}, {bobs, 20}, {of_ssh, 10}})
+        grants.put(grant, Seconds{end}, Seconds{1});
+    CHECK(grants.latest_end(vpn, home, Seconds{19}) == Seconds{20});
+    CHECK(grants.latest_end_of_flows(vpn, home, Seconds{19}) == Seconds{120});
+    CHECK_FALSE(grants.latest_end_of_flows(ssh, home, Seconds{1}));
+    CHECK_FALSE(grants.end_of(alices, Seconds{10}));
+    CHECK(grants.noted_end(alices, Seconds{10}) == Seconds{10});
+    CHECK_FALSE(grants.noted_end(of_ssh, Seconds{10}));
+    CHECK(grants.live(Seconds{10}).size() == 1);
+    CHECK(grants.remembered(Seconds{10}).size() == 2);
+    CHECK_FALSE(grants.latest_end(vpn, home, Seconds{20}));
+    CHECK(grants.latest_end_of_flows(vpn, home, Seconds{20}) == Seconds{120});
+    grants.erase(bobs, Seconds{30});
+    CHECK(grants.latest_end_of_flows(vpn, home, Seconds{30}) == Seconds{110});
+    grants.put(alices, Seconds{60}, Seconds{30});
+    grants.end_now(alices, Seconds{40});
+    CHECK_FALSE(grants.end_of(alices, Seconds{40}));
+    CHECK(grants.remembered(Seconds{139}).size() == 1);
+    CHECK(grants.remembered(Seconds{140}).empty());
 }

@@ -219,6 +219,12 @@ TEST_CASE("fields of other modes are refused in a guard too, which is the mode i
         CHECK_THAT(firewall_complaint(std::string("{") + field + "}"), Catch::Contains("no effect in mode \"guard\""));
     }
     CHECK(with_firewall(R"({"closed": "drop"})")->firewall.closed == ClosedAnswer::drop);
+    CHECK(with_firewall(R"({"closed": "drop"})")->firewall.udp_idle == Seconds{300});
+    CHECK(with_firewall(R"({"udp_idle": "4m", "udp_maximum": "30d"})")->firewall.udp_idle == Seconds{240});
+    CHECK(with_firewall(R"({"udp_idle": "4m", "udp_maximum": "30d"})")->firewall.udp_maximum == Seconds{30 * 86400});
+    CHECK_FALSE(with_firewall(R"({"udp_maximum": "31d"})"));
+    CHECK_FALSE(with_firewall(R"({"udp_idle": "0s"})"));
+    CHECK_FALSE(with_firewall(R"({"mode": "mark", "mark": 1, "udp_idle": "4m"})"));
 }
 
 TEST_CASE("a daemon's own table has a name that no other table has by chance, and that nft can write down") {

@@ -1,7 +1,9 @@
 #include "keys/keyring.hpp"
 
 #include <algorithm>
+#include <cctype>
 
+#include "keys/shared_keys.hpp"
 #include "tests/unit/keys_fixtures.hpp"
 
 using namespace oneknock;
@@ -12,7 +14,11 @@ namespace {
 Result<Door> door_of(const std::string& text) { return parse_door(text, "d.json"); }
 Result<Client> client_of(const std::string& text) { return parse_client(text, "c.json"); }
 
-std::string client_called(const std::string& name) { return edited(valid_client, "alice", name); }
+// With a key of its own.
+std::string client_called(const std::string& name) {
+    const std::string key{static_cast<char>('A' + name.size()), static_cast<char>(std::toupper(name.back()))};
+    return edited(edited(valid_client, "alice", name), "AQEBAQ", key + "EBAQ");
+}
 
 }  // namespace
 
@@ -203,4 +209,43 @@ TEST_CASE("one wrong file stops the loading of a keyring") {
     CHECK(load_keyring(door, folder.path() + "/clients.d"));
     CHECK(load_keyring(folder.write("door.json", valid_door, 0640), folder.path() + "/clients.d").error().code ==
           ExitCode::permission);
+}
+
+TEST_CASE("a key that is in two clients' files is an error that names both") {
+    const TemporaryFolder folder;
+    const std::string door = folder.write("door.json", test::valid_door);
+    folder.write("clients.d/alice.json", test::valid_client);
+    REQUIRE(load_keyring(door, folder.path() + "/clients.d"));
+    folder.write("clients.d/alice-old.json", test::edited(test::valid_client, "\"alice\"", "\"alice-old\""));
+    const auto loaded = load_keyring(door, folder.path() + "/clients.d");
+    REQUIRE_FALSE(loaded);
+    CHECK_THAT(loaded.error().message, Catch::Contains("clients.d/alice.json: holds a key that is in alice-old.json") &&
+                                           Catch::Contains("oneknock-keygen rotate alice"));
+}
+
+TEST_CASE("shared keys are found in any generation, and forgotten with the file that is gone") {
+    const Secret32 one = Secret32::random(), other = Secret32::random();
+    const auto client = [](const std::string& name, std::initializer_list<const Secret32*> keys) {
+        Client made;
+        made.name = name;
+        for (const Secret32* key : keys)
+            made.generations.push_back({static_cast<std::uint32_t>(made.generations.size() + 1), key->copy(), {}, {}});
+        return made;
+    };
+    const Secret32 third = Secret32::random();
+    std::vector<Client> clients;
+    clients.push_back(client("a", {&one, &other}));
+    clients.push_back(client("b", {&third}));
+    clients.push_back(client("c", {&third, &other}));
+    clients.push_back(client("d", {}));
+    const Sharing expected{{"a", {"c"}}, {"b", {"c"}}, {"c", {"a", "b"}}};
+    CHECK(shared_keys(clients) == expected);
+    KeyCensus census;
+    for (const Client& each : clients) census.note_come(fingerprints_of(each));
+    CHECK(census.has_doubles());
+    census.note_gone(fingerprints_of(clients[2]));
+    CHECK_FALSE(census.has_doubles());
+    census.note_gone(fingerprints_of(clients[0]));
+    census.note_come(fingerprints_of(clients[0]));
+    CHECK_FALSE(census.has_doubles());
 }

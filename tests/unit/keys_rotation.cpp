@@ -132,6 +132,29 @@ TEST_CASE("a generation that was given a sibling without an end of its own stays
     CHECK_FALSE(generations[0].not_after);
 }
 
+TEST_CASE("the newest key of an older copy of a file ends as if it had been rotated away") {
+    struct Row {
+        std::vector<std::pair<std::uint32_t, int>> uses;  // of generations, on days
+        Grace grace;
+        int ends;  // on this day; -1: never
+    };
+    const std::vector<Row> rows{{{}, day, -1},
+                                {{{1, 4}}, day, -1},
+                                {{{2, 4}}, day, 5},
+                                {{{3, 4}, {2, 2}, {1, 6}}, day, 3},
+                                {{{2, 4}}, Seconds{0}, 4},
+                                {{{2, 4}}, std::nullopt, 11}};
+    for (const Row& row : rows) {
+        auto generations = first_generation();
+        Uses uses;
+        for (const auto& [number, on] : row.uses) note_use(uses, number, days(on));
+        end_outdated(generations, uses, row.grace);
+        CAPTURE(&row - rows.data());
+        CHECK(end_day(generations, 0) == row.ends);
+        CHECK(is_outdated(generations, uses) == (row.ends >= 0));
+    }
+}
+
 TEST_CASE("uses are kept as the first and the last, in whatever order they come") {
     Uses uses;
     for (const int day_number : {5, 3, 9, 4}) note_use(uses, 2, days(day_number));

@@ -26,6 +26,16 @@ public:
                             Codebook::build(codebook_seed(door_secret, door, epoch_of(start)), span)});
     }
 
+    // As around a change of the hour, and while the door has two generations.
+    void add_other_books() {
+        const Epoch next{epoch_of(start).value + 1};
+        const Secret32 other_secret = Secret32::random();
+        for (const auto& [epoch, generation] : {std::pair{next, 1U}, {epoch_of(start), 2U}, {next, 2U}})
+            assembler.add_book(
+                {epoch, generation, start - Seconds{3700}, start + Seconds{3700},
+                 Codebook::build(codebook_seed(generation == 1 ? door_secret : other_secret, door, epoch), span)});
+    }
+
     bool offer(const Candidate& candidate) override {
         const bool verified = unseal(candidate.message, keys, door).has_value();
         if (verified) accepted.push_back(candidate.message.tag());
@@ -189,6 +199,54 @@ TEST_CASE("two passes add up, and a pass later than 5 s does not") {
     CHECK(late.accepted.empty());
 }
 
+TEST_CASE("one knock after the other costs one decode each, whatever other books are live") {
+    struct Row {
+        milliseconds apart, length;
+        const char* span;
+    };
+    const Row rows[] = {
+        {milliseconds{300}, milliseconds{1}, "1024-65535"},
+        {milliseconds{100}, milliseconds{1}, "1024-65535"},
+        {milliseconds{1000}, milliseconds{1}, "1024-65535"},
+        {milliseconds{300}, milliseconds{250}, "1024-65535"},  // paced
+        {milliseconds{300}, milliseconds{1}, "20000-36383"},   // where every port has a symbol in each book
+        {milliseconds{300}, milliseconds{250}, "20000-36383"}};
+    for (const Row& row : rows)
+        for (const Address& address : {client_ipv4, client_ipv6})
+            for (const bool one_port : {false, true}) {
+                CAPTURE(row.apart.count(), row.length.count(), row.span, address.text(), one_port);
+                House house(row.span);
+                house.add_other_books();
+                Wire wire;
+                for (int i = 0; i < 20; ++i)
+                    wire.burst(shuffled(house.knock(address)), address,
+                               static_cast<std::uint16_t>(one_port ? 40000 : 40000 + i), row.apart * i, row.length);
+                wire.deliver(house);
+                CHECK(house.distinct_accepted() == 20);
+                CHECK(house.accepted.size() == 20);
+                CHECK(house.assembler.counters().candidates == 20);
+                CHECK(house.assembler.counters().decodes == 20);
+            }
+}
+
+TEST_CASE("a knock of another book is read beside one that was played back from the same port") {
+    House house;
+    house.add_other_books();
+    const auto old = shuffled(house.knock(client_ipv4));
+    const Epoch next{epoch_of(start).value + 1};
+    Request request;
+    request.port = 22;
+    request.address = client_ipv4;
+    request.time = static_cast<std::uint32_t>(next.value * 3600);
+    fill_random(request.nonce);
+    const auto fresh = shuffled(make_knock(request, house.client_secret, house.door_secret, house.door, house.span));
+    Wire wire;
+    wire.burst(old, client_ipv4, 40000, Instant{0}, milliseconds{1});
+    wire.burst(fresh, client_ipv4, 40000, microseconds{1}, milliseconds{1});
+    wire.deliver(house);
+    CHECK(house.distinct_accepted() == 2);
+}
+
 TEST_CASE("every packet from another source port still makes a knock, and the word is done once") {
     for (const Address& address : {client_ipv4, client_ipv6}) {
         House house;
@@ -201,6 +259,28 @@ TEST_CASE("every packet from another source port still makes a knock, and the wo
                 wire.burst({port}, address, source_port++, time += microseconds{10}, microseconds{1});
         wire.deliver(house);
         CHECK(house.accepted == std::vector{knock.message.tag()});
+    }
+}
+
+TEST_CASE("SYNs that a kernel repeats for a minute, each from its own port, are one knock") {
+    for (const Address& address : {client_ipv4, client_ipv6}) {
+        House house;
+        const auto ports = shuffled(house.knock(address));
+        Wire wire;
+        for (const int second : {0, 1, 3, 7, 15, 31, 63})  // tcp_syn_retries is 6
+            for (std::size_t i = 0; i < ports.size(); ++i)
+                wire.burst({ports[i]}, address, static_cast<std::uint16_t>(40000 + i),
+                           Seconds{second} + microseconds{100} * static_cast<long>(i), Instant{0});
+        wire.deliver(house);
+        CHECK(house.accepted.size() == 1);
+        CHECK(house.assembler.counters().candidates == 1);
+        CHECK(house.assembler.counters().decodes <= 7);
+
+        const auto next = shuffled(house.knock(address));
+        for (std::size_t i = 0; i < next.size(); ++i)
+            house.send(next[i], address, static_cast<std::uint16_t>(50000 + i), house.clock + microseconds{100});
+        house.pass_until(house.clock + milliseconds{50});
+        CHECK(house.accepted.size() == 2);
     }
 }
 
@@ -329,4 +409,26 @@ TEST_CASE("a million random ports from one address cost bounded decodes and open
     CHECK(house.accepted.empty());
     CHECK(house.assembler.counters().decodes <=
           static_cast<std::uint64_t>(decodes_per_source.burst + 2.2 * decodes_per_source.per_second));
+}
+
+// The table of docs/protocol.md, "Why these numbers": bin/unit/listener "[.odds]"
+TEST_CASE("how many knocks without a source port of their own are read under junk from their address", "[.odds]") {
+    constexpr int trials = 30;
+    for (const Address& address : {client_ipv4, client_ipv6})
+        for (const int rate : {100, 300, 1000, 3000, 10'000})
+            for (const int length : {20, 50, 100, 200}) {
+                std::size_t read = 0;
+                for (int trial = 0; trial < trials; ++trial) {
+                    House house;
+                    Wire wire;
+                    const auto ports = shuffled(house.knock(address));
+                    for (std::size_t i = 0; i < ports.size(); ++i)
+                        wire.burst({ports[i]}, address, static_cast<std::uint16_t>(40000 + i),
+                                   Seconds{1} + milliseconds{length} * static_cast<long>(i) / 64, Instant{0});
+                    wire.junk(rate, address, 0, {}, Seconds{1} + milliseconds{length + 100});
+                    wire.deliver(house);
+                    read += house.distinct_accepted();
+                }
+                WARN(address.text() << ": " << rate << "/s, " << length << " ms: " << read << " of " << trials);
+            }
 }

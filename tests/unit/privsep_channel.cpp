@@ -117,6 +117,7 @@ TEST_CASE("a truth value, a name, a count or an operation that cannot be is take
     const KeysAnswer answer;
     const KeyFilesEnd end;
     const TrialReply trial;
+    const Settled settled;
     const PassedKeyFile file;
     for (const auto byte : std::vector<std::uint8_t>{0, 1, 2, 255}) {
         CAPTURE(byte);
@@ -124,6 +125,7 @@ TEST_CASE("a truth value, a name, a count or an operation that cannot be is take
         CHECK(is_taken(answer, &answer.taken, byte) == (byte < 2));
         CHECK(is_taken(end, &end.asked, byte) == (byte < 2));
         CHECK(is_taken(trial, &trial.was_on_trial, byte) == (byte < 2));
+        CHECK(is_taken(settled, &settled.lacks_services, byte) == (byte < 2));
         CHECK(is_taken(file, &file.is_door, byte) == (byte < 2));
     }
     CHECK(is_taken(file, &file.name[longest_file_name - 1], 'x'));

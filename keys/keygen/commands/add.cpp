@@ -6,9 +6,8 @@
 #include "keys/keygen/commands/advice.hpp"
 #include "keys/keygen/commands/commands.hpp"
 #include "keys/keygen/folder/atomic_files.hpp"
-#include "keys/keygen/folder/door_folder.hpp"
+#include "keys/keygen/folder/door_change.hpp"
 #include "keys/keygen/folder/staged_key_file.hpp"
-#include "keys/keygen/folder/tell_daemon.hpp"
 
 namespace oneknock::keygen {
 namespace {
@@ -40,7 +39,9 @@ Result<void> write_client_and_key(const Add& command, const DoorFolder& folder, 
         if (std::remove(path.c_str()) == 0) return {};
         return tl::unexpected(system_error("remove", path));
     };
-    return publish_key_file(command.output, key_file_text(key), {make, take_back});
+    return text_of(command.handout, key).and_then([&](const SecretBytes& text) {
+        return publish_key_file(command.output, text, {make, take_back});
+    });
 }
 
 // Of an earlier run that was killed.
@@ -54,15 +55,13 @@ std::optional<Client> half_added(const Add& command, const DoorFolder& folder, c
 void report(const Add& command) {
     warn_of_source(command.source);
     log::info("added " + command.client + ", which may open " + join(command.allow));
-    tell_next_step(command.output);
+    tell_next_step(command.handout, command.output);
 }
 
 Result<void> add_to(const DoorFolder& folder, const Add& command) {
     const UnixTime now = read_clocks().wall;
     if (command.expires && *command.expires <= now)
         return fail(ExitCode::usage, "--expires: " + time_text(*command.expires) + " is in the past");
-    const auto lock = lock_door(folder);
-    if (!lock) return tl::unexpected(lock.error());
     const auto door = folder.read_door();
     if (!door) return tl::unexpected(door.error());
     if (const auto paths = client_paths(folder.clients()); !paths) return tl::unexpected(paths.error());
@@ -83,8 +82,12 @@ Result<void> add_to(const DoorFolder& folder, const Add& command) {
 }  // namespace
 
 Result<void> run(const Add& command) {
-    const DoorFolder folder(command.folder);
-    return add_to(folder, command).and_then([&] { return tell_daemon(folder, {command.client}); });
+    return change_door(command.folder, [&](const DoorFolder& folder) {
+        return add_to(folder, command).map([&] {
+            return Wanted{command.client, [](const InForce& now) { return now.let_in == true; },
+                          command.client + " is let in", ""};
+        });
+    });
 }
 
 }  // namespace oneknock::keygen

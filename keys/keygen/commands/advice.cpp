@@ -11,7 +11,10 @@ void warn_of_source(const SourcePolicy& policy) {
                  "and delivers it first may be let in; prefer `same` if the client knows its address");
 }
 
-void tell_next_step(const std::string& key_file) {
+void tell_next_step(const Handout& handout, const std::string& key_file) {
+    if (handout.page)
+        return log::info("next: copy " + key_file + " to the client, give its user the passphrase by another way, " +
+                         "and remove the file here");
     if (key_file == standard_output) return;
     log::info("next: copy " + key_file + " to the client, run `oneknock import` on it there, and remove it here");
 }

@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "keys/keygen/commands/handout.hpp"
 #include "keys/source_policy.hpp"
 
 namespace oneknock::keygen {
@@ -10,7 +11,7 @@ namespace oneknock::keygen {
 // Unless it is "same".
 void warn_of_source(const SourcePolicy& policy);
 
-// How a key file gets to its client. Nothing where it went to standard output.
-void tell_next_step(const std::string& key_file);
+// How a key file or page gets to its client. Nothing where it went to standard output.
+void tell_next_step(const Handout& handout, const std::string& key_file);
 
 }  // namespace oneknock::keygen

@@ -12,6 +12,7 @@
 #include "common/protocol/port_span.hpp"
 #include "common/result.hpp"
 #include "keys/config/daemon_config.hpp"
+#include "keys/keygen/commands/handout.hpp"
 #include "keys/keygen/folder/door_folder.hpp"
 #include "keys/rotation.hpp"
 #include "keys/source_policy.hpp"
@@ -28,6 +29,7 @@ struct Init {
     std::vector<std::string> interfaces{"any"};
     std::string state = default_state;
     std::string socket = default_socket;
+    std::string table = default_table;
 };
 
 // A new client: its file in DIR/clients.d, and its key file.
@@ -38,6 +40,7 @@ struct Add {
     SourcePolicy source;
     Seconds max_duration{60};
     std::optional<UnixTime> expires;
+    Handout handout;
     std::string output;  // "-" is standard output
 };
 
@@ -48,6 +51,7 @@ struct Rotate {
     bool door = false;  // instead of a client
     Seconds overlap = default_overlap;
     bool force = false;  // the door: end old generations at once where there would be more than a daemon reads
+    Handout handout;
     std::string output;  // a client's key file, "-" is standard output; the door: a new folder of key files
 };
 

@@ -3,6 +3,7 @@
 #include "common/bytes.hpp"
 #include "common/files.hpp"
 #include "common/log.hpp"
+#include "common/text.hpp"
 #include "keys/keygen/commands/commands.hpp"
 #include "keys/keygen/folder/atomic_files.hpp"
 #include "keys/keygen/folder/door_folder.hpp"
@@ -32,6 +33,7 @@ DaemonConfig make_config(const Init& command) {
     config.interfaces = command.interfaces;
     config.state = command.state;
     config.socket = command.socket;
+    config.firewall.own_table = command.table;
     return config;
 }
 
@@ -81,15 +83,39 @@ void announce_new_door(const std::string& state, const DoorId& door) {
                      "record had been lost");
 }
 
+// What two doors on a host cannot share. It is a warning, since a folder may be on its way to another host.
+void warn_of_what_is_shared(const DaemonConfig& config, const DaemonConfig& other) {
+    std::vector<std::string> shared;
+    if (other.firewall.mode != FirewallMode::set && other.firewall.own_table == config.firewall.own_table)
+        shared.push_back("table " + config.firewall.own_table + " (--table)");
+    if (other.state == config.state) shared.push_back("state directory " + config.state + " (--state)");
+    if (other.socket == config.socket) shared.push_back("socket " + config.socket + " (--socket)");
+    if (!shared.empty())
+        log::warning(other.path + " has the same " + join(shared) +
+                     "; if both doors are to be on this host, give each " + "its own");
+}
+
+// Doors of a host lie beside each other, as a rule.
+void warn_of_other_doors(const DoorFolder& folder, const DaemonConfig& config) {
+    std::error_code error;
+    for (fs::directory_iterator at(folder_of(folder.path()), error), end; !error && at != end; at.increment(error)) {
+        const DoorFolder beside(at->path().string());
+        if (at->path().filename() == fs::path(folder.path()).filename() || !path_exists(beside.config())) continue;
+        if (const auto other = read_daemon_config(beside.config())) warn_of_what_is_shared(config, *other);
+    }
+}
+
 }  // namespace
 
 Result<void> run(const Init& command) {
     const DoorFolder folder(command.folder);
     if (auto checked = check_nothing_exists(folder); !checked) return checked;
     const Door door = make_door(command);
+    const DaemonConfig config = make_config(command);
     Undo undo;
-    if (auto written = write_folder(folder, door, make_config(command), undo); !written) return written;
+    if (auto written = write_folder(folder, door, config, undo); !written) return written;
     undo.keep();
+    warn_of_other_doors(folder, config);
     announce_new_door(command.state, door.id);
     log::info("wrote " + folder.config() + ", " + folder.door() + " and " + folder.clients());
     log::info("next: oneknock-keygen add --dir " + folder.path() + " CLIENT --allow " +

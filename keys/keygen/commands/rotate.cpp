@@ -2,11 +2,11 @@
 #include "common/log.hpp"
 #include "keys/keygen/commands/advice.hpp"
 #include "keys/keygen/commands/commands.hpp"
+#include "keys/keygen/commands/kept_out.hpp"
 #include "keys/keygen/commands/rotate_door.hpp"
 #include "keys/keygen/folder/atomic_files.hpp"
-#include "keys/keygen/folder/door_folder.hpp"
+#include "keys/keygen/folder/door_change.hpp"
 #include "keys/keygen/folder/staged_key_file.hpp"
-#include "keys/keygen/folder/tell_daemon.hpp"
 #include "keys/rotation.hpp"
 
 namespace oneknock::keygen {
@@ -14,15 +14,11 @@ namespace {
 
 // A new key for a client who is kept out would be handed out in vain.
 Result<void> check_is_let_in(const Client& client, const DoorFolder& folder, UnixTime now) {
-    const auto refuse = [&](const std::string& why, const std::string& words) {
-        return fail(ExitCode::data, folder.client(client.name) + ": " + client.name + " " + why +
-                                        "; to let it in: " + folder.command(words));
-    };
-    if (client.revoked) return refuse("is revoked", "unrevoke " + client.name);
-    if (client.expires && *client.expires < now)
-        return refuse("has expired", "limit " + client.name + " --expires DATE");
-    if (client.allow.empty()) return refuse("may open nothing", "allow " + client.name + " SERVICE");
-    return {};
+    const auto reasons = kept_out_by_policy(client, now);
+    if (reasons.empty()) return {};
+    const KeptOut& first = reasons.front();
+    return fail(ExitCode::data, folder.client(client.name) + ": " + client.name + " " + first.why +
+                                    "; to let it in: " + folder.command(first.words));
 }
 
 void report(const Rotate& command, const Client& client) {
@@ -32,18 +28,20 @@ void report(const Rotate& command, const Client& client) {
         if (generation.not_after)
             log::info("generation " + std::to_string(generation.number) + " works until " +
                       time_text(*generation.not_after) + "; the daemon ends it earlier once the new one is in use");
-    tell_next_step(command.output);
+    tell_next_step(command.handout, command.output);
 }
 
-Result<void> rotate_client(const Rotate& command, const DoorFolder& folder, const Door& door) {
+Result<void> rotate_client(const Rotate& command, const DoorFolder& folder) {
     const std::string path = folder.client(command.client);
     const UnixTime now = read_clocks().wall;
-    auto client = folder.read_client_of(door, command.client);
+    const auto door = folder.read_door();
+    if (!door) return tl::unexpected(door.error());
+    auto client = folder.read_client_of(*door, command.client);
     if (!client) return tl::unexpected(client.error());
-    if (is_partly_published(command.output, door, *client)) {
+    if (is_partly_published(command.output, *door, *client)) {
         log::info("an earlier run rotated " + client->name +
                   " but was stopped before it published the key file; doing so now");
-        return finish_publishing(command.output, make_key_file(door, *client, now)).map([&] {
+        return finish_publishing(command.output, make_key_file(*door, *client, now)).map([&] {
             report(command, *client);
         });
     }
@@ -55,38 +53,35 @@ Result<void> rotate_client(const Rotate& command, const DoorFolder& folder, cons
         return added;
     const auto replace = [&path](const SecretBytes& text) { return replace_file(path, text.bytes(), 0600); };
     const Change change{[&] { return replace(client_text(*client)); }, [&] { return replace(*old_text); }};
-    return publish_key_file(command.output, key_file_text(make_key_file(door, *client, now)), change).map([&] {
-        report(command, *client);
-    });
-}
-
-Result<void> rotate_in(const DoorFolder& folder, const Rotate& command) {
-    const auto lock = lock_door(folder);
-    if (!lock) return tl::unexpected(lock.error());
-    if (command.door) return rotate_door(command, folder);
-    const auto door = folder.read_door();
-    if (!door) return tl::unexpected(door.error());
-    return rotate_client(command, folder, *door);
+    return text_of(command.handout, make_key_file(*door, *client, now))
+        .and_then([&](const SecretBytes& text) { return publish_key_file(command.output, text, change); })
+        .map([&] { report(command, *client); });
 }
 
 // What the folder has now.
-Result<Wanted> wanted_after(const DoorFolder& folder, const Rotate& command) {
+Result<Wanted> wanted_after(const Rotate& command, const DoorFolder& folder) {
     if (command.door)
         return folder.read_door().map([](const Door& door) {
-            return Wanted{"", true, 0, door.generations.back().number};
+            const auto newest = door.generations.back().number;
+            return Wanted{"", [newest](const InForce& now) { return now.door_generation == newest; },
+                          "generation " + std::to_string(newest) + " of the door's secret", ""};
         });
     return folder.read_client(command.client).map([](const Client& client) {
-        return Wanted{client.name, true, client.generations.back().number};
+        const auto newest = client.generations.back().number;
+        const auto is_in_force = [newest](const InForce& now) {
+            return now.let_in == true && now.generation == newest;
+        };
+        return Wanted{client.name, is_in_force, client.name + " is let in", ""};
     });
 }
 
 }  // namespace
 
 Result<void> run(const Rotate& command) {
-    const DoorFolder folder(command.folder);
-    return rotate_in(folder, command)
-        .and_then([&] { return wanted_after(folder, command); })
-        .and_then([&](const Wanted& w) { return tell_daemon(folder, w); });
+    return change_door(command.folder, [&](const DoorFolder& folder) {
+        const auto rotated = command.door ? rotate_door(command, folder) : rotate_client(command, folder);
+        return rotated.and_then([&] { return wanted_after(command, folder); });
+    });
 }
 
 }  // namespace oneknock::keygen

@@ -10,6 +10,7 @@
 
 #include "common/files.hpp"
 #include "common/log.hpp"
+#include "keys/keygen/commands/kept_out.hpp"
 #include "keys/keygen/folder/atomic_files.hpp"
 #include "keys/keygen/folder/staged_key_file.hpp"
 #include "keys/rotation.hpp"
@@ -46,9 +47,7 @@ Result<void> limit_generations(const Rotate& command, std::vector<Generation>& g
     return {};
 }
 
-bool is_let_in(const Client& client, UnixTime now) {
-    return !client.revoked && (!client.expires || now <= *client.expires) && !client.allow.empty();
-}
+bool is_let_in(const Client& client, UnixTime now) { return kept_out_by_policy(client, now).empty(); }
 
 std::string name_in(const std::string& folder, const Client& client) { return folder + "/" + client.name + ".json"; }
 

@@ -8,7 +8,7 @@
 #include "common/text.hpp"
 #include "keys/config/daemon_config.hpp"
 #include "keys/keygen/commands/commands.hpp"
-#include "keys/keygen/folder/door_folder.hpp"
+#include "keys/keygen/folder/door_change.hpp"
 
 namespace oneknock::keygen {
 namespace {
@@ -111,27 +111,41 @@ void report_removed(const Services& removed, const std::vector<std::string>& den
     else log::warning("no knock opens " + ports + " any more; the rules that close it are yours, and stay");
 }
 
-}  // namespace
+// Of the whole door: the daemon has each of these, or none of them.
+Wanted wanted_with(const Services& services, const std::string& text) {
+    const auto has_all = [services](const InForce& now) {
+        return std::ranges::all_of(services, [&](const auto& entry) {
+            const auto there = now.services.find(entry.first);
+            return there != now.services.end() && there->second == entry.second.text();
+        });
+    };
+    return {"", has_all, text, ""};
+}
+Wanted wanted_without(const Services& services, const std::string& text) {
+    const auto has_none = [services](const InForce& now) {
+        return !now.services.empty() &&
+               std::ranges::none_of(services, [&](const auto& entry) { return now.services.contains(entry.first); });
+    };
+    return {"", has_none, text, text};
+}
 
-Result<void> run(const ServiceAdd& command) {
-    const DoorFolder folder(command.folder);
-    const auto lock = lock_door(folder);
-    if (!lock) return tl::unexpected(lock.error());
+Result<Wanted> add(const ServiceAdd& command, const DoorFolder& folder) {
     auto door = folder.read_door();
     if (!door) return tl::unexpected(door.error());
     const auto added = take_in(command.services, *door, folder.door());
     if (!added) return tl::unexpected(added.error());
+    const Wanted wanted = wanted_with(command.services, "the door has " + named(command.services));
     if (added->empty()) {
         log::info("the door has " + named(command.services) + " already");
-        return {};
+        return wanted;
     }
-    return folder.replace_door(*door).map([&] { report_added(*added, folder); });
+    return folder.replace_door(*door).map([&] {
+        report_added(*added, folder);
+        return wanted;
+    });
 }
 
-Result<void> run(const ServiceRemove& command) {
-    const DoorFolder folder(command.folder);
-    const auto lock = lock_door(folder);
-    if (!lock) return tl::unexpected(lock.error());
+Result<Wanted> remove(const ServiceRemove& command, const DoorFolder& folder) {
     auto found = folder.read_what_is_right();
     if (!found) return tl::unexpected(found.error());
     Door& door = found->keyring.door;
@@ -141,7 +155,20 @@ Result<void> run(const ServiceRemove& command) {
     for (const Error& problem : found->problems) log::warning(problem.message);
     const auto denied = deny_everybody(folder, found->keyring.clients, *removed);
     if (!denied) return tl::unexpected(denied.error());
-    return folder.replace_door(door).map([&] { report_removed(*removed, *denied, folder); });
+    return folder.replace_door(door).map([&] {
+        report_removed(*removed, *denied, folder);
+        return wanted_without(*removed, named(*removed) + (removed->size() == 1 ? " is removed" : " are removed"));
+    });
+}
+
+}  // namespace
+
+Result<void> run(const ServiceAdd& command) {
+    return change_door(command.folder, [&](const DoorFolder& folder) { return add(command, folder); });
+}
+
+Result<void> run(const ServiceRemove& command) {
+    return change_door(command.folder, [&](const DoorFolder& folder) { return remove(command, folder); });
 }
 
 }  // namespace oneknock::keygen

@@ -44,9 +44,8 @@ Result<void> run(const Show& command) {
     const DoorFolder folder(command.folder);
     auto door = folder.read_door();
     if (!door) return tl::unexpected(door.error());
-    auto client = folder.read_client(command.client);
+    auto client = folder.read_client_of(*door, command.client);
     if (!client) return tl::unexpected(client.error());
-    if (auto checked = check_client(*client, *door, folder.client(command.client)); !checked) return checked;
     Keyring keyring{std::move(*door), {}};
     keyring.clients.push_back(std::move(*client));
     const auto overview = overview_of(folder, keyring);

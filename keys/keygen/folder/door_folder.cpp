@@ -12,6 +12,7 @@
 #include "common/log.hpp"
 #include "common/nearest_word.hpp"
 #include "keys/keygen/folder/atomic_files.hpp"
+#include "keys/shared_keys.hpp"
 
 namespace oneknock::keygen {
 namespace {
@@ -63,24 +64,7 @@ Result<Keyring> DoorFolder::read_keyring() const {
 }
 
 Result<ReadableKeyring> DoorFolder::read_what_is_right() const {
-    auto door = read_door();
-    if (!door) return tl::unexpected(door.error());
-    const auto paths = client_paths(clients());
-    if (!paths) return tl::unexpected(paths.error());
-    ReadableKeyring found{{std::move(*door), {}}, {}};
-    for (const std::string& path : *paths) {
-        auto client = read_client_of(found.keyring.door, name_of(path));
-        if (client) found.keyring.clients.push_back(std::move(*client));
-        else found.problems.push_back(std::move(client.error()));
-    }
-    std::ranges::sort(found.keyring.clients, {}, &Client::name);
-    return found;
-}
-
-Result<void> ReadableKeyring::verdict() const {
-    if (problems.empty()) return {};
-    for (auto problem = problems.begin() + 1; problem != problems.end(); ++problem) log::warning(problem->message);
-    return tl::unexpected(problems.front());
+    return read_door().and_then([&](Door&& door) { return load_what_is_right(std::move(door), clients()); });
 }
 
 Result<Client> DoorFolder::read_client(const std::string& name) const {
@@ -92,6 +76,11 @@ Result<Client> DoorFolder::read_client(const std::string& name) const {
     const auto text = read_private_file(path);
     if (!text) return tl::unexpected(text.error());
     return parse_client(text->text(), path);
+}
+
+Result<void> DoorFolder::check_with_door(const Client& client) const {
+    return read_door().and_then(
+        [&](const Door& door) { return check_client(client, door, this->client(client.name)); });
 }
 
 Result<Client> DoorFolder::read_client_of(const Door& door, const std::string& name) const {

@@ -10,15 +10,6 @@
 
 namespace oneknock::keygen {
 
-// A door with those of its clients whose files are right, and what is wrong with the others'.
-struct ReadableKeyring {
-    Keyring keyring;
-    std::vector<Error> problems;
-
-    // Of a command that did what it could: the first problem. The others have been printed then.
-    [[nodiscard]] Result<void> verdict() const;
-};
-
 inline constexpr const char* default_folder = "/etc/oneknock";
 
 class DoorFolder {
@@ -39,7 +30,9 @@ public:
     [[nodiscard]] Result<ReadableKeyring> read_what_is_right() const;
     // Checked against nothing but its own rules. One that does not exist: ExitCode::no_input, with the nearest name.
     [[nodiscard]] Result<Client> read_client(const std::string& name) const;
-    // Checked against its door and its file's name as well.
+    // Against its door and its file's name.
+    [[nodiscard]] Result<void> check_with_door(const Client& client) const;
+    // Checked so as well.
     [[nodiscard]] Result<Client> read_client_of(const Door& door, const std::string& name) const;
 
     // In the place of the old file, durably and in one step. Comments and x- fields are lost.

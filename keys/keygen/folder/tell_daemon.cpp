@@ -16,39 +16,55 @@ constexpr Seconds patience{20};
 // What is said where no daemon was told. One that uses the folder sees the change by itself.
 constexpr const char* by_itself = "; a daemon that uses this directory takes the change in within 5 s by itself";
 
-bool has(const Json& answer, const Wanted& wanted) {
-    const auto number = [&](const char* name) { return answer.value(name, std::uint32_t{0}); };
-    if (!wanted.client.empty() && answer.value("let_in", !wanted.let_in) != wanted.let_in) return false;
-    if (wanted.let_in && wanted.generation != 0 && number("generation") != wanted.generation) return false;
-    return wanted.door_generation == 0 || number("door_generation") == wanted.door_generation;
+struct Answer {
+    InForce in_force;
+    std::string error;    // nothing was taken in
+    std::string problem;  // with the client's own file
+    long long wrong_files = 0;
+};
+
+InForce read_in_force(const Json& answer) {
+    InForce in_force;
+    in_force.services = answer.value("services", in_force.services);
+    in_force.door_generation = answer.value("door_generation", in_force.door_generation);
+    if (answer.contains("let_in")) in_force.let_in = answer.value("let_in", false);
+    in_force.generation = answer.value("generation", in_force.generation);
+    in_force.allow = answer.value("allow", in_force.allow);
+    in_force.source = answer.value("source", in_force.source);
+    in_force.expires = answer.value("expires", in_force.expires);
+    in_force.max_duration_s = answer.value("max_duration_s", in_force.max_duration_s);
+    return in_force;
 }
 
-std::string what_is_in_force(const Wanted& wanted) {
-    if (wanted.client.empty()) return "generation " + std::to_string(wanted.door_generation) + " of the door's secret";
-    return wanted.let_in ? wanted.client + " is let in"
-                         : wanted.client + " opens nothing any more, and what it had " + "opened is closed";
+Answer read_answer(const Result<std::string>& text) {
+    if (!text) return {{}, text.error().message, "", 0};
+    try {
+        const Json answer = Json::parse(*text);
+        return {read_in_force(answer), answer.value("error", std::string()), answer.value("problem", std::string()),
+                answer.value("key_files_wrong", 0LL)};
+    } catch (const Json::exception&) {
+        return {{}, "its answer cannot be read; is it of another version than this program?", "", 0};
+    }
 }
 
-void warn_of_others(const Json& answer, const std::string& own) {
-    long long others = answer.value("key_files_wrong", 0LL);
-    if (!own.empty()) --others;
+void warn_of_others(const Answer& answer) {
+    const long long others = answer.wrong_files - (answer.problem.empty() ? 0 : 1);
     if (others > 0)
         log::warning("the daemon finds something wrong with " + std::to_string(others) +
                      (others == 1 ? " other file" : " other files") + "; see oneknockctl status");
 }
 
-// Nothing went wrong, or it is whom it shall not let in any more that it still lets in.
-Result<void> judge(const Json& answer, const std::string& socket, const Wanted& wanted) {
-    std::string problem = answer.value("error", std::string());
-    if (problem.empty()) problem = answer.value("problem", std::string());
-    const bool is_in_force = !answer.contains("error") && has(answer, wanted);
-    if (is_in_force) log::info("the daemon on " + socket + " has it in force: " + what_is_in_force(wanted));
-    warn_of_others(answer, answer.value("problem", std::string()));
+Result<void> judge(const Answer& answer, const std::string& socket, const Wanted& wanted) {
+    const bool is_in_force = answer.error.empty() && wanted.is_in_force(answer.in_force);
+    if (is_in_force) log::info("the daemon on " + socket + " has it in force: " + wanted.text);
+    warn_of_others(answer);
     if (is_in_force) return {};
-    if (problem.empty()) problem = "does it use another directory?";
-    const std::string text = "the daemon on " + socket + " has not taken this in: " + problem;
-    if (!wanted.let_in)
-        return fail(ExitCode::unavailable, text + "; " + wanted.client + " is revoked in this directory only");
+    const std::string why = !answer.error.empty()     ? answer.error
+                            : !answer.problem.empty() ? answer.problem
+                                                      : "does it use another directory?";
+    const std::string text = "the daemon on " + socket + " has not taken this in: " + why;
+    if (!wanted.taken_away.empty())
+        return fail(ExitCode::unavailable, text + "; " + wanted.taken_away + " in this directory only");
     log::warning(text);
     return {};
 }
@@ -67,11 +83,8 @@ Result<void> tell_daemon(const DoorFolder& folder, const Wanted& wanted) {
         log::info("no daemon was told of this: nobody answers on " + socket + by_itself);
         return {};
     }
-    const auto text = ask(*daemon, socket, wanted.client.empty() ? "reload" : "reload " + wanted.client, patience);
-    const Json answer = text ? Json::parse(*text, nullptr, false) : Json();
-    if (answer.is_object()) return judge(answer, socket, wanted);
-    const std::string problem = text ? "the daemon's answer cannot be read" : text.error().message;
-    return judge({{"error", problem}}, socket, wanted);
+    const std::string question = wanted.client.empty() ? "reload" : "reload " + wanted.client;
+    return judge(read_answer(ask(*daemon, socket, question, patience)), socket, wanted);
 }
 
 }  // namespace oneknock::keygen

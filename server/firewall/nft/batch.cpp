@@ -53,7 +53,7 @@ void Batch::add(const Set& set) {
     nftnl_set_set_str(handle.get(), NFTNL_SET_TABLE, table_.name.c_str());
     nftnl_set_set_str(handle.get(), NFTNL_SET_NAME, set.name.c_str());
     nftnl_set_set_u32(handle.get(), NFTNL_SET_ID, static_cast<std::uint32_t>(labels_.size()));  // unique in the batch
-    nftnl_set_set_u32(handle.get(), NFTNL_SET_FLAGS, set.timed ? NFT_SET_TIMEOUT : NFT_SET_CONSTANT);
+    nftnl_set_set_u32(handle.get(), NFTNL_SET_FLAGS, flags_of(set));
     nftnl_set_set_u32(handle.get(), NFTNL_SET_KEY_TYPE, set.key_type);
     nftnl_set_set_u32(handle.get(), NFTNL_SET_KEY_LEN, set.key_length);
     if (set.size != 0) nftnl_set_set_u32(handle.get(), NFTNL_SET_DESC_SIZE, set.size);
@@ -91,6 +91,15 @@ void Batch::add_elements(const std::string& set, std::span<const Element> elemen
 
 void Batch::delete_elements(const std::string& set, std::span<const Element> elements) {
     change_elements(NFT_MSG_DELSETELEM, set, elements);
+}
+
+void Batch::empty_set(const std::string& set) {
+    nlmsghdr* message = start(NFT_MSG_DELSETELEM, 0, "emptying set " + set);
+    const SetHandle handle = new_set();
+    nftnl_set_set_str(handle.get(), NFTNL_SET_TABLE, table_.name.c_str());
+    nftnl_set_set_str(handle.get(), NFTNL_SET_NAME, set.c_str());
+    nftnl_set_nlmsg_build_payload(message, handle.get());  // no element named: all of them
+    finish(message);
 }
 
 void Batch::change_elements(std::uint16_t type, const std::string& set, std::span<const Element> elements) {

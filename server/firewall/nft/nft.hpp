@@ -35,6 +35,8 @@ public:
     void add_elements(const std::string& set, std::span<const Element> elements);     // no error if they are there
     void delete_elements(const std::string& set, std::span<const Element> elements);  // ENOENT if one is not
 
+    void empty_set(const std::string& set);
+
     [[nodiscard]] bool empty() const { return labels_.empty(); }
 
 private:
@@ -107,6 +109,9 @@ private:
 
 // What read_table() gives for a table that was built from this description.
 [[nodiscard]] TableImage image_of(const Ruleset& ruleset);
+
+// The kernel's NFT_SET_* bits.
+[[nodiscard]] std::uint32_t flags_of(const Set& set);
 
 // One rule as text: of libnftnl's expressions, made from ours.
 [[nodiscard]] std::string text_of(const TableName& table, const Rule& rule);

@@ -183,11 +183,16 @@ Result<bool> Socket::any_rule_reads_mark(const TableName& but) {
     });
 }
 
+std::uint32_t flags_of(const Set& set) {
+    if (!set.timed) return NFT_SET_CONSTANT;
+    return set.dynamic ? NFT_SET_TIMEOUT | NFT_SET_EVAL : NFT_SET_TIMEOUT;
+}
+
 TableImage image_of(const Ruleset& ruleset) {
     TableImage image;
     for (const Set& set : ruleset.sets) {
         SetImage& to = image.sets[set.name];
-        to = {set.key_type, set.key_length, set.timed ? NFT_SET_TIMEOUT : NFT_SET_CONSTANT, set.size, {}};
+        to = {set.key_type, set.key_length, flags_of(set), set.size, {}};
         for (const ByteString& key : set.elements) to.elements.push_back({key, std::nullopt});
     }
     for (const Chain& chain : ruleset.chains) {

@@ -54,13 +54,6 @@ nftnl_expr* build(const LoadRoute& load) {
     return e;
 }
 
-nftnl_expr* build(const LoadCtState& load) {
-    nftnl_expr* e = expression("ct");
-    nftnl_expr_set_u32(e, NFTNL_EXPR_CT_KEY, NFT_CT_STATE);
-    nftnl_expr_set_u32(e, NFTNL_EXPR_CT_DREG, load.to);
-    return e;
-}
-
 nftnl_expr* build(const LoadConstant& load) {
     nftnl_expr* e = expression("immediate");
     nftnl_expr_set_u32(e, NFTNL_EXPR_IMM_DREG, load.to);
@@ -126,6 +119,28 @@ nftnl_expr* build(const LookUp& look_up) {
     nftnl_expr_set_str(e, NFTNL_EXPR_LOOKUP_SET, look_up.set.c_str());
     // Given even when 0, as the kernel gives it back.
     nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_FLAGS, look_up.inverted ? NFT_LOOKUP_F_INV : 0);
+    return e;
+}
+
+nftnl_expr* build(const OverLimit& limit) {
+    constexpr std::uint64_t minute = 60;
+    nftnl_expr* e = expression("limit");
+    nftnl_expr_set_u64(e, NFTNL_EXPR_LIMIT_RATE, limit.a_minute);
+    nftnl_expr_set_u64(e, NFTNL_EXPR_LIMIT_UNIT, minute);
+    nftnl_expr_set_u32(e, NFTNL_EXPR_LIMIT_BURST, limit.burst);
+    nftnl_expr_set_u32(e, NFTNL_EXPR_LIMIT_TYPE, NFT_LIMIT_PKTS);
+    nftnl_expr_set_u32(e, NFTNL_EXPR_LIMIT_FLAGS, NFT_LIMIT_F_INV);
+    return e;
+}
+
+nftnl_expr* build(const Update& update) {
+    nftnl_expr* e = expression("dynset");
+    nftnl_expr_set_str(e, NFTNL_EXPR_DYNSET_SET_NAME, update.set.c_str());
+    nftnl_expr_set_u32(e, NFTNL_EXPR_DYNSET_OP, NFT_DYNSET_OP_UPDATE);
+    nftnl_expr_set_u32(e, NFTNL_EXPR_DYNSET_SREG_KEY, update.from);
+    nftnl_expr_set_u64(e, NFTNL_EXPR_DYNSET_TIMEOUT,
+                       static_cast<std::uint64_t>(std::chrono::milliseconds(update.timeout).count()));
+    if (update.limit) nftnl_expr_add_expr(e, NFTNL_EXPR_DYNSET_EXPRESSIONS, build(*update.limit));
     return e;
 }
 

@@ -88,4 +88,15 @@ std::vector<std::pair<GrantKey, milliseconds>> grants_in(const GrantSets& names,
     return result;
 }
 
+std::vector<ForeignElement> foreign_elements_in(const GrantSets& names, const std::map<std::string, SetImage>& sets) {
+    std::vector<ForeignElement> result;
+    for (const Family family : {Family::ipv4, Family::ipv6}) {
+        const SetImage* set = find(sets, names.of(family));
+        if (set == nullptr) continue;
+        for (const Element& element : set->elements)
+            if (!element.is_ours) result.push_back({grant_of_key(family, element.key), element.remaining});
+    }
+    return result;
+}
+
 }  // namespace oneknock

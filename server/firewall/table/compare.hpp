@@ -69,4 +69,13 @@ inline constexpr std::chrono::milliseconds timer_slack{500};
     const GrantSets& names, const std::map<std::string, SetImage>& sets, const std::vector<Service>& services,
     bool ours_only);
 
+// Those without our comment.
+struct ForeignElement {
+    std::optional<GrantKey> grant;                       // what it lets in; nothing: it is no such key (a catch-all)
+    std::optional<std::chrono::milliseconds> remaining;  // nothing: it never expires
+    friend bool operator==(const ForeignElement&, const ForeignElement&) = default;
+};
+[[nodiscard]] std::vector<ForeignElement> foreign_elements_in(const GrantSets& names,
+                                                              const std::map<std::string, SetImage>& sets);
+
 }  // namespace oneknock

@@ -33,11 +33,64 @@ LoadPayload load_source(Family family) {
     return {NFT_PAYLOAD_NETWORK_HEADER, 8, 16, reg1};
 }
 
+LoadPayload load_destination(Family family) {
+    if (family == Family::ipv4) return {NFT_PAYLOAD_NETWORK_HEADER, 16, 4, reg1};
+    return {NFT_PAYLOAD_NETWORK_HEADER, 24, 16, reg1};
+}
+
+// Offsets in the transport header.
+constexpr std::uint32_t source_port = 0, destination_port = 2;
+
+// "udp", then the address, the port at its side, and the other one.
+Expressions load_flow(Family family, const LoadPayload& address, std::uint32_t its_port, std::uint32_t our_port) {
+    Expressions all = family_is(family);
+    const Expressions udp = protocol_is(protocol_udp);
+    all.insert(all.end(), udp.begin(), udp.end());
+    all.emplace_back(address);
+    all.emplace_back(LoadPayload{NFT_PAYLOAD_TRANSPORT_HEADER, its_port, 2, register_at(address.length)});
+    all.emplace_back(LoadPayload{NFT_PAYLOAD_TRANSPORT_HEADER, our_port, 2, register_at(address.length + 4)});
+    return all;
+}
+
+Expressions with(Expressions all, Expression last) {
+    all.push_back(std::move(last));
+    return all;
+}
+
 ByteString prefix_mask(const Network& network) {
     ByteString mask(network.base.length());
     for (std::size_t bit = 0; bit < network.prefix_length; ++bit)
         mask[bit / 8] = static_cast<std::uint8_t>(mask[bit / 8] | 0x80 >> bit % 8);
     return mask;
+}
+
+Expressions address_in(const Network& network, const LoadPayload& address) {
+    Expressions all = family_is(network.base.family);
+    if (network.prefix_length == 0) return all;  // everyone of that family
+    all.emplace_back(address);
+    if (network.prefix_length < network.base.length() * 8) all.emplace_back(Mask{reg1, prefix_mask(network)});
+    all.emplace_back(Compare{true, reg1, ByteString(network.base.span().begin(), network.base.span().end())});
+    return all;
+}
+
+std::string address_text(const Network& network, const char* side) {
+    const bool ipv4 = network.base.family == Family::ipv4;
+    if (network.prefix_length == 0) return ipv4 ? "meta nfproto ipv4" : "meta nfproto ipv6";
+    const bool whole = network.prefix_length == network.base.length() * 8;
+    return (ipv4 ? "ip " : "ip6 ") + (side + (" " + (whole ? network.base.text() : network.text())));
+}
+
+const char* name_of(Family family) { return family == Family::ipv4 ? "ip" : "ip6"; }
+
+// As nft prints a time.
+std::string time_text(Seconds time) {
+    std::string text;
+    auto left = time.count();
+    for (const auto& [unit, length] : {std::pair{"d", 86400}, {"h", 3600}, {"m", 60}, {"s", 1}}) {
+        if (left >= length) text += std::to_string(left / length) + unit;
+        left %= length;
+    }
+    return text;
 }
 
 }  // namespace
@@ -52,6 +105,12 @@ Expressions interface_is(std::string_view name) {
     ByteString padded(16);  // IFNAMSIZ
     std::ranges::copy(name, padded.begin());
     return {LoadMeta{NFT_META_IIFNAME, reg1}, Compare{true, reg1, padded}};
+}
+
+Expressions leaves_by(std::string_view interface) {
+    Expressions all = interface_is(interface);
+    std::get<LoadMeta>(all.front()).key = NFT_META_OIFNAME;
+    return all;
 }
 
 Expressions protocol_is(std::uint8_t protocol) {
@@ -94,13 +153,9 @@ Expressions to_others_at_link() {
     return {LoadMeta{NFT_META_PKTTYPE, reg1}, Compare{false, reg1, {host}}};
 }
 
-Expressions source_in(const Network& network) {
-    Expressions all = family_is(network.base.family);
-    if (network.prefix_length == 0) return all;  // everyone of that family
-    all.emplace_back(load_source(network.base.family));
-    if (network.prefix_length < network.base.length() * 8) all.emplace_back(Mask{reg1, prefix_mask(network)});
-    all.emplace_back(Compare{true, reg1, ByteString(network.base.span().begin(), network.base.span().end())});
-    return all;
+Expressions source_in(const Network& network) { return address_in(network, load_source(network.base.family)); }
+Expressions destination_in(const Network& network) {
+    return address_in(network, load_destination(network.base.family));
 }
 
 Expressions granted(Family family, const std::string& set) {
@@ -109,6 +164,35 @@ Expressions granted(Family family, const std::string& set) {
     const Expressions service = load_service(load_source(family).length);
     all.insert(all.end(), service.begin(), service.end());
     all.emplace_back(LookUp{set, reg1});
+    return all;
+}
+
+Expressions answers_granted(Family family, const std::string& set) {
+    Expressions all = family_is(family);
+    const LoadPayload address = load_destination(family);
+    all.emplace_back(address);
+    all.emplace_back(LoadMeta{NFT_META_L4PROTO, register_at(address.length)});
+    all.emplace_back(LoadPayload{NFT_PAYLOAD_TRANSPORT_HEADER, source_port, 2, register_at(address.length + 4)});
+    all.emplace_back(LookUp{set, reg1});
+    return all;
+}
+
+Expressions of_flow(Family family, const std::string& set) {
+    return with(load_flow(family, load_source(family), source_port, destination_port), LookUp{set, reg1});
+}
+
+Expressions answers_flow(Family family, const std::string& set) {
+    return with(load_flow(family, load_destination(family), destination_port, source_port), LookUp{set, reg1});
+}
+
+Expressions remember_flow(Family family, const std::string& set, Seconds timeout) {
+    return with(load_flow(family, load_destination(family), destination_port, source_port),
+                Update{set, reg1, timeout, {}});
+}
+
+Expressions too_many_answers(Family family, const std::string& set, Seconds timeout, OverLimit limit) {
+    Expressions all = load_flow(family, load_destination(family), source_port, destination_port);
+    all.back() = Update{set, reg1, timeout, limit};  // without the port at the other side
     return all;
 }
 
@@ -134,11 +218,6 @@ Expressions no_flow_label() {
             Compare{true, reg1, {0, 0, 0}}};
 }
 
-Expressions tracked_session() {
-    constexpr std::uint32_t established_or_related = 2 | 4;  // NF_CT_STATE_BIT of IP_CT_ESTABLISHED, IP_CT_RELATED
-    return {LoadCtState{reg1}, Mask{reg1, host_order(established_or_related)}, Compare{false, reg1, host_order(0)}};
-}
-
 Expressions verdict(std::int32_t code, std::string chain) { return {Verdict{code, std::move(chain)}}; }
 Expressions accept() { return verdict(NF_ACCEPT); }
 Expressions set_mark(std::uint32_t mark) { return {LoadConstant{reg1, host_order(mark)}, StoreMark{reg1}}; }
@@ -159,15 +238,34 @@ Expressions set_flow_label() {
 Expressions reject_tcp() { return {Reject{NFT_REJECT_TCP_RST, 0}}; }
 Expressions reject_udp() { return {Reject{NFT_REJECT_ICMPX_UNREACH, NFT_REJECT_ICMPX_PORT_UNREACH}}; }
 
-std::string source_text(const Network& network) {
-    const bool ipv4 = network.base.family == Family::ipv4;
-    if (network.prefix_length == 0) return ipv4 ? "meta nfproto ipv4" : "meta nfproto ipv6";
-    const bool whole = network.prefix_length == network.base.length() * 8;
-    return (ipv4 ? "ip saddr " : "ip6 saddr ") + (whole ? network.base.text() : network.text());
-}
+std::string source_text(const Network& network) { return address_text(network, "saddr"); }
+std::string destination_text(const Network& network) { return address_text(network, "daddr"); }
 
 std::string granted_text(Family family, const std::string& set) {
-    return (family == Family::ipv4 ? "ip" : "ip6") + (" saddr . meta l4proto . th dport @" + set);
+    return name_of(family) + (" saddr . meta l4proto . th dport @" + set);
+}
+
+std::string answers_granted_text(Family family, const std::string& set) {
+    return name_of(family) + (" daddr . meta l4proto . th sport @" + set);
+}
+
+std::string of_flow_text(Family family, const std::string& set) {
+    return name_of(family) + (" saddr . udp sport . udp dport @" + set);
+}
+
+std::string answers_flow_text(Family family, const std::string& set) {
+    return name_of(family) + (" daddr . udp dport . udp sport @" + set);
+}
+
+std::string remember_flow_text(Family family, const std::string& set, Seconds timeout) {
+    return "update @" + set + " { " + name_of(family) + " daddr . udp dport . udp sport timeout " + time_text(timeout) +
+           " }";
+}
+
+std::string too_many_answers_text(Family family, const std::string& set, Seconds timeout, OverLimit limit) {
+    return "update @" + set + " { " + name_of(family) + " daddr . udp sport timeout " + time_text(timeout) +
+           " limit rate over " + std::to_string(limit.a_minute) + "/minute burst " + std::to_string(limit.burst) +
+           " packets }";
 }
 
 std::string mark_text(std::uint32_t mark) {

@@ -20,6 +20,7 @@ inline constexpr std::uint8_t tcp_rst = 0x04, tcp_ack = 0x10;  // RFC 9293, 3.1
 
 // Matches.
 [[nodiscard]] Expressions interface_is(std::string_view name);
+[[nodiscard]] Expressions leaves_by(std::string_view interface);
 [[nodiscard]] Expressions protocol_is(std::uint8_t protocol);
 [[nodiscard]] Expressions service_in(const std::string& set);         // meta l4proto . th dport
 [[nodiscard]] Expressions answer_of_service(const std::string& set);  // meta l4proto . th sport
@@ -29,11 +30,14 @@ inline constexpr std::uint8_t tcp_rst = 0x04, tcp_ack = 0x10;  // RFC 9293, 3.1
 [[nodiscard]] Expressions destination_type_here_in(const std::string& set);  // at the interface of arrival, in its VRF
 [[nodiscard]] Expressions to_others_at_link();  // the frame was not addressed to this host alone
 [[nodiscard]] Expressions source_in(const Network& network);
+[[nodiscard]] Expressions destination_in(const Network& network);
 [[nodiscard]] Expressions granted(Family family, const std::string& set);
+[[nodiscard]] Expressions answers_granted(Family family, const std::string& set);  // to an address that is in the set
+[[nodiscard]] Expressions of_flow(Family family, const std::string& set);          // source . its port . our port
+[[nodiscard]] Expressions answers_flow(Family family, const std::string& set);     // a packet the other way
 [[nodiscard]] Expressions tcp_flags_any(std::uint8_t flags);
 [[nodiscard]] Expressions ipv6_tcp_flags_are(std::uint8_t flags);
 [[nodiscard]] Expressions no_flow_label();
-[[nodiscard]] Expressions tracked_session();
 
 // Statements.
 [[nodiscard]] Expressions verdict(std::int32_t code, std::string chain = {});
@@ -42,10 +46,20 @@ inline constexpr std::uint8_t tcp_rst = 0x04, tcp_ack = 0x10;  // RFC 9293, 3.1
 [[nodiscard]] Expressions set_mark(std::uint32_t mark);
 [[nodiscard]] Expressions reject_tcp();  // with a reset
 [[nodiscard]] Expressions reject_udp();  // with "port unreachable"
+[[nodiscard]] Expressions remember_flow(Family family, const std::string& set, Seconds timeout);  // of an answer
+// Goes on where more answers than that have gone from one of our ports to one address.
+[[nodiscard]] Expressions too_many_answers(Family family, const std::string& set, Seconds timeout, OverLimit limit);
 
 // As nft prints them.
 [[nodiscard]] std::string source_text(const Network& network);
+[[nodiscard]] std::string destination_text(const Network& network);
 [[nodiscard]] std::string granted_text(Family family, const std::string& set);
+[[nodiscard]] std::string answers_granted_text(Family family, const std::string& set);
+[[nodiscard]] std::string of_flow_text(Family family, const std::string& set);
+[[nodiscard]] std::string answers_flow_text(Family family, const std::string& set);
+[[nodiscard]] std::string remember_flow_text(Family family, const std::string& set, Seconds timeout);
+[[nodiscard]] std::string too_many_answers_text(Family family, const std::string& set, Seconds timeout,
+                                                OverLimit limit);
 [[nodiscard]] std::string mark_text(std::uint32_t mark);
 
 [[nodiscard]] ByteString host_order(std::uint32_t value);

@@ -9,6 +9,7 @@
 
 #include "server/firewall/table/element_key.hpp"
 #include "server/firewall/table/expressions.hpp"
+#include "server/firewall/table/udp_flows.hpp"
 
 namespace oneknock {
 namespace {
@@ -102,9 +103,7 @@ void add_guarded(Ruleset& set, const FirewallConfig& config, const std::vector<S
         set.rules.push_back(rule("guarded", granted_text(family, grant_sets(config).of(family)) + " accept",
                                  {granted(family, grant_sets(config).of(family)), accept()}));
     set.rules.push_back(rule("guarded", "tcp flags rst,ack accept", {tcp_flags_any(tcp_rst | tcp_ack), accept()}));
-    if (any(services, protocol_udp))  // the only rule that needs connection tracking
-        set.rules.push_back(rule("guarded", "meta l4proto udp ct state established,related accept",
-                                 {protocol_is(protocol_udp), tracked_session(), accept()}));
+    if (any(services, protocol_udp)) add_udp_flows(set, config);
     if (config.closed == ClosedAnswer::drop) set.rules.push_back(rule("guarded", "drop", {verdict(NF_DROP)}));
     else add_answers(set, services);
 }

@@ -45,6 +45,7 @@ Set grant_set(Family family, const std::string& name) {
             .key_length = ipv4 ? 12U : 24U,
             .size = GrantTable::capacity,
             .timed = true,
+            .dynamic = false,
             .elements = {}};
 }
 

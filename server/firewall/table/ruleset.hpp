@@ -51,9 +51,6 @@ struct LoadRoute {
     std::uint32_t key = 0;  // enum nft_rt_keys
     std::uint32_t to = 0;
 };
-struct LoadCtState {
-    std::uint32_t to = 0;
-};
 struct LoadConstant {
     std::uint32_t to = 0;
     ByteString data;
@@ -95,8 +92,18 @@ struct Reject {
     std::uint32_t type = 0;  // enum nft_reject_types
     std::uint8_t code = 0;
 };
-using Expression = std::variant<LoadMeta, StoreMark, LoadPayload, LoadFibType, LoadRoute, LoadCtState, LoadConstant,
-                                Mask, Compare, Hash, ToNetworkOrder, StoreNetworkHeader, LookUp, Verdict, Reject>;
+struct OverLimit {  // goes on where more than `burst` have come here, and more than so many a minute since
+    std::uint32_t a_minute = 0;
+    std::uint32_t burst = 0;
+};
+struct Update {  // adds an element that is not there, and in any case gives it this timeout; a full set ends the rule
+    std::string set;
+    std::uint32_t from = 0;
+    Seconds timeout{};
+    std::optional<OverLimit> limit;  // of each element
+};
+using Expression = std::variant<LoadMeta, StoreMark, LoadPayload, LoadFibType, LoadRoute, LoadConstant, Mask, Compare,
+                                Hash, ToNetworkOrder, StoreNetworkHeader, LookUp, Update, Verdict, Reject>;
 
 struct Rule {
     std::string chain;
@@ -121,6 +128,7 @@ struct Set {
     std::uint32_t key_length = 0;
     std::uint32_t size = 0;            // 0: as many as `elements`
     bool timed = false;                // else constant
+    bool dynamic = false;              // rules add to it
     std::vector<ByteString> elements;  // of a constant set, ascending
 };
 

@@ -28,6 +28,41 @@ void add_problems(Json& to, const KeyProblems& problems, Instant now) {
     to["key_files"] = std::move(list);
 }
 
+// {"foreign_elements": how many, "foreign": some of them, those that have ended since left out}
+void add_foreign_elements(Json& to, const ForeignElementsSeen& seen, Instant now) {
+    Json list = Json::array();
+    for (std::uint32_t i = 0; i < seen.elements.told; ++i) {
+        const SentForeignElement& element = seen.elements.elements[i];
+        const Service service = element.service;
+        const auto left = std::chrono::ceil<Seconds>(seen.at + Seconds{element.remaining_s} - now).count();
+        if (element.remaining_s != 0 && left <= 0) continue;
+        list.push_back({{"address", element.address.text()},
+                        {"protocol", protocol_name(service.protocol)},
+                        {"port", service.port},
+                        {"remaining_s", element.remaining_s == 0 ? Json(nullptr) : Json(left)}});
+    }
+    to["foreign_elements"] = seen.elements.count - (seen.elements.told - list.size());
+    to["foreign"] = std::move(list);
+}
+
+// What is in force of the door and of a client, for oneknock-keygen to compare with what it wrote.
+void add_door(Json& to, const Door& door) {
+    to["door_generation"] = door.generations.back().number;
+    Json services = Json::object();
+    for (const auto& [name, service] : door.services) services[name] = service.text();
+    to["services"] = std::move(services);
+}
+
+void add_client(Json& to, const Client* client) {
+    to["let_in"] = client != nullptr && !client->revoked;
+    if (client == nullptr) return;
+    to["generation"] = client->generations.back().number;
+    to["allow"] = client->allow;
+    to["source"] = client->source.text();
+    to["max_duration_s"] = client->max_duration.count();
+    to["expires"] = client->expires ? time_text(*client->expires) : "never";
+}
+
 }  // namespace
 
 std::string status_json(const StatusFigures& figures, const CaptureReport& report, const DecisionLog& decisions,
@@ -49,18 +84,17 @@ std::string status_json(const StatusFigures& figures, const CaptureReport& repor
                    {"accepted", decisions.accepted_count()},
                    {"refused", refused},
                    {"log", {{"dropped", figures.dropped_lines}, {"unlogged", decisions.unlogged_count()}}},
-                   {"grants", figures.grants},
-                   {"foreign_elements", figures.foreign_elements}};
+                   {"grants", figures.grants}};
+    add_foreign_elements(status, figures.foreign, now);
     add_problems(status, problems, now);
     return line_of(status);
 }
 
 std::string reloaded_json(const Keyring& keyring, const std::string& client, const KeyProblems& problems, Instant now) {
-    Json answer = {{"schema", 1}, {"done", true}, {"door_generation", keyring.door.generations.back().number}};
+    Json answer = {{"schema", 1}, {"done", true}};
+    add_door(answer, keyring.door);
     if (!client.empty()) {
-        const Client* const found = find_client(keyring, client);
-        answer["let_in"] = found != nullptr && !found->revoked;
-        answer["generation"] = found != nullptr ? found->generations.back().number : 0;
+        add_client(answer, find_client(keyring, client));
         const auto wrong = problems.all().find(client + ".json");
         answer["problem"] = wrong != problems.all().end() ? wrong->second.text : "";
     }
@@ -68,14 +102,14 @@ std::string reloaded_json(const Keyring& keyring, const std::string& client, con
     return line_of(answer);
 }
 
-std::string grants_json(const HeldGrants::Map::Map& grants, Instant now) {
+std::string grants_json(const HeldGrants::Ends& grants, Instant now) {
     Json list = Json::array();
-    for (const auto& [grant, held] : grants)
+    for (const auto& [grant, end] : grants)
         list.push_back({{"client", grant.client},
                         {"address", grant.address.text()},
                         {"protocol", protocol_name(grant.service.protocol)},
                         {"port", grant.service.port},
-                        {"remaining_s", std::chrono::ceil<Seconds>(held.end - now).count()}});
+                        {"remaining_s", std::chrono::ceil<Seconds>(end - now).count()}});
     return line_of({{"schema", 1}, {"grants", list}});
 }
 

@@ -5,11 +5,13 @@
 #include <utility>
 
 #include "common/log.hpp"
+#include "common/nearest_word.hpp"
 #include "server/gatekeeper/control/answers.hpp"
 
 namespace oneknock {
 
 constexpr Instant longest_reload = Seconds{60};  // as oneknockctl waits
+constexpr std::size_t most_compared = 200;       // less than a millisecond, for which knocks wait
 
 void ControlCommands::serve(Instant now) {
     socket_.serve(now, [this, now](Connection connection, std::string_view line) { asked(connection, line, now); });
@@ -39,7 +41,7 @@ void ControlCommands::asked(Connection connection, std::string_view line, Instan
 // reload [--strict] [CLIENT]
 void ControlCommands::reload(Connection connection, std::string_view words, Instant now) {
     constexpr std::string_view strict = "--strict";
-    ReloadWaiter waiter{connection, words.starts_with(strict), ""};
+    ReloadWaiter waiter{connection, words.starts_with(strict), "", 0};
     if (waiter.strict) words.remove_prefix(strict.size());
     while (words.starts_with(' ')) words.remove_prefix(1);
     waiter.client = words;
@@ -65,10 +67,12 @@ void ControlCommands::ask_for_report(Connection connection) {
 bool ControlCommands::handle(const CaptureReport& report, Instant now) {
     if (reports_asked_.erase(report.id) == 0) return false;
     const Keyring& keyring = dependencies_.decider.verifier().keyring();
-    const StatusFigures figures{
-        keyring.door.name,      std::chrono::duration_cast<Seconds>(now - started_),
-        keyring.clients.size(), dependencies_.decider.record().grants().live(now).size(),
-        foreign_elements_,      lines_dropped_by_parent_ + report.dropped_lines + log::dropped()};
+    const StatusFigures figures{keyring.door.name,
+                                std::chrono::duration_cast<Seconds>(now - started_),
+                                keyring.clients.size(),
+                                dependencies_.decider.record().grants().live(now).size(),
+                                foreign_,
+                                lines_dropped_by_parent_ + report.dropped_lines + log::dropped()};
     socket_.answer(report.id, status_json(figures, report, dependencies_.decisions, dependencies_.times,
                                           dependencies_.problems, now));
     return true;
@@ -81,11 +85,20 @@ void ControlCommands::handle(const TrialReply& reply) {
                "there is nothing to confirm: the daemon was not started with --try, or it is confirmed already");
 }
 
+// Instead of a name that no client has.
+std::string ControlCommands::meant_instead(const std::string& name) const {
+    const auto& clients = dependencies_.decider.verifier().keyring().clients;
+    if (clients.size() > most_compared) return "";
+    std::vector<std::string> names;
+    for (const Client& client : clients) names.push_back(client.name);
+    return did_you_mean(name, names);
+}
+
 // Answers once the grants are closed. The keys are not touched.
 void ControlCommands::revoke(Connection connection, const std::string& client, Instant now) {
     const auto count = dependencies_.grants.revoke(client, connection, now);
     if (count == 0 && !client.empty() && !dependencies_.decider.knows(client))
-        return refuse(connection, "there is no client of that name, and no grant of one");
+        return refuse(connection, "there is no client of that name, and no grant of one" + meant_instead(client));
     log::info("revoked " + std::to_string(count) + " grants" + (client.empty() ? "" : " of " + client));
     if (count == 0) socket_.answer(connection, closed_json(0));
 }
@@ -96,14 +109,39 @@ void ControlCommands::handle(const GrantRequests::Revocation& revocation) {
     else socket_.answer(revocation.waiter, closed_json(revocation.closed));
 }
 
-void ControlCommands::reloaded(const Result<void>& result, RequestId last_request, Instant now) {
-    if (!result) log::error("the key files were not taken in: " + result.error().message);
+void ControlCommands::reloaded(const Result<void>& result, RequestId last_request) {
+    const std::string problem = result ? "" : "the key files were not taken in: " + result.error().message;
+    if (!result) log::error(problem);
+    bool is_awaited = false;
     while (!reload_waiters_.empty() && reload_waiters_.begin()->first <= last_request) {
-        const ReloadWaiter waiter = reload_waiters_.extract(reload_waiters_.begin()).mapped();
-        socket_.answer(waiter.connection,
-                       result ? reloaded_json(dependencies_.decider.verifier().keyring(), waiter.client,
-                                              dependencies_.problems, now)
-                              : error_json("the key files were not taken in: " + result.error().message));
+        auto reloaded = reload_waiters_.extract(reload_waiters_.begin());
+        if (!result) {
+            refuse(reloaded.mapped().connection, problem);
+            continue;
+        }
+        reloaded.mapped().failed_closes = dependencies_.grants.failed_closes();
+        settling_.insert(std::move(reloaded));
+        is_awaited = true;
+    }
+    if (is_awaited) settle(last_request);
+}
+
+void ControlCommands::settle(RequestId last_request) {
+    SettleRequest request;
+    request.id = last_request;
+    dependencies_.parent.send(request, SIZE_MAX);  // as many as there are connections
+}
+
+void ControlCommands::handle(const Settled& settled, Instant now) {
+    while (!settling_.empty() && settling_.begin()->first <= settled.id) {
+        const ReloadWaiter waiter = settling_.extract(settling_.begin()).mapped();
+        if (settled.lacks_services)
+            refuse(waiter.connection, "the firewall has not taken in the door's services yet; see the daemon's log");
+        else if (dependencies_.grants.failed_closes() != waiter.failed_closes)
+            refuse(waiter.connection, "the firewall could not close all of the grants; see the daemon's log");
+        else
+            socket_.answer(waiter.connection, reloaded_json(dependencies_.decider.verifier().keyring(), waiter.client,
+                                                            dependencies_.problems, now));
     }
 }
 

@@ -10,6 +10,7 @@
 
 #include "common/clock.hpp"
 #include "common/result.hpp"
+#include "server/gatekeeper/control/answers.hpp"
 #include "server/gatekeeper/control/control_socket.hpp"
 #include "server/gatekeeper/decide/decider.hpp"
 #include "server/gatekeeper/decide/decision_log.hpp"
@@ -42,11 +43,13 @@ public:
     // Answers of the other rooms. False: nobody asked for this report.
     [[nodiscard]] bool handle(const CaptureReport& report, Instant now);
     void handle(const TrialReply& reply);
-    void handle(const ForeignElements& foreign) { foreign_elements_ = foreign.count; }
+    void handle(const ForeignElements& foreign, Instant now) { foreign_ = {foreign, now}; }
     void handle(const DroppedLines& lines) { lines_dropped_by_parent_ = lines.count; }
     void handle(const GrantRequests::Revocation& revocation);
-    // A reload is done, whoever asked for it; and the last request that came before it began.
-    void reloaded(const Result<void>& result, RequestId last_request, Instant now);
+    void handle(const Settled& settled, Instant now);
+    // A reload is done, whoever asked for it; and the last request that came before it began. Those who asked are
+    // answered when the firewall has what it changed.
+    void reloaded(const Result<void>& result, RequestId last_request);
     // Whether one of those who asked for it gives wrong files no time.
     [[nodiscard]] bool is_strict(RequestId last_request) const;
 
@@ -56,12 +59,15 @@ private:
     void ask_for_report(Connection connection);
     void revoke(Connection connection, const std::string& client, Instant now);
     void reload(Connection connection, std::string_view words, Instant now);
+    [[nodiscard]] std::string meant_instead(const std::string& name) const;
+    void settle(RequestId last_request);
     void refuse(Connection connection, const std::string& why);
 
     struct ReloadWaiter {
         Connection connection = 0;
         bool strict = false;
-        std::string client;  // that it wants to hear of
+        std::string client;             // that it wants to hear of
+        std::size_t failed_closes = 0;  // before the reload
     };
 
     ControlSocket socket_;
@@ -69,8 +75,9 @@ private:
     Instant started_{};
     std::set<RequestId> reports_asked_;
     std::map<RequestId, ReloadWaiter> reload_waiters_;  // by the request made for them
+    std::map<RequestId, ReloadWaiter> settling_;        // likewise: reloaded, but not in the kernel yet
     RequestId last_reload_request_ = 0;
-    std::size_t foreign_elements_ = 0;
+    ForeignElementsSeen foreign_;
     std::uint64_t lines_dropped_by_parent_ = 0;
 };
 

@@ -82,6 +82,13 @@ void Decider::change_keys(KeyChange& change, UnixTime now) {
 const Client* Decider::find(const std::string& client) const { return find_client(verifier_.keyring(), client); }
 
 bool Decider::may_open(const std::string& client, const Service& service) const {
+    if (!may_open_alone(client, service)) return false;
+    const auto shared = verifier_.sharing().find(client);
+    return shared == verifier_.sharing().end() ||
+           std::ranges::all_of(shared->second, [&](const auto& other) { return may_open_alone(other, service); });
+}
+
+bool Decider::may_open_alone(const std::string& client, const Service& service) const {
     const Client* found = find(client);
     return found != nullptr && !found->revoked && is_allowed(*found, verifier_.keyring().door, service);
 }
@@ -90,27 +97,43 @@ Decision Decider::decide_one(const Candidate& candidate, const Now& now) {
     Decision decision;
     decision.source = candidate.source;
     decision.first_packet_ns = candidate.first_packet_ns;
-    const auto match = accepts_door_generation(candidate.door_generation, now.wall)
-                           ? verifier_.verify(candidate.message, Epoch{candidate.epoch})
-                           : std::nullopt;
-    if (!match) {
+    std::vector<Verifier::Match> matches;
+    if (accepts_door_generation(candidate.door_generation, now.wall))
+        matches = verifier_.verify(candidate.message, Epoch{candidate.epoch});
+    if (matches.empty()) {
         decision.refused = Reason::unknown_key;
         return decision;
     }
+    const Verifier::Match& match = strictest(matches, candidate, now);
     decision.verified = true;
-    decision.client = match->client->name;
-    decision.generation = match->generation->number;
+    decision.client = match.client->name;
+    decision.generation = match.generation->number;
     decision.door_generation = candidate.door_generation;
-    decision.request = match->request;
-    decision.skew = match->request.made_at() - now.wall;
-    const auto address = match->client->source.permitted_address(match->request.address, candidate.source);
-    decision.address = address.value_or(match->request.address);
+    decision.request = match.request;
+    decision.skew = match.request.made_at() - now.wall;
+    const auto address = match.client->source.permitted_address(match.request.address, candidate.source);
+    decision.address = address.value_or(match.request.address);
 
-    decision.refused = refusal_before_record(*match, candidate, now, address);
+    decision.refused = refusal_before_record(match, candidate, now, address);
     // From the right address it is recorded whatever becomes of it; from a wrong one never, or a racing copy would burn
     // the real one.
-    if (address) record_and_refuse(*match, candidate.message.tag(), now, decision);
+    if (address) record_and_refuse(match, candidate.message.tag(), now, decision);
     return decision;
+}
+
+// A key that several files hold opens what all of them let it open: one that refuses decides, else the one that lets it
+// open for the shortest time.
+const Verifier::Match& Decider::strictest(const std::vector<Verifier::Match>& matches, const Candidate& candidate,
+                                          const Now& now) const {
+    const auto refuses = [&](const Verifier::Match& match) {
+        const auto address = match.client->source.permitted_address(match.request.address, candidate.source);
+        return refusal_before_record(match, candidate, now, address) ||
+               !is_allowed(*match.client, verifier_.keyring().door, match.request.service());
+    };
+    if (matches.size() == 1) return matches.front();
+    const auto found = std::ranges::find_if(matches, refuses);
+    if (found != matches.end()) return *found;
+    return *std::ranges::min_element(matches, {}, [](const auto& match) { return match.client->max_duration; });
 }
 
 // Whether the door still has the secret that the candidate was read with: the listener may not have been told yet.
@@ -189,7 +212,7 @@ void Decider::add_to_record(const Verifier::Match& match, const Tag& tag, const 
 
 // Opening for a shorter time than is left does not shorten: closing does.
 void Decider::set_ends(const Verifier::Match& match, Instant now, Decision& decision) {
-    decision.ended_before = record_.grants().end_of(decision.grant(), now);
+    decision.ended_before = record_.grants().noted_end(decision.grant(), now);
     if (!match.request.is_open()) return;
     const Seconds asked = match.request.duration_s == 0 ? limits_.grant_default : Seconds{match.request.duration_s};
     decision.duration = std::min({asked, match.client->max_duration, limits_.grant_maximum});

@@ -13,6 +13,7 @@
 #include "common/token_bucket.hpp"
 #include "server/gatekeeper/decide/reason.hpp"
 #include "server/gatekeeper/keys/generation_uses.hpp"
+#include "server/gatekeeper/keys/key_problems.hpp"
 #include "server/gatekeeper/record/audit.hpp"
 #include "server/gatekeeper/record/record.hpp"
 #include "server/gatekeeper/verify/verifier.hpp"
@@ -34,7 +35,7 @@ struct Decision {
     bool in_record = false;  // in the record, and within the client's share and rate: so in the audit as well
     // Of accepted ones: the client's grant of the service for the address.
     Instant ends{};                       // for open: not before it ended anyway
-    std::optional<Instant> ended_before;  // when it would have ended without this knock, if there was one
+    std::optional<Instant> ended_before;  // when it would have ended without this knock, or had, if there was one
     std::int64_t first_packet_ns = 0;
 
     [[nodiscard]] ClientGrant grant() const { return {request.service(), address, client}; }
@@ -45,6 +46,7 @@ struct Limits {
     Seconds grant_default{30};
     Seconds grant_maximum{3600};
     Grace rotation_grace{};
+    Seconds flows_after{0};  // HeldGrants
 };
 
 class Decider {
@@ -65,7 +67,8 @@ public:
     // All of them.
     [[nodiscard]] std::vector<Decision> decide_and_record(const std::vector<Candidate>& candidates, const Now& now);
 
-    // Whether the keys in force let a client of this name open the service: what it opened stays open as long.
+    // Whether the keys in force let a client of this name open the service: what it opened stays open as long. Where
+    // its key is in other files as well, they have to let it, too.
     [[nodiscard]] bool may_open(const std::string& client, const Service& service) const;
 
     [[nodiscard]] bool knows(const std::string& client) const { return find(client) != nullptr; }
@@ -85,6 +88,11 @@ public:
     // Whether the ends of the door's generations may have changed since the last call.
     [[nodiscard]] bool door_has_changed() { return uses_.door_has_changed(); }
 
+    // For what is odd about them.
+    [[nodiscard]] KeyProblems::InForce in_force() const {
+        return {verifier_.keyring(), verifier_.sharing(), uses_.outdated()};
+    }
+
     [[nodiscard]] Verifier& verifier() { return verifier_; }
     [[nodiscard]] Record& record() { return record_; }
     [[nodiscard]] Audit& audit() { return audit_; }
@@ -98,6 +106,9 @@ private:
     void note_uses(const std::vector<Decision>& decisions, UnixTime now);
     [[nodiscard]] bool accepts_door_generation(std::uint32_t door_generation, UnixTime now) const;
     [[nodiscard]] Decision decide_one(const Candidate& candidate, const Now& now);
+    [[nodiscard]] bool may_open_alone(const std::string& client, const Service& service) const;
+    [[nodiscard]] const Verifier::Match& strictest(const std::vector<Verifier::Match>& matches,
+                                                   const Candidate& candidate, const Now& now) const;
     void record_and_refuse(const Verifier::Match& match, const Tag& tag, const Now& now, Decision& decision);
     [[nodiscard]] std::optional<Reason> refusal_before_record(const Verifier::Match& match, const Candidate& candidate,
                                                               const Now& now,

@@ -16,6 +16,8 @@ bool is_same_element(const ClientGrant& a, const ClientGrant& b) {
     return a.service == b.service && a.address == b.address;
 }
 
+std::uint32_t remaining(std::optional<Instant> end, Instant now) { return end ? milliseconds_until(*end, now) : 0; }
+
 }  // namespace
 
 // --- the grants of earlier runs -----------------------------------------------------------------------------------
@@ -23,15 +25,16 @@ bool is_same_element(const ClientGrant& a, const ClientGrant& b) {
 void GrantRequests::begin_adoption(Instant now) {
     end_in_record(no_longer_allowed(now), now);
     const ClientGrant* last = nullptr;
-    for (const auto& [grant, held] : record_.grants().live(now)) {
-        to_be_adopted_.insert(grant);
+    const auto remembered = record_.grants().remembered(now);
+    for (const auto& [grant, end] : remembered) {
+        if (end > now) to_be_adopted_.insert(grant);
         if (last != nullptr && is_same_element(*last, grant)) continue;
         last = &grant;
         RecordedGrant recorded;
         recorded.service = grant.service;
         recorded.address = grant.address;
-        recorded.remaining_ms =
-            milliseconds_until(*record_.grants().latest_end(grant.service, grant.address, now), now);
+        recorded.remaining_ms = remaining(record_.grants().latest_end(grant.service, grant.address, now), now);
+        recorded.flows_ms = remaining(record_.grants().latest_end_of_flows(grant.service, grant.address, now), now);
         parent_.send(recorded, longest_queue);
     }
 }
@@ -47,7 +50,7 @@ void GrantRequests::adopt(const AdoptedGrant& adopted, Instant now) {
 }
 
 void GrantRequests::end_adoption(Instant now) {
-    for (const ClientGrant& grant : to_be_adopted_) record_.grants().erase(grant, now);
+    for (const ClientGrant& grant : to_be_adopted_) record_.grants().end_now(grant, now);
     to_be_adopted_.clear();
 }
 
@@ -77,7 +80,7 @@ std::optional<GrantRequests::Knock> GrantRequests::answer_to_knock(const GrantRe
 // Unless something else has become of the grant since.
 void GrantRequests::take_back(const Decision& decision, Instant now) {
     HeldGrants& grants = record_.grants();
-    const auto present = grants.end_of(decision.grant(), now);
+    const auto present = grants.noted_end(decision.grant(), now);
     const bool is_as_decided = decision.request.is_open() ? present && *present == decision.ends : !present.has_value();
     if (!is_as_decided) return;
     if (decision.ended_before) grants.put(decision.grant(), *decision.ended_before, now);
@@ -89,9 +92,9 @@ GrantRequest GrantRequests::change(const Service& service, const Address& addres
     request.id = next_id_++;
     request.service = service;
     request.address = address;
-    const auto end = record_.grants().latest_end(service, address, now);
-    request.operation = end ? Operation::open : Operation::close;
-    if (end) request.duration_ms = milliseconds_until(*end, now);
+    request.duration_ms = remaining(record_.grants().latest_end(service, address, now), now);
+    request.flows_ms = remaining(record_.grants().latest_end_of_flows(service, address, now), now);
+    request.operation = request.duration_ms > 0 || request.flows_ms > 0 ? Operation::open : Operation::close;
     return request;
 }
 
@@ -99,8 +102,8 @@ GrantRequest GrantRequests::change(const Service& service, const Address& addres
 
 std::vector<GrantRequests::Held> GrantRequests::held_by(const std::string& client, Instant now) {
     std::vector<Held> held;
-    for (const auto& [grant, entry] : record_.grants().live(now))
-        if (client.empty() || grant.client == client) held.push_back({grant, entry.end});
+    for (const auto& [grant, end] : record_.grants().remembered(now))
+        if (client.empty() || grant.client == client) held.push_back({grant, end});
     return held;
 }
 
@@ -156,8 +159,10 @@ std::optional<GrantRequests::Revocation> GrantRequests::answer_to_close(const Gr
     const auto found = closes_.find(reply.id);
     if (found == closes_.end()) return std::nullopt;
     const Close close = std::move(closes_.extract(found).mapped());
-    if (reply.error != 0)  // they may be open still
+    if (reply.error != 0) {  // they may be open still
         for (const auto& [grant, end] : close.ended) record_.grants().put(grant, end, now);
+        ++failed_closes_;
+    }
     const auto revocation = close.waiter ? revocations_.find(*close.waiter) : revocations_.end();
     if (revocation == revocations_.end()) return std::nullopt;  // nobody waits for it
     revocation->second.failed = revocation->second.failed || reply.error != 0;

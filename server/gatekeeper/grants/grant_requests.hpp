@@ -62,6 +62,8 @@ public:
 
     // Whoever was revoked or taken out, or may no longer open a service, loses what it opened; how many grants.
     std::size_t close_what_is_no_longer_allowed(Instant now);
+    // How many requests to close the firewall has refused so far.
+    [[nodiscard]] std::size_t failed_closes() const { return failed_closes_; }
 
 private:
     struct Held {
@@ -87,6 +89,7 @@ private:
     std::unordered_map<RequestId, Close> closes_;            // likewise
     std::unordered_map<RequestId, Revocation> revocations_;  // by waiter
     RequestId next_id_ = 1;
+    std::size_t failed_closes_ = 0;
 };
 
 }  // namespace oneknock

@@ -8,7 +8,9 @@ void GenerationUses::learn(Keyring& keyring, Audit& audit, UnixTime now) {
 }
 
 void GenerationUses::look_up(const Client& client, const Door& door, Audit& audit) {
-    if (client.generations.size() > 1 || door.generations.size() > 1)
+    const bool may_be_outdated = audit.newest_generation_of(client.name) > client.generations.back().number;
+    outdated_.erase(client.name);
+    if (client.generations.size() > 1 || door.generations.size() > 1 || may_be_outdated)
         looked_up_[client.name] = audit.uses_of(client.name, uses_since(client));
 }
 
@@ -16,6 +18,7 @@ void GenerationUses::forget(const std::set<std::string>& gone) {
     for (const std::string& name : gone) {
         of_clients_.erase(name);
         of_door_.erase(name);
+        outdated_.erase(name);
     }
 }
 
@@ -25,6 +28,8 @@ void GenerationUses::take_in_what_was_looked_up(Keyring& keyring, bool may_end_d
         Client* const client = find_client(keyring, name);
         if (client == nullptr) continue;
         end_early(client->generations, uses.of_key, grace_);
+        end_outdated(client->generations, uses.of_key, grace_);
+        if (is_outdated(client->generations, uses.of_key)) outdated_.insert(name);
         of_clients_[name] = std::move(uses.of_key);
         of_door_[name] = std::move(uses.of_door);
     }

@@ -33,6 +33,9 @@ public:
     // A knock of `client` was accepted.
     void note(Keyring& keyring, Client& client, std::uint32_t generation, std::uint32_t door_generation, UnixTime now);
 
+    // The clients whose files are older than a key that they have used.
+    [[nodiscard]] const std::set<std::string>& outdated() const { return outdated_; }
+
     // Whether the ends of the door's generations may have changed since the last call.
     [[nodiscard]] bool door_has_changed() { return std::exchange(door_has_changed_, false); }
 
@@ -42,6 +45,7 @@ private:
     Grace grace_;
     std::map<std::string, Uses> of_clients_, of_door_;  // by client
     std::map<std::string, Audit::ClientUses> looked_up_;
+    std::set<std::string> outdated_;
     // The first client that has yet to use the door's newest secret, so that each is looked at once and not with every
     // knock; all before it have, or are not waited for. Nothing: all have.
     std::optional<std::string> awaited_ = "";

@@ -6,21 +6,23 @@
 namespace oneknock {
 namespace {
 
+using Of = KeyProblems::Problem::Of;
+
 constexpr std::size_t most_lines = 20;  // of one load; `oneknockctl status` has more of them
 
 }  // namespace
 
 void KeyProblems::take_in(const LoadedKeys& loaded, const Keyring& in_force, Instant now) {
-    // Of those that are right but for their services, check_services_of() decides.
+    // Of those that are in force all the same, check() decides.
     for (const std::string& file : loaded.right)
-        if (const auto known = problems_.find(file); known != problems_.end() && !known->second.is_of_services)
+        if (const auto known = problems_.find(file); known != problems_.end() && known->second.of == Of::file)
             problems_.erase(known);
     for (const auto& [file, wrong] : loaded.wrong) note(file, wrong, loaded, in_force, now);
 }
 
 void KeyProblems::note(const std::string& file, const WrongKeyFile& wrong, const LoadedKeys& loaded,
                        const Keyring& in_force, Instant now) {
-    Problem problem{wrong.client, wrong.text, "", std::nullopt, false};
+    Problem problem{wrong.client, wrong.text, "", std::nullopt, Of::file};
     const bool is_in_force =
         find_client(in_force, wrong.client) != nullptr && !loaded.change.gone.contains(wrong.client);
     if (is_in_force) {
@@ -43,23 +45,49 @@ void KeyProblems::set(const std::string& file, Problem problem) {
     known = std::move(problem);
 }
 
-void KeyProblems::check_all_services(const Keyring& in_force) {
-    for (const Client& client : in_force.clients) check_services_of(client, in_force.door);
+void KeyProblems::check_all(const InForce& in_force) {
+    std::erase_if(problems_, [&](const auto& known) {
+        return known.second.of != Of::file && find_client(in_force.keyring, known.second.client) == nullptr;
+    });
+    for (const Client& client : in_force.keyring.clients) check(client, in_force);
+    sharing_ = in_force.sharing;
 }
 
-void KeyProblems::check_services_of(const std::string& client, const Keyring& in_force) {
-    if (const Client* found = find_client(in_force, client)) return check_services_of(*found, in_force.door);
+void KeyProblems::check(const std::string& client, const InForce& in_force) {
+    if (const Client* found = find_client(in_force.keyring, client)) return check(*found, in_force);
     const auto known = problems_.find(client + ".json");
-    if (known != problems_.end() && known->second.is_of_services) problems_.erase(known);
+    if (known != problems_.end() && known->second.of != Of::file) problems_.erase(known);
 }
 
-void KeyProblems::check_services_of(const Client& client, const Door& door) {
+void KeyProblems::check(const Client& client, const InForce& in_force) {
     const std::string file = client.name + ".json";
     const auto known = problems_.find(file);
-    if (known != problems_.end() && !known->second.is_of_services) return;  // its file is wrong anyway
-    const auto checked = check_services(client, door, file);
-    if (!checked) set(file, {client.name, checked.error().message, client.name + " may open the rest", {}, true});
+    if (known != problems_.end() && known->second.of == Of::file) return;  // its file is wrong anyway
+    auto oddity = oddity_of(client, in_force);
+    if (oddity) set(file, std::move(*oddity));
     else if (known != problems_.end()) problems_.erase(known);
+}
+
+// The first of them is told; mended, it makes way for the next.
+std::optional<KeyProblems::Problem> KeyProblems::oddity_of(const Client& client, const InForce& in_force) {
+    const std::string file = client.name + ".json";
+    if (const auto checked = check_services(client, in_force.keyring.door, file); !checked)
+        return Problem{client.name, checked.error().message, client.name + " may open the rest", {}, Of::services};
+    if (const auto shared = in_force.sharing.find(client.name); shared != in_force.sharing.end())
+        return Problem{client.name,
+                       file + ": " + sharing_text(client.name, shared->second),
+                       "that key opens only what each of these files lets it open",
+                       {},
+                       Of::sharing};
+    if (!in_force.outdated.contains(client.name)) return std::nullopt;
+    const auto& newest = client.generations.back();
+    return Problem{client.name,
+                   file + ": is older than the key that " + client.name + " has used: its newest generation is " +
+                       std::to_string(newest.number) +
+                       ". Restore the newer file, or give it a new key: " + "oneknock-keygen rotate " + client.name,
+                   "that key was rotated away, and ends at " + time_text(newest.not_after.value_or(UnixTime{})),
+                   {},
+                   Of::outdated};
 }
 
 std::optional<Instant> KeyProblems::next_due() const {
@@ -72,9 +100,9 @@ std::set<std::string> KeyProblems::take_out(Instant now, bool at_once) {
     std::set<std::string> out;
     for (auto& [file, problem] : problems_) {
         const bool is_due = problem.out_at && (at_once || *problem.out_at <= now);
-        if (!is_due && !(at_once && problem.is_of_services)) continue;
+        if (!is_due && !(at_once && problem.of == Of::services)) continue;
         problem.out_at.reset();
-        problem.is_of_services = false;
+        problem.of = Of::file;
         problem.consequence = problem.client + " is kept out";
         news_.insert(file);
         out.insert(problem.client);

@@ -21,14 +21,25 @@ public:
         std::string text;               // a sentence that names the file
         std::string consequence;        // what that means for the client
         std::optional<Instant> out_at;  // the client keeps its keys until then
-        bool is_of_services = false;    // the client is in force, without those that the door does not have
+        // The file is read, and its client in force: without the services that the door does not have; with what the
+        // others allow that hold the same key; until its key ends, as one that was rotated away.
+        enum class Of : std::uint8_t { file, services, sharing, outdated };
+        Of of = Of::file;
+    };
+
+    // What is in force, and what is odd about it.
+    struct InForce {
+        const Keyring& keyring;
+        const Sharing& sharing;
+        const std::set<std::string>& outdated;
     };
 
     // At the start, and of each load before its change is taken in.
     void take_in(const LoadedKeys& loaded, const Keyring& in_force, Instant now);
-    // Afterwards: the services of those that have changed or, where the door has, of all clients.
-    void check_all_services(const Keyring& in_force);
-    void check_services_of(const std::string& client, const Keyring& in_force);
+    // Afterwards: those that have changed or, where the door has, or who shares a key with whom, all clients.
+    void check_all(const InForce& in_force);
+    void check(const std::string& client, const InForce& in_force);
+    [[nodiscard]] bool is_other(const Sharing& sharing) const { return sharing != sharing_; }  // than at the last look
 
     [[nodiscard]] std::optional<Instant> next_due() const;
     // The clients that are out from now on: their time is over or, with `at_once`, they are given none.
@@ -43,10 +54,12 @@ private:
     void note(const std::string& file, const WrongKeyFile& wrong, const LoadedKeys& loaded, const Keyring& in_force,
               Instant now);
     void set(const std::string& file, Problem problem);
-    void check_services_of(const Client& client, const Door& door);
+    void check(const Client& client, const InForce& in_force);
+    [[nodiscard]] static std::optional<Problem> oddity_of(const Client& client, const InForce& in_force);
 
     std::map<std::string, Problem> problems_;  // as many as there are files
     std::set<std::string> news_;               // files
+    Sharing sharing_;                          // as it was at the last look
 };
 
 }  // namespace oneknock

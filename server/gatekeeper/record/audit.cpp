@@ -11,6 +11,7 @@
 
 #include "common/fd.hpp"
 #include "keys/record_files.hpp"
+#include "server/gatekeeper/record/put_aside.hpp"
 
 namespace oneknock {
 namespace {
@@ -34,13 +35,6 @@ constexpr const char* schema =
 constexpr const char* drop_old_tables =
     "DROP TABLE IF EXISTS floor; DROP TABLE IF EXISTS tag; DROP TABLE IF EXISTS client_floor;"
     "DROP TABLE IF EXISTS last_close;";
-
-bool put_aside(const std::string& path, UnixTime now) {
-    const std::string aside = path + ".damaged-" + std::to_string(now.time_since_epoch().count());
-    if (std::rename(path.c_str(), aside.c_str()) != 0) return false;
-    for (const char* suffix : audit_suffixes) std::rename((path + suffix).c_str(), (aside + suffix).c_str());
-    return true;
-}
 
 // Only a file of which the system says that there is none is missing: what cannot be looked at may be a good one.
 Result<bool> is_there(const std::string& path) {
@@ -71,7 +65,7 @@ Result<Audit> Audit::open(const std::string& folder, UnixTime now) {
     if (found == Database::Condition::unreadable) return give_up(audit.db_.problem());
     if (found == Database::Condition::sound) return audit;
     audit = Audit();
-    if (*existed && !put_aside(path, now)) return give_up("it is damaged, and cannot be put aside");
+    if (*existed && !put_aside(path, now, audit_suffixes)) return give_up("it is damaged, and cannot be put aside");
     if (const auto problem = audit.begin_anew(path)) return give_up(*problem);
     audit.was_damaged_ = *existed;
     return audit;
@@ -85,7 +79,7 @@ Database::Condition Audit::read_existing(const std::string& path) {
     if (!db_.prepare("SELECT door_generation FROM audit") &&
         !db_.run("ALTER TABLE audit ADD COLUMN door_generation INTEGER NOT NULL DEFAULT 0"))
         return db_.after_failure();
-    return prepare_all() && count_all() ? Database::Condition::sound : db_.after_failure();
+    return prepare_all() && count_all() && find_newest() ? Database::Condition::sound : db_.after_failure();
 }
 
 std::optional<std::string> Audit::begin_anew(const std::string& path) {
@@ -119,6 +113,27 @@ bool Audit::count_all() {
     Statement counts(prepared);
     while (prepared && counts.row()) count(counts.text(0), counts.integer(1));
     return prepared && !counts.failed();
+}
+
+bool Audit::find_newest() {
+    // "+": by the table as it lies, not by the index, which would take twenty times as long.
+    const Prepared prepared = db_.prepare(
+        "SELECT client, max(generation) FROM audit WHERE generation>1 AND decision='accepted' GROUP BY +client");
+    Statement newest(prepared);
+    while (prepared && newest.row()) note_generation(newest.text(0), static_cast<std::uint32_t>(newest.integer(1)));
+    return prepared && !newest.failed();
+}
+
+// One that is not written in the end makes us look once too often.
+void Audit::note_generation(std::string_view client, std::uint32_t generation) {
+    const auto found = newest_.find(client);
+    if (found == newest_.end()) newest_.emplace(client, generation);
+    else found->second = std::max(found->second, generation);
+}
+
+std::uint32_t Audit::newest_generation_of(std::string_view client) const {
+    const auto found = newest_.find(client);
+    return found == newest_.end() ? 0 : found->second;
 }
 
 void Audit::note(bool succeeded) {
@@ -177,6 +192,7 @@ void Audit::insert(const AuditEntry& entry) {
         .bind(entry.door_generation);
     note(insert.done());
     count(entry.client, 1);
+    if (entry.generation > 1 && entry.reason.empty()) note_generation(entry.client, entry.generation);
 }
 
 Result<bool> Audit::prune(UnixTime now, std::int64_t rows) {

@@ -64,6 +64,8 @@ public:
     struct ClientUses {
         Uses of_key, of_door;
     };
+    // The newest generation of a client of this name that was accepted, be it of another client that had the name once.
+    [[nodiscard]] std::uint32_t newest_generation_of(std::string_view client) const;
     [[nodiscard]] ClientUses uses_of(std::string_view client, UnixTime since);
 
 private:
@@ -73,10 +75,12 @@ private:
     [[nodiscard]] std::optional<std::string> begin_anew(const std::string& path);
     [[nodiscard]] bool prepare_all();
     [[nodiscard]] bool count_all();
+    [[nodiscard]] bool find_newest();
     void begin();
     [[nodiscard]] Result<void> commit();
     void insert(const AuditEntry& entry);
     void count(std::string_view client, std::int64_t more);
+    void note_generation(std::string_view client, std::uint32_t generation);
     void note(bool succeeded);
     void forget(UnixTime before, std::int64_t rows, bool& more);
 
@@ -91,6 +95,7 @@ private:
     // administrator makes clients, strangers cannot.
     std::map<std::string, std::int64_t, std::less<>> lines_;
     std::int64_t all_lines_ = 0;
+    std::map<std::string, std::uint32_t, std::less<>> newest_;   // of clients that have rotated
     std::set<std::string, std::less<>> too_many_;                // clients with more than their share
     std::vector<std::pair<std::string, std::int64_t>> counted_;  // in this turn, to be taken back if it fails
 };

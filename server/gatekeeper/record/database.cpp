@@ -109,11 +109,6 @@ Statement& Statement::bind(std::string_view text) {
     return *this;
 }
 
-Statement& Statement::bind(ByteSpan blob) {
-    sqlite3_bind_blob(statement_, ++bound_, blob.data(), static_cast<int>(blob.size()), SQLITE_TRANSIENT);
-    return *this;
-}
-
 bool Statement::row() { return (status_ = sqlite3_step(statement_)) == SQLITE_ROW; }
 
 bool Statement::done() {
@@ -128,12 +123,6 @@ std::int64_t Statement::integer(int column) const { return sqlite3_column_int64(
 std::string Statement::text(int column) const {
     const auto* text = sqlite3_column_text(statement_, column);
     return text == nullptr ? std::string() : std::string(reinterpret_cast<const char*>(text));
-}
-
-std::string Statement::bytes(int column) const {
-    const auto* data = sqlite3_column_blob(statement_, column);
-    const auto size = static_cast<std::size_t>(sqlite3_column_bytes(statement_, column));
-    return data == nullptr ? std::string() : std::string(static_cast<const char*>(data), size);
 }
 
 }  // namespace oneknock

@@ -8,7 +8,6 @@
 #include <string>
 #include <string_view>
 
-#include "common/bytes.hpp"
 #include "common/clock.hpp"
 
 struct sqlite3;
@@ -23,8 +22,8 @@ using Prepared = std::unique_ptr<sqlite3_stmt, FinalizeStatement>;
 
 class Database {
 public:
-    // Opens or creates the file; ":memory:" is one without a file. Commits are durable from then on: WAL, and each one
-    // waits for the disk (synchronous=FULL).
+    // Opens or creates the file; ":memory:" is one without a file. A commit survives a process that is killed, and is
+    // on the disk when its log is folded in (WAL, synchronous=NORMAL): what must not be lost is not kept here.
     [[nodiscard]] bool open(const std::string& path);
 
     [[nodiscard]] bool run(const char* sql);
@@ -68,7 +67,6 @@ public:
 
     Statement& bind(std::int64_t value);
     Statement& bind(std::string_view text);
-    Statement& bind(ByteSpan blob);
     Statement& bind(UnixTime time) { return bind(std::int64_t{time.time_since_epoch().count()}); }
 
     bool row();   // a row is there; after the last one `failed` tells whether all went well
@@ -79,7 +77,6 @@ public:
     [[nodiscard]] std::int64_t integer(int column) const;
     [[nodiscard]] UnixTime time(int column) const { return UnixTime{Seconds{integer(column)}}; }
     [[nodiscard]] std::string text(int column) const;
-    [[nodiscard]] std::string bytes(int column) const;
 
 private:
     sqlite3_stmt* statement_;

@@ -1,36 +1,58 @@
 #include "server/gatekeeper/record/held_grants.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 namespace oneknock {
 
 bool HeldGrants::has_room_for(const ClientGrant& grant, Instant now) {
-    drop_ended(now);
+    drop_past(now);
     if (map_.all().contains(grant)) return true;
     const auto count = counts_.find(grant.client);
     return map_.all().size() < Map::capacity && (count == counts_.end() || count->second < most_per_client);
 }
 
 void HeldGrants::put(const ClientGrant& grant, Instant end, Instant now) {
-    if (end <= now || !has_room_for(grant, now)) return;
+    const Instant past = end + flows_after(grant.service);
+    if (past <= now || !has_room_for(grant, now)) return;
     if (!map_.all().contains(grant)) ++counts_[grant.client];
-    static_cast<void>(map_.put(grant, end, now));
+    static_cast<void>(map_.put(grant, past, now));
 }
 
 void HeldGrants::erase(const ClientGrant& grant, Instant now) {
-    drop_ended(now);
+    drop_past(now);
     if (!map_.all().contains(grant)) return;
     map_.erase(grant);
     uncount(grant.client);
 }
 
+void HeldGrants::end_now(const ClientGrant& grant, Instant now) {
+    erase(grant, now);
+    put(grant, now, now);
+}
+
 std::optional<Instant> HeldGrants::end_of(const ClientGrant& grant, Instant now) {
-    drop_ended(now);
-    return map_.end_of(grant);
+    const auto end = noted_end(grant, now);
+    return end > now ? end : std::nullopt;
+}
+
+std::optional<Instant> HeldGrants::noted_end(const ClientGrant& grant, Instant now) {
+    drop_past(now);
+    const auto past = map_.end_of(grant);
+    return past ? std::optional(*past - flows_after(grant.service)) : std::nullopt;
 }
 
 std::optional<Instant> HeldGrants::latest_end(const Service& service, const Address& address, Instant now) {
-    drop_ended(now);
+    const auto past = latest_past(service, address, now);
+    return past && *past - flows_after(service) > now ? std::optional(*past - flows_after(service)) : std::nullopt;
+}
+
+std::optional<Instant> HeldGrants::latest_end_of_flows(const Service& service, const Address& address, Instant now) {
+    return flows_after(service) == Seconds{0} ? std::nullopt : latest_past(service, address, now);
+}
+
+std::optional<Instant> HeldGrants::latest_past(const Service& service, const Address& address, Instant now) {
+    drop_past(now);
     std::optional<Instant> latest;
     auto holder = map_.all().lower_bound({service, address, ""});
     for (; holder != map_.all().end() && holder->first.service == service && holder->first.address == address; ++holder)
@@ -38,12 +60,27 @@ std::optional<Instant> HeldGrants::latest_end(const Service& service, const Addr
     return latest;
 }
 
-const HeldGrants::Map::Map& HeldGrants::live(Instant now) {
-    drop_ended(now);
-    return map_.all();
+HeldGrants::Ends HeldGrants::live(Instant now) {
+    Ends ends = remembered(now);
+    std::erase_if(ends, [now](const auto& held) { return held.second <= now; });
+    return ends;
 }
 
-void HeldGrants::drop_ended(Instant now) {
+HeldGrants::Ends HeldGrants::remembered(Instant now) {
+    drop_past(now);
+    return all();
+}
+
+HeldGrants::Ends HeldGrants::all() const {
+    Ends ends;
+    ends.reserve(size());
+    std::ranges::transform(map_.all(), std::back_inserter(ends), [this](const auto& entry) {
+        return std::pair(entry.first, entry.second.end - flows_after(entry.first.service));
+    });
+    return ends;
+}
+
+void HeldGrants::drop_past(Instant now) {
     map_.drop_ended(now, [this](const ClientGrant& grant) { uncount(grant.client); });
 }
 

@@ -1,5 +1,6 @@
 // Who holds which grant. A grant is somebody's: two clients behind one address hold one each, and each ends its own
-// alone. The calls that are told the time drop what has ended by then.
+// alone. UDP flows that were begun under a grant may go on for a time after it, until somebody takes it away; so long
+// the grant is remembered, though it has ended. The calls that are told the time drop what is past by then.
 #pragma once
 
 #include <cstddef>
@@ -7,6 +8,8 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "common/clock.hpp"
 #include "common/expiring_map.hpp"
@@ -24,6 +27,9 @@ struct ClientGrant {
 
 class HeldGrants {
 public:
+    // How long flows may outlive a grant of a UDP service: remembered so long.
+    explicit HeldGrants(Seconds flows_after = Seconds{0}) : flows_after_(flows_after) {}
+
     // Of one client, and of all. The kernel's sets have room for 65,536 addresses and services.
     static constexpr std::size_t most_per_client = 1024;
     using Map = ExpiringMap<ClientGrant, 131'072>;
@@ -33,18 +39,34 @@ public:
     // Replaces the same one. Where there is no room for it, it is not taken.
     void put(const ClientGrant& grant, Instant end, Instant now);
     void erase(const ClientGrant& grant, Instant now);
+    void end_now(const ClientGrant& grant, Instant now);  // its flows may go on
 
+    // Nothing: it has ended, or there was none; `noted_end` also tells an end that is past, as long as it is
+    // remembered.
     [[nodiscard]] std::optional<Instant> end_of(const ClientGrant& grant, Instant now);
+    [[nodiscard]] std::optional<Instant> noted_end(const ClientGrant& grant, Instant now);
     // The latest end of anybody's grant of the service for the address; nothing: nobody holds one.
     [[nodiscard]] std::optional<Instant> latest_end(const Service& service, const Address& address, Instant now);
-    [[nodiscard]] const Map::Map& live(Instant now);
-    [[nodiscard]] const Map::Map& all() const { return map_.all(); }  // ended ones among them
+    // The latest end of flows that were begun under one; nothing: there are none.
+    [[nodiscard]] std::optional<Instant> latest_end_of_flows(const Service& service, const Address& address,
+                                                             Instant now);
+
+    using Ends = std::vector<std::pair<ClientGrant, Instant>>;  // in order
+    [[nodiscard]] Ends live(Instant now);
+    [[nodiscard]] Ends remembered(Instant now);
+    [[nodiscard]] Ends all() const;  // also what is past
+    [[nodiscard]] std::size_t size() const { return map_.all().size(); }
 
 private:
-    void drop_ended(Instant now);
+    [[nodiscard]] Seconds flows_after(const Service& service) const {
+        return service.protocol == protocol_udp ? flows_after_ : Seconds{0};
+    }
+    [[nodiscard]] std::optional<Instant> latest_past(const Service& service, const Address& address, Instant now);
+    void drop_past(Instant now);
     void uncount(const std::string& client);
 
-    Map map_;
+    Seconds flows_after_;
+    Map map_;                                                 // until when each is remembered
     std::map<std::string, std::size_t, std::less<>> counts_;  // by client
 };
 

@@ -212,10 +212,7 @@ bool Journal::renew(const Header& header, std::span<const JournalEntry> entries)
     if (folder_.empty()) return true;
     const std::string path = folder_ + record_file_name, new_path = path + ".new";
     if (!write_new(new_path, header, entries)) {
-        const std::string problem = problem_;
-        file_.reset();
         unlink(new_path.c_str());
-        problem_ = problem;
         return false;
     }
     if (std::rename(new_path.c_str(), path.c_str()) != 0) return fail_with_errno("rename");

@@ -1,12 +1,12 @@
 // Opening the record: found sound, made new, or put aside as damaged and made new.
 #include <cerrno>
-#include <cstdio>
 
 #include <fcntl.h>
 #include <unistd.h>
 
 #include "common/files.hpp"
 #include "keys/record_files.hpp"
+#include "server/gatekeeper/record/put_aside.hpp"
 #include "server/gatekeeper/record/record.hpp"
 
 namespace oneknock {
@@ -28,22 +28,17 @@ bool remove_marker(const std::string& folder) {
     return sync_folder(folder).has_value();
 }
 
-bool put_aside(const std::string& path, UnixTime now) {
-    const std::string aside = path + ".damaged-" + std::to_string(now.time_since_epoch().count());
-    return std::rename(path.c_str(), aside.c_str()) == 0;
-}
-
 }  // namespace
 
 Result<Record> Record::open(const std::string& folder, const DoorId& door, const Now& now, Seconds tolerance,
-                            const BootId& boot) {
+                            const BootId& boot, Seconds flows_after) {
     using Condition = Journal::Condition;
     const auto give_up = [](const std::string& problem) {
         return fail(ExitCode::cannot_create, "the replay record in the state folder: " + problem +
                                                  "; without it no knock can be accepted. Check the disk and the "
                                                  "folder's owner");
     };
-    Record record(folder);
+    Record record(folder, flows_after);
     record.boot_ = boot;
     const bool in_memory = folder.empty();
     const auto content = in_memory ? Journal::Content{} : Journal::read(folder);

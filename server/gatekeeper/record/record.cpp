@@ -96,14 +96,14 @@ void Record::apply(const JournalEntry& entry, Instant now) {
     switch (entry.kind) {
         case EntryKind::used:
             put_tag(entry);
-            if (entry.end > now) put_grant(grant_of(entry), entry.end, now);
+            if (entry.end != Instant{}) put_grant(grant_of(entry), entry.end, now);
             break;
         case EntryKind::granted: put_grant(grant_of(entry), entry.end, now); break;
         case EntryKind::closed:
             undo_.push_back(raise(closes_, {entry.client, entry.service}, entry.time));
-            put_grant(grant_of(entry), {}, now);
+            put_grant(grant_of(entry), std::nullopt, now);
             break;
-        case EntryKind::ended: put_grant(grant_of(entry), {}, now); break;
+        case EntryKind::ended: put_grant(grant_of(entry), std::nullopt, now); break;
         case EntryKind::client_floor: undo_.push_back(raise(client_floors_, entry.client, entry.time)); break;
     }
 }
@@ -118,15 +118,15 @@ void Record::put_tag(const JournalEntry& entry) {
     });
 }
 
-// An end that has passed: the grant ends.
-void Record::put_grant(const ClientGrant& grant, Instant end, Instant now) {
-    const auto before = grants_.end_of(grant, now);
-    const auto set = [this, grant, now](Instant to) {
-        if (to > now) grants_.put(grant, to, now);
+// No end: the grant is taken away.
+void Record::put_grant(const ClientGrant& grant, std::optional<Instant> end, Instant now) {
+    const auto before = grants_.noted_end(grant, now);
+    const auto set = [this, grant, now](std::optional<Instant> to) {
+        if (to) grants_.put(grant, *to, now);
         else grants_.erase(grant, now);
     };
     set(end);
-    undo_.push_back([set, before] { set(before.value_or(Instant{})); });
+    undo_.push_back([set, before] { set(before); });
 }
 
 Result<void> Record::commit() {
@@ -166,12 +166,12 @@ void Record::uncount_tag(const std::string& client) {
 
 bool Record::wants_renewal(Instant now) const {
     if (journal_.must_be_renewed() || (closed_until_ && !is_closed(now))) return true;
-    const std::uint64_t live = tags_.size() + closes_.size() + client_floors_.size() + grants_.all().size();
+    const std::uint64_t live = tags_.size() + closes_.size() + client_floors_.size() + grants_.size();
     return journal_.count() > std::max(entries_worth_renewal, 2 * live);
 }
 
 Result<void> Record::renew(Instant now) {
-    static_cast<void>(grants_.live(now));  // drops what has ended
+    static_cast<void>(grants_.remembered(now));  // drops what is past
     if (!write_anew(is_closed(now) ? closed_until_ : std::nullopt))
         return fail(ExitCode::cannot_create, "cannot write the replay record anew: " + journal_.problem());
     if (!is_closed(now)) closed_until_.reset();
@@ -200,7 +200,7 @@ std::vector<JournalEntry> Record::live_entries() const {
         entries.push_back(entry_of(EntryKind::closed, {key.second, {}, key.first}));
         entries.back().time = time;
     }
-    for (const auto& [grant, held] : grants_.all()) entries.push_back(entry_of(EntryKind::granted, grant, held.end));
+    for (const auto& [grant, end] : grants_.all()) entries.push_back(entry_of(EntryKind::granted, grant, end));
     return entries;
 }
 

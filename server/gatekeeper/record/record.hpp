@@ -34,7 +34,8 @@ public:
     // the folder holds `new-door` with this door's id (hexadecimal), a missing one is no loss: the floor is 0. Grants
     // of another boot have ended.
     [[nodiscard]] static Result<Record> open(const std::string& folder, const DoorId& door, const Now& now,
-                                             Seconds tolerance, const BootId& boot = {});
+                                             Seconds tolerance, const BootId& boot = {},
+                                             Seconds flows_after = Seconds{0});  // HeldGrants
 
     enum class Loss : std::uint8_t { none, missing, damaged };
     [[nodiscard]] Loss lost() const { return lost_; }
@@ -86,13 +87,13 @@ public:
 private:
     using TagKey = std::pair<UnixTime, Bytes<16>>;
 
-    explicit Record(std::string folder) : journal_(std::move(folder)) {}
+    Record(std::string folder, Seconds flows_after) : journal_(std::move(folder)), grants_(flows_after) {}
     void take_in(const Journal::Content& content, const Now& now, Seconds tolerance);
     void begin_closed(const Now& now, Seconds tolerance);
     void apply(const JournalEntry& entry, Instant now);
     void add(JournalEntry entry, Instant now);
     void put_tag(const JournalEntry& entry);
-    void put_grant(const ClientGrant& grant, Instant end, Instant now);
+    void put_grant(const ClientGrant& grant, std::optional<Instant> end, Instant now);
     void uncount_tag(const std::string& client);
     [[nodiscard]] std::vector<JournalEntry> live_entries() const;
     [[nodiscard]] bool write_anew(std::optional<Instant> closed_until);

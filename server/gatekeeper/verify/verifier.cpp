@@ -7,9 +7,10 @@
 namespace oneknock {
 
 PreparedClient prepare_client(Client client, const std::vector<Epoch>& epochs) {
-    if (epochs.empty()) return {std::move(client), {}};
     PreparedClient prepared;
+    prepared.fingerprints = fingerprints_of(client);
     for (const Generation& generation : client.generations) {
+        if (epochs.empty()) break;
         const Secret32 key = derive_hint_key(generation.secret);
         for (const Epoch epoch : epochs) prepared.hints.emplace_back(epoch, hint_for(key, epoch));
     }
@@ -76,25 +77,25 @@ private:
     }
 };
 
-std::optional<Verifier::Match> Verifier::verify(const Message& message, Epoch epoch) {
+std::vector<Verifier::Match> Verifier::verify(const Message& message, Epoch epoch) {
     const auto table = std::ranges::find(tables_, epoch, &HintTable::epoch);
-    if (table == tables_.end()) return std::nullopt;
+    if (table == tables_.end()) return {};
     if (!table->complete()) add_hints(*table, keys_.size());  // a knock came before its hour was prepared
-    std::optional<Match> match;
+    std::vector<Match> matches;
     table->for_each(message.hint(), [&](HintTable::KeyNumber number) {
-        if (match) return;
         const Client& client = keyring_.clients[keys_[number].client];
         const Generation& generation = client.generations[keys_[number].generation];
         if (const auto request = unseal(message, derive_message_keys(generation.secret), keyring_.door.id))
-            match = Match{&client, &generation, *request};
+            matches.push_back({&client, &generation, *request});
     });
-    return match;
+    return matches;
 }
 
 void Verifier::change(KeyChange& change) {
     if (change.door) std::swap(keyring_.door, *change.door);
     if (change.clients.empty() && change.gone.empty()) return;
     tables_.remove_if([](const HintTable& table) { return !table.complete(); });
+    for (const auto& [name, prepared] : change.clients) census_.note_come(prepared.fingerprints);
     Keys keys(tables_, keyring_.clients.size() + change.clients.size());
     HintTable::KeyNumber number = 0;  // of the first key of the client
     auto changed = change.clients.begin();
@@ -103,10 +104,12 @@ void Verifier::change(KeyChange& change) {
         const auto count = static_cast<HintTable::KeyNumber>(client.generations.size());
         if (changed != change.clients.end() && changed->first == client.name) {
             keys.add(changed->second);
+            census_.note_gone(fingerprints_of(client));
             (changed++)->second.client = std::move(client);
         } else if (!change.gone.contains(client.name)) {
             keys.keep(client, number);
         } else {
+            census_.note_gone(fingerprints_of(client));
             change.clients[client.name].client = std::move(client);  // behind `changed`, as far as the order goes
         }
         number += count;
@@ -115,6 +118,7 @@ void Verifier::change(KeyChange& change) {
     tables_ = keys.tables();
     keyring_.clients = std::move(keys.clients);
     keys_ = std::move(keys.keys);
+    sharing_ = census_.has_doubles() ? shared_keys(keyring_.clients) : Sharing();
 }
 
 void Verifier::set_epochs(const std::vector<Epoch>& epochs) {

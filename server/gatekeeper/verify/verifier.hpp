@@ -13,6 +13,7 @@
 #include "common/clock.hpp"
 #include "common/protocol/message.hpp"
 #include "keys/keyring.hpp"
+#include "keys/shared_keys.hpp"
 #include "server/gatekeeper/verify/hint_table.hpp"
 
 namespace oneknock {
@@ -22,6 +23,7 @@ namespace oneknock {
 struct PreparedClient {
     Client client;
     std::vector<std::pair<Epoch, Hint>> hints;  // of each generation, one after the other, for some hours
+    std::vector<Fingerprint> fingerprints;      // likewise, to find keys that other files hold as well
 };
 
 // `epochs`: those for which there shall be hints.
@@ -52,8 +54,12 @@ public:
         Request request;
     };
     // The key and request of a message read with a book of this epoch; nothing if no key of ours verifies it, or the
-    // epoch is not one of those set: the listener has no say in which hours there are.
-    [[nodiscard]] std::optional<Match> verify(const Message& message, Epoch epoch);
+    // epoch is not one of those set: the listener has no say in which hours there are. More than one where several
+    // files hold the key.
+    [[nodiscard]] std::vector<Match> verify(const Message& message, Epoch epoch);
+
+    // Of the keys in force.
+    [[nodiscard]] const Sharing& sharing() const { return sharing_; }
 
     // Takes in what changed, and leaves in its place what that replaces, which the caller may take its time to discard.
     // Hours for which a changed client has no hint yet are to be set again.
@@ -76,6 +82,8 @@ private:
     Keyring keyring_;
     std::vector<Key> keys_;
     std::list<HintTable> tables_;  // of the few hours in force
+    KeyCensus census_;
+    Sharing sharing_;
 };
 
 }  // namespace oneknock

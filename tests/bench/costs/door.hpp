@@ -31,7 +31,7 @@ public:
     [[nodiscard]] Knock knock(std::size_t client, const Address& address, UnixTime time = noon) const;
     [[nodiscard]] Candidate candidate(std::size_t client, const Address& address, UnixTime time = noon) const;
     [[nodiscard]] bool verify(const Candidate& candidate) {
-        return verifier_.verify(candidate.message, Epoch{candidate.epoch}).has_value();
+        return !verifier_.verify(candidate.message, Epoch{candidate.epoch}).empty();
     }
 
 private:

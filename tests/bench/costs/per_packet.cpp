@@ -8,17 +8,15 @@
 #include <benchmark/benchmark.h>
 #include <pcap/pcap.h>
 
-#include "server/listener/assembler.hpp"
 #include "tests/bench/costs/allocations.hpp"
-#include "tests/bench/costs/door.hpp"
+#include "tests/bench/costs/listener.hpp"
 
 using namespace oneknock;
 
 namespace {
 
 constexpr int packets = 2'000'000;
-constexpr int per_turn = 1024;      // the listener reads the clock once per turn of its loop
-constexpr Instant turn{1'000'000};  // about a million packets a second
+constexpr BenchListener::Turn turn{1024, Instant{1'000'000}};  // about a million packets a second
 
 struct CaptureFile {
     pcap_t* handle;
@@ -69,39 +67,6 @@ const RandomSyns& syns() {
     return file;
 }
 
-// The listener's half of the daemon with the gatekeeper's verification behind it, in one process.
-class Listener final : public CandidateSink {
-public:
-    explicit Listener(BenchDoor& door) : door_(door) { assembler_.add_book(door.book()); }
-
-    bool offer(const Candidate& candidate) override {
-        candidates_.push_back(candidate);
-        return true;
-    }
-
-    void frame(ByteSpan bytes) {
-        if (++seen_ % per_turn == 0) next_turn();
-        if (const auto packet = parse_packet(LinkLayer::ethernet, bytes)) assembler_.packet(*packet, now_);
-    }
-
-    void rewind() { seen_ = 0; }
-
-private:
-    void next_turn() {
-        assembler_.advance(now_.steady);
-        for (const Candidate& candidate : candidates_)
-            assembler_.verdict(candidate.id, door_.verify(candidate), now_.steady);
-        candidates_.clear();
-        now_.steady += turn;
-    }
-
-    BenchDoor& door_;
-    Assembler assembler_{*this};
-    Now now_{BenchDoor::noon, Seconds{1000}};
-    int seen_ = 0;
-    std::vector<Candidate> candidates_;
-};
-
 void empty_pcap_loop(benchmark::State& state) {
     for (auto _ : state) {
         const CaptureFile file(syns().path());
@@ -113,9 +78,9 @@ void empty_pcap_loop(benchmark::State& state) {
 
 void whole_listener(benchmark::State& state) {
     BenchDoor door(static_cast<std::size_t>(state.range(0)));
-    Listener listener(door);
+    BenchListener listener(door, turn);
     const auto hand_over = [](u_char* user, const pcap_pkthdr* header, const u_char* bytes) {
-        reinterpret_cast<Listener*>(user)->frame({bytes, header->caplen});
+        reinterpret_cast<BenchListener*>(user)->frame({bytes, header->caplen});
     };
     const auto read_all = [&] {
         const CaptureFile file(syns().path());

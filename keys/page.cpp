@@ -1,0 +1,109 @@
+#include "keys/page.hpp"
+
+#include <algorithm>
+#include <memory>
+
+#include <arpa/inet.h>
+#include <netdb.h>
+
+#include "common/fd.hpp"
+#include "common/files.hpp"
+#include "common/json.hpp"
+#include "common/text.hpp"
+#include "keys/key_encryption.hpp"
+
+namespace oneknock {
+namespace {
+
+// A second and a half for a telephone's JavaScript; with a passphrase of 76 bits it need not be more.
+constexpr PassphraseCost page_cost{3, 32ULL << 20};
+
+constexpr std::size_t passphrase_words = 6;
+constexpr std::string_view consonants = "bdfghjklmnprstvz";
+constexpr std::string_view vowels = "aeiou";
+constexpr std::size_t word_length = 4;  // of both in turn
+
+constexpr std::string_view key_element = "<script type=\"application/json\" id=\"key\">";
+constexpr std::string_view no_key = "null";
+constexpr std::string_view end_of_element = "</script>";
+constexpr std::string_view end_of_file = "\n}\n";
+
+std::optional<Address> address_of(const sockaddr* address) {
+    if (address->sa_family == AF_INET) {
+        const auto& in = *reinterpret_cast<const sockaddr_in*>(address);
+        return Address::ipv4(ntohl(in.sin_addr.s_addr));
+    }
+    const auto& in6 = *reinterpret_cast<const sockaddr_in6*>(address);
+    return Address::from_bytes(Family::ipv6, in6.sin6_addr.s6_addr);
+}
+
+// The sealed key as in its file, with the addresses; `oneknock import` takes it as well.
+Result<std::string> data_block(const KeyFile& key, const SecretBytes& passphrase) {
+    const auto addresses = numeric_addresses(key.door.address);
+    if (!addresses) return tl::unexpected(addresses.error());
+    auto sealed = encrypt_key(key, passphrase, page_cost);
+    if (!sealed) return tl::unexpected(sealed.error());
+    const SecretBytes file = stored_key_text(StoredKey{*std::move(sealed)});
+    std::string text(file.text().substr(0, file.text().size() - end_of_file.size()));
+    const auto quoted = [](const std::string& address) { return json::quote(address); };
+    return text + ",\n  \"x-addresses\": [" + join(*addresses, quoted) + "]" + std::string(end_of_file);
+}
+
+}  // namespace
+
+const char* const installed_page = ONEKNOCK_PAGE;
+
+SecretBytes generate_passphrase() {
+    SecretBytes text(passphrase_words * (word_length + 1) - 1);
+    for (std::size_t i = 0; i < text.bytes().size(); ++i) {
+        const std::size_t at = i % (word_length + 1);
+        const std::string_view letters = at == word_length ? " " : at % 2 == 0 ? consonants : vowels;
+        text.bytes()[i] = static_cast<std::uint8_t>(letters[random_below(static_cast<std::uint32_t>(letters.size()))]);
+    }
+    return text;
+}
+
+Result<std::vector<std::string>> numeric_addresses(const std::string& host) {
+    addrinfo hints{};
+    hints.ai_socktype = SOCK_DGRAM;
+    addrinfo* found = nullptr;
+    if (const int error = getaddrinfo(host.c_str(), nullptr, &hints, &found); error != 0)
+        return fail(ExitCode::unavailable, "cannot resolve the door's address " + host + ": " + gai_strerror(error) +
+                                               "; a page needs numeric addresses, which it keeps");
+    const std::unique_ptr<addrinfo, void (*)(addrinfo*)> list(found, freeaddrinfo);
+    std::vector<std::string> addresses;
+    for (const addrinfo* entry = list.get(); entry != nullptr; entry = entry->ai_next) {
+        if (entry->ai_family != AF_INET && entry->ai_family != AF_INET6) continue;
+        const std::string text = address_of(entry->ai_addr)->text();
+        if (std::ranges::find(addresses, text) == addresses.end()) addresses.push_back(text);
+    }
+    return addresses;
+}
+
+Result<void> print_passphrase(const SecretBytes& passphrase) {
+    return write_standard_output(as_bytes("passphrase: "))
+        .and_then([&] { return write_standard_output(passphrase.bytes()); })
+        .and_then([] { return write_standard_output(as_bytes("\n")); });
+}
+
+Result<Page> make_page(const KeyFile& key, const std::string& template_path) {
+    if (key.client.source.mode() == SourcePolicy::Mode::same)
+        return fail(ExitCode::usage, "a page opens for the address that the server sees, which " + key.client.name +
+                                         " may not, as its source policy is `same`; allow it --source observed");
+    const auto page = read_file(template_path);
+    if (!page) return tl::unexpected(page.error());
+    const auto at = page->text().find(std::string(key_element) + std::string(no_key) + std::string(end_of_element));
+    if (at == std::string_view::npos)
+        return fail(ExitCode::data, template_path + " is not the page that came with oneknock; install it again");
+    SecretBytes passphrase = generate_passphrase();
+    const auto block = data_block(key, passphrase);
+    if (!block) return tl::unexpected(block.error());
+    const auto before = page->text().substr(0, at + key_element.size());
+    const auto after = page->text().substr(before.size() + no_key.size());
+    const std::string whole = std::string(before) + "\n" + *block + std::string(after);
+    SecretBytes text(whole.size());
+    std::ranges::copy(as_bytes(whole), text.bytes().begin());
+    return Page{std::move(text), std::move(passphrase)};
+}
+
+}  // namespace oneknock
