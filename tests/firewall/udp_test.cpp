@@ -198,6 +198,21 @@ TEST_CASE("the next start admits whom the record knows, and nobody else") {
     CHECK_FALSE(repaired(*firewall, now()));
 }
 
+TEST_CASE("flows in a saved ruleset that is loaded at boot open nothing once the guard is set up") {
+    const TestNetwork network;
+    const auto service = bind_udp(vpn.port);
+    const auto client = client_socket(network, client4, server4, vpn.port);
+    {
+        Firewall before = installed({}, {vpn});
+        REQUIRE(before.open_grant(vpn, client4, Seconds{30}, now(), Seconds{60}) == 0);
+        REQUIRE(answered(client, service));
+    }
+    run("rules=$(mktemp) && nft list ruleset > $rules && nft flush ruleset && nft -f $rules && rm $rules");
+    CHECK(answered(client, service));  // the grant and the flow are there again
+    const Firewall firewall = installed({}, {vpn});
+    CHECK_FALSE(answered(client, service));
+}
+
 TEST_CASE("a start forgets what an earlier run's services had sent of their own accord") {
     const TestNetwork network;
     const auto service = bind_udp(vpn.port);

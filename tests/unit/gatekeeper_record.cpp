@@ -41,8 +41,8 @@ struct Folder {
     Folder& operator=(const Folder&) = delete;
 
     void mark_new(const DoorId& id) const { std::ofstream(path + "new-door") << to_hex(id.bytes) << "\n"; }
-    [[nodiscard]] Record open(const Now& now = at(0), const BootId& boot = {}) const {
-        auto record = Record::open(path, door, now, tolerance, boot);
+    [[nodiscard]] Record open(const Now& now = at(0), const BootId& boot = {}, Seconds flows_after = {}) const {
+        auto record = Record::open(path, door, now, tolerance, boot, flows_after);
         REQUIRE(record);
         return std::move(*record);
     }
@@ -154,6 +154,26 @@ TEST_CASE("grants of another boot have ended, and tags have not") {
     CHECK(record.holds(Tag{{1}}, noon));
     CHECK(record.grants().live(start).empty());
     CHECK(folder.open(at(2)).grants().size() == 0);
+}
+
+TEST_CASE("flows are remembered after opening again, twice as well, and not those of another boot") {
+    const Folder folder;
+    const ClientGrant alices{{protocol_udp, 51820}, home, "alice"}, ended{{protocol_udp, 51820}, home, "bob"};
+    const Seconds flows_after = std::chrono::ceil<Seconds>(start) + Seconds{86400};  // the clock begins with each boot
+    {
+        Record record = folder.open_new();
+        grant(record, alices, start + Seconds{30}, 1);
+        grant(record, ended, start + Seconds{30}, 2);
+        record.begin();
+        record.end(ended, start);
+        REQUIRE(record.commit());
+    }
+    for (int i = 0; i < 2; ++i) {
+        Record record = folder.open(at(60), {}, flows_after);
+        CHECK(record.grants().live(at(60).steady).empty());
+        CHECK(record.grants().remembered(at(60).steady) == HeldGrants::Ends{{alices, start + Seconds{30}}});
+    }
+    CHECK(folder.open(at(60), {7}, flows_after).grants().size() == 0);
 }
 
 TEST_CASE("a turn that was not committed leaves nothing") {

@@ -94,11 +94,10 @@ void Record::add(JournalEntry entry, Instant now) {
 
 void Record::apply(const JournalEntry& entry, Instant now) {
     switch (entry.kind) {
-        case EntryKind::used:
-            put_tag(entry);
+        case EntryKind::used: put_tag(entry); [[fallthrough]];
+        case EntryKind::granted:
             if (entry.end != Instant{}) put_grant(grant_of(entry), entry.end, now);
             break;
-        case EntryKind::granted: put_grant(grant_of(entry), entry.end, now); break;
         case EntryKind::closed:
             undo_.push_back(raise(closes_, {entry.client, entry.service}, entry.time));
             put_grant(grant_of(entry), std::nullopt, now);
