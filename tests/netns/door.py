@@ -63,10 +63,11 @@ def key_for(key, address, to):
 class Daemon:
     """oneknockd in a namespace, started and ready."""
 
-    def __init__(self, net, namespace, door, *options, env=None, ready=READY):
+    def __init__(self, net, namespace, door, *options, env=None, ready=READY, within=()):
+        """`within`: the words of a program that becomes the daemon."""
         self.namespace = namespace
         self.door = door
-        self.process = net.start(namespace, program("oneknockd"), "--config", door.config, *options, env=env)
+        self.process = net.start(namespace, *within, program("oneknockd"), "--config", door.config, *options, env=env)
         self.process.wait_for(ready)
 
     @property

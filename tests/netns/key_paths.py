@@ -8,7 +8,7 @@ import shutil
 import signal
 import time
 
-from door import knock
+from door import Daemon, knock
 from harness import eventually, main, run
 from key_house import KeyHouse, edit
 
@@ -160,6 +160,20 @@ class KeyPaths(KeyHouse):
         edit(edit_into, revoked=True)
         self.take_out_and_once_more(lambda: self.mount(
             "-t", "overlay", "overlay", "-o", f"lowerdir={self.clients},upperdir={layers}/upper,workdir={layers}/work", self.clients))
+        run("umount", self.clients)
+        self.await_as({"laptop", "desk", "phone"})
+
+    def test_a_mount_on_the_host_that_reaches_the_daemons_own_mount_namespace(self):
+        """As a unit of systemd's has it: a slave of the host's."""
+        shared = self.net.path("shared")
+        os.mkdir(shared)
+        self.mount("-t", "tmpfs", "none", shared)
+        run("mount", "--make-shared", shared)
+        shutil.move(self.door.folder, os.path.join(shared, "home"))
+        os.symlink(os.path.join("shared", "home"), self.door.folder)
+        other = self.revoked_copy(self.clients, self.net.path("mounted"))
+        self.daemon = Daemon(self.net, self.server, self.door, within=("unshare", "-m", "--propagation", "slave"))
+        self.take_out_and_once_more(lambda: self.mount("--bind", other, self.clients))
         run("umount", self.clients)
         self.await_as({"laptop", "desk", "phone"})
 
