@@ -15,7 +15,8 @@
 namespace oneknock {
 namespace {
 
-// A second and a half for a telephone's JavaScript; with a passphrase of 76 bits it need not be more.
+// A second for a desktop's JavaScript, where libsodium's "moderate" would take seven; with a passphrase of 76 bits it
+// need not be more.
 constexpr PassphraseCost page_cost{3, 32ULL << 20};
 
 constexpr std::size_t passphrase_words = 6;
