@@ -32,8 +32,8 @@ struct FirewallConfig {
     FirewallMode mode = FirewallMode::guard;
     ClosedAnswer closed = ClosedAnswer::reset;  // guard mode
     std::vector<Network> trusted;               // guard mode
-    // Guard mode: a UDP session goes on as long as the service does not send nothing to the client for longer than
-    // this, and at most so long after its grant.
+    // Guard mode: a UDP session ends when the service has sent nothing to the client for so long, or so long after its
+    // grant. NATs keep a mapping for two minutes at least, and better for five (RFC 4787, 4.3).
     Seconds udp_idle{300};
     Seconds udp_maximum{86400};
     std::uint32_t mark = 0;                 // mark mode; not 0

@@ -20,11 +20,8 @@ constexpr std::array owned_fields{
     OwnedField{"mark", FirewallMode::mark},      OwnedField{"set4", FirewallMode::set},
     OwnedField{"set6", FirewallMode::set}};
 
-// NATs keep a UDP mapping for two minutes at least, and better for five (RFC 4787, 4.3); WireGuard's server sends
-// something every two to three.
-constexpr fields::DurationRule udp_idle_rule{Seconds{1}, Seconds{86400}, FirewallConfig{}.udp_idle};
-// In milliseconds it is to fit into 32 bits.
-constexpr fields::DurationRule udp_maximum_rule{Seconds{1}, Seconds{30 * 86400}, FirewallConfig{}.udp_maximum};
+constexpr Seconds longest_udp_idle{86400};
+constexpr Seconds longest_udp_maximum{30 * 86400};  // in milliseconds it is to fit into 32 bits
 
 const char* name_of(FirewallMode mode) { return mode_names[static_cast<std::size_t>(mode)]; }
 
@@ -132,8 +129,9 @@ FirewallConfig read_firewall(json::Context& context, const json::Value& value) {
     if (firewall.mode == FirewallMode::guard) {
         firewall.closed = read_closed(object);
         firewall.trusted = read_trusted(context, object);
-        firewall.udp_idle = fields::duration(object, "udp_idle", udp_idle_rule);
-        firewall.udp_maximum = fields::duration(object, "udp_maximum", udp_maximum_rule);
+        firewall.udp_idle = fields::duration(object, "udp_idle", {Seconds{1}, longest_udp_idle, firewall.udp_idle});
+        firewall.udp_maximum =
+            fields::duration(object, "udp_maximum", {Seconds{1}, longest_udp_maximum, firewall.udp_maximum});
     } else if (firewall.mode == FirewallMode::mark) {
         firewall.mark = static_cast<std::uint32_t>(object.integer("mark", 1, UINT32_MAX));
     } else {
