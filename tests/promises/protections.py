@@ -176,7 +176,7 @@ PROTECTIONS = [
     Protection("17", "what arrives for this host is looked at as well", RULES, "    add_input(set);\n", "",
                Kernel("a service is guarded at every address*,a port that is redirected to a service*")),
     Protection("17", "the loopback interface alone lets nobody in", RULES, "{source_is_local(), accept()}", "{accept()}",
-               Kernel("a stranger's packet that is sent again*")),
+               Kernel("a packet with a stranger's source from a raw socket*")),
     Protection("17", "a packet on the loopback interface has a route if this host sent it", RULES,
                '{interface_is("lo"), has_route(Family::ipv4), verdict(NFT_JUMP, "from_this_host")}',
                '{interface_is("lo"), verdict(NFT_JUMP, "from_this_host")}', Kernel("a packet with a forged source*")),
