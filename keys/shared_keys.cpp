@@ -1,7 +1,6 @@
 #include "keys/shared_keys.hpp"
 
 #include <algorithm>
-
 #include <array>
 #include <iterator>
 

@@ -17,10 +17,6 @@ std::string wait_text(const KnockOptions& options) {
     return wait == seconds ? duration_text(seconds) : std::to_string(wait.count()) + "ms";
 }
 
-std::string place(const Report& report) {
-    return report.destination ? report.destination->text() : "an unknown address";
-}
-
 std::string what_was_seen(const Report& report) {
     if (!report.request.is_open()) return "; it still accepts connections";
     if (report.sign == Sign::reset) return "; it answers with resets, as a closed port does";

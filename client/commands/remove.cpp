@@ -1,12 +1,7 @@
-#include <cerrno>
-#include <cstdlib>
-#include <memory>
-
 #include <unistd.h>
 
 #include "client/commands/commands.hpp"
 #include "client/door/kernel_keyring.hpp"
-#include "common/fd.hpp"
 #include "common/files.hpp"
 #include "common/text.hpp"
 
@@ -16,19 +11,12 @@ namespace {
 // Where a link leads to; "" for a file.
 std::string target_of(const std::string& path) {
     char first = 0;
-    if (readlink(path.c_str(), &first, 1) < 0) return "";
-    const std::unique_ptr<char, void (*)(void*)> real(realpath(path.c_str(), nullptr), std::free);
-    return real ? real.get() : "";
+    return readlink(path.c_str(), &first, 1) < 0 ? "" : real_path(path);
 }
 
 void forget(const std::string& path) {
     const auto stored = read_stored_key(path);
     if (stored && is_encrypted(*stored)) kernel_keyring::forget(std::get<EncryptedKey>(*stored).lock);
-}
-
-Result<void> unlink_if_there(const std::string& path) {
-    if (unlink(path.c_str()) == 0 || errno == ENOENT) return {};
-    return tl::unexpected(system_error("remove", path, ExitCode::cannot_create));
 }
 
 }  // namespace
@@ -45,7 +33,7 @@ Result<void> remove_command(const RemoveOptions& options) {
     forget(files->key);
     const std::string target = target_of(files->key);
     for (const std::string& path : {files->key, files->defaults})
-        if (const auto gone = unlink_if_there(path); !gone) return gone;
+        if (const auto gone = remove_file(path); !gone) return gone;
     if (const auto synced = sync_folder(folder_of(files->key)); !synced) return synced;
     std::string text = "removed: " + printable(files->key) + "\n";
     if (!target.empty()) text += "left: " + printable(target) + ", which it led to: rm " + shell_word(target) + "\n";

@@ -11,15 +11,11 @@ std::string for_whom(const Address& address) {
     return address.is_unspecified() ? "the address the server sees" : address.text();
 }
 
-std::string where(const Report& report) {
-    return report.destination ? report.destination->text() : "an unknown address";
-}
-
 std::string number(std::uint64_t value) { return std::to_string(value); }
 
 std::string what(const Report& report) {
     return operation_name(report.request.operation) + " " + report.request.service().text() + " for " +
-           for_whom(report.request.address) + " at " + where(report);
+           for_whom(report.request.address) + " at " + place(report);
 }
 
 std::string json_bool(std::optional<bool> value) { return !value ? "null" : *value ? "true" : "false"; }
@@ -29,6 +25,10 @@ std::string port_list(const std::vector<std::uint16_t>& ports, std::string_view 
 }
 
 }  // namespace
+
+std::string place(const Report& report) {
+    return report.destination ? report.destination->text() : "an unknown address";
+}
 
 std::string sent_line(const Report& report) {
     std::string line = "sent: " + what(report) + " (" + number(report.ports.size()) + " packets" +
@@ -40,11 +40,11 @@ std::string sent_line(const Report& report) {
 
 std::string confirmed_line(const Report& report) {
     const bool opening = report.request.is_open();
-    const std::string place = report.request.service().text() + " at " + where(report);
+    const std::string service = report.request.service().text() + " at " + place(report);
     if (opening && report.was_open == true)
-        return "was open before: " + place + "; what the knock did cannot be seen from here";
-    if (!opening && report.was_open == false) return "was not open before: " + place;
-    return (opening ? "open: " : "closed: ") + place + " after " +
+        return "was open before: " + service + "; what the knock did cannot be seen from here";
+    if (!opening && report.was_open == false) return "was not open before: " + service;
+    return (opening ? "open: " : "closed: ") + service + " after " +
            milliseconds_text(report.elapsed.value_or(Instant{})) + " ms";
 }
 

@@ -29,6 +29,8 @@ struct Report {
     std::string failure;                              // why the last pass could not be sent, if it could not
 };
 
+// The address that was knocked at, in words.
+[[nodiscard]] std::string place(const Report& report);
 // "sent: open tcp/22 for 192.0.2.7 at 203.0.113.5 (64 packets); ..."
 [[nodiscard]] std::string sent_line(const Report& report);
 // "open: tcp/22 at 203.0.113.5 after 3.1 ms", or "closed: ..."; "was open before: ..." where the knock may have done

@@ -1,10 +1,5 @@
-#include <cerrno>
-
-#include <unistd.h>
-
 #include "client/commands/commands.hpp"
 #include "client/options/door_defaults.hpp"
-#include "common/fd.hpp"
 #include "common/files.hpp"
 #include "common/text.hpp"
 
@@ -26,9 +21,7 @@ Result<void> assign(OptionValues& values, const std::string& assignment) {
 }
 
 Result<void> write(const std::string& path, const OptionValues& values) {
-    if (!values.empty()) return replace_file(path, defaults_text(values).bytes());
-    if (unlink(path.c_str()) == 0 || errno == ENOENT) return {};
-    return tl::unexpected(system_error("remove", path, ExitCode::cannot_create));
+    return values.empty() ? remove_file(path) : replace_file(path, defaults_text(values).bytes());
 }
 
 }  // namespace

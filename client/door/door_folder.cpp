@@ -1,6 +1,7 @@
 #include "client/door/door_folder.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 #include <memory>
 
@@ -9,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/fd.hpp"
 #include "common/nearest_word.hpp"
 #include "common/text.hpp"
 #include "keys/names.hpp"
@@ -63,6 +65,16 @@ bool is_door_name(std::string_view word) { return is_valid_name(word) && !is_pat
 bool is_there(const std::string& path) {
     struct stat info {};
     return lstat(path.c_str(), &info) == 0;
+}
+
+std::string real_path(const std::string& path) {
+    const std::unique_ptr<char, void (*)(void*)> real(realpath(path.c_str(), nullptr), std::free);
+    return real ? real.get() : "";
+}
+
+Result<void> remove_file(const std::string& path) {
+    if (unlink(path.c_str()) == 0 || errno == ENOENT) return {};
+    return tl::unexpected(system_error("remove", path, ExitCode::cannot_create));
 }
 
 std::vector<std::string> names_in(const std::string& folder) {

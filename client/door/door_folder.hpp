@@ -29,6 +29,10 @@ struct DoorFiles {
 
 // Whether something is at this path, be it a link that leads nowhere.
 [[nodiscard]] bool is_there(const std::string& path);
+// Where a path leads to in the end; "" if nowhere.
+[[nodiscard]] std::string real_path(const std::string& path);
+// That there is no such file is no failure.
+[[nodiscard]] Result<void> remove_file(const std::string& path);
 
 // What is at NAME.json in the folder, in order; also with names that no door has. A folder that is not there yet holds
 // nothing.

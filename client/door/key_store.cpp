@@ -1,8 +1,6 @@
 #include "client/door/key_store.hpp"
 
 #include <algorithm>
-#include <cstdlib>
-#include <memory>
 
 #include <sys/stat.h>
 
@@ -50,13 +48,14 @@ Result<OpenedDoor> open_door(const std::string& door, UnixTime now, std::optiona
 }
 
 Result<void> replace_stored_key(const std::string& path, const StoredKey& older, const StoredKey& key) {
-    const std::unique_ptr<char, void (*)(void*)> real(realpath(path.c_str(), nullptr), std::free);
+    const std::string real = real_path(path);
     struct stat before {};
-    if (!real || stat(real.get(), &before) != 0) return tl::unexpected(system_error("find", path, ExitCode::no_input));
-    if (auto written = replace_file(real.get(), stored_key_text(key).bytes()); !written) return written;
+    if (real.empty() || stat(real.c_str(), &before) != 0)
+        return tl::unexpected(system_error("find", path, ExitCode::no_input));
+    if (auto written = replace_file(real, stored_key_text(key).bytes()); !written) return written;
     if (is_encrypted(older)) kernel_keyring::forget(std::get<EncryptedKey>(older).lock);
     if (before.st_nlink > 1)
-        log::warning(printable(real.get()) + " had another name as well (a hard link), under which the key as it was " +
+        log::warning(printable(real) + " had another name as well (a hard link), under which the key as it was " +
                      "before stays; find it with: find / -xdev -inum " + std::to_string(before.st_ino));
     return {};
 }

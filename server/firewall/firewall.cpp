@@ -14,13 +14,9 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr std::array families{Family::ipv4, Family::ipv6};
-
-milliseconds until(Instant end, Instant now) { return std::chrono::duration_cast<milliseconds>(end - now); }
-
 // On a busy machine, and with a full set, reading takes longer than the slack of two clocks.
 milliseconds slack_since(Instant now) {
-    return timer_slack + std::max(until(read_clocks().steady, now), milliseconds{0});
+    return timer_slack + std::chrono::duration_cast<milliseconds>(std::max(read_clocks().steady - now, Instant{0}));
 }
 
 }  // namespace

@@ -35,7 +35,7 @@ std::vector<KeptGrants::Remaining> KeptGrants::adopt(const Sets& found, const st
 
 std::size_t KeptGrants::elements_in(const Sets& found) const {
     std::size_t count = 0;
-    for (const Family family : {Family::ipv4, Family::ipv6})
+    for (const Family family : families)
         if (const auto set = found.find(names_.of(family)); set != found.end()) count += set->second.elements.size();
     return count;
 }

@@ -16,9 +16,6 @@
 
 namespace oneknock {
 
-// A timeout below one tick of the kernel's timer (10 ms at most) would be rounded to none: an element for ever.
-inline constexpr std::chrono::milliseconds shortest_timeout{50};
-
 class KeptGrants {
 public:
     using Sets = std::map<std::string, SetImage>;

@@ -53,6 +53,30 @@ Descriptor client_socket(const TestNetwork& network, const Address& from, const 
     return socket;
 }
 
+// The service sends to somebody of its own accord, and gets an answer.
+void ask_from(const TestNetwork& network, const Descriptor& service) {
+    Descriptor peer;
+    network.in_client([&] { peer = bind_udp(6000); });
+    connect_udp(service, *Address::parse("::ffff:10.77.0.2"), 6000);
+    REQUIRE(send_bytes(service, 12));
+    CHECK(echo_once(peer));
+    CHECK(next_length(service) == 12);
+}
+
+// A client that the guard's one UDP service knows: its grant lives, and its flows may go on for longer.
+struct Session {
+    TestNetwork network;
+    Descriptor service = bind_udp(vpn.port);
+    Firewall firewall;
+    Descriptor client = client_socket(network, client4, server4, vpn.port);
+
+    explicit Session(const FirewallConfig& config = {}, milliseconds grant = Seconds{30},
+                     milliseconds flows = Seconds{60})
+        : firewall(installed(config, {vpn})) {
+        REQUIRE(firewall.open_grant(vpn, client4, grant, now(), flows) == 0);
+    }
+};
+
 }  // namespace
 
 TEST_CASE("a closed UDP service is reported unreachable, a granted one answers, and its flows live on until a close") {
@@ -84,11 +108,8 @@ TEST_CASE("a closed UDP service is reported unreachable, a granted one answers, 
 }
 
 TEST_CASE("a flow is renewed by what the service sends, never by what comes, and ends when it is idle") {
-    const TestNetwork network;
-    const auto service = bind_udp(vpn.port);
-    Firewall firewall = installed({}, {vpn});
-    REQUIRE(firewall.open_grant(vpn, client4, Seconds{30}, now(), Seconds{60}) == 0);
-    const auto client = client_socket(network, client4, server4, vpn.port);
+    Session session;
+    auto& [network, service, firewall, client] = session;
     REQUIRE(answered(client, service));
     const milliseconds begun = left_of_flow();
     usleep(300'000);
@@ -108,11 +129,8 @@ TEST_CASE("a flow is renewed by what the service sends, never by what comes, and
 }
 
 TEST_CASE("flows end when their longest time is over, however busy they are") {
-    const TestNetwork network;
-    const auto service = bind_udp(vpn.port);
-    Firewall firewall = installed({}, {vpn});
-    REQUIRE(firewall.open_grant(vpn, client4, milliseconds{100}, now(), milliseconds{800}) == 0);
-    const auto client = client_socket(network, client4, server4, vpn.port);
+    Session session({}, milliseconds{100}, milliseconds{800});
+    auto& [network, service, firewall, client] = session;
     const Instant end = now() + milliseconds{900};
     while (now() < end) (void)answered(client, service);
     CHECK_FALSE(answered(client, service));
@@ -120,11 +138,8 @@ TEST_CASE("flows end when their longest time is over, however busy they are") {
 }
 
 TEST_CASE("a client whose flows were ended is not let in by what the service sends to it") {
-    const TestNetwork network;
-    const auto service = bind_udp(vpn.port);
-    Firewall firewall = installed(dropping(), {vpn});
-    REQUIRE(firewall.open_grant(vpn, client4, Seconds{30}, now(), Seconds{60}) == 0);
-    const auto client = client_socket(network, client4, server4, vpn.port);
+    Session session(dropping());
+    auto& [network, service, firewall, client] = session;
     REQUIRE(send_bytes(client, 10));
     connect_back(service);
     REQUIRE(send_bytes(service, 11));
@@ -155,11 +170,8 @@ TEST_CASE("one client cannot fill the set of flows") {
 }
 
 TEST_CASE("flows go on when the table is built anew, and end with their service") {
-    const TestNetwork network;
-    const auto service = bind_udp(vpn.port);
-    Firewall firewall = installed({}, {vpn});
-    REQUIRE(firewall.open_grant(vpn, client4, Seconds{30}, now(), Seconds{60}) == 0);
-    const auto client = client_socket(network, client4, server4, vpn.port);
+    Session session;
+    auto& [network, service, firewall, client] = session;
     REQUIRE(answered(client, service));
     REQUIRE(firewall.open_grant(vpn, client4, {}, now(), Seconds{60}) == 0);
     run("nft flush chain inet oneknock sessions");
@@ -217,12 +229,7 @@ TEST_CASE("a start forgets what an earlier run's services had sent of their own 
     const TestNetwork network;
     const auto service = bind_udp(vpn.port);
     Firewall earlier = installed({}, {vpn});
-    Descriptor peer;
-    network.in_client([&] { peer = bind_udp(6000); });
-    connect_udp(service, *Address::parse("::ffff:10.77.0.2"), 6000);
-    REQUIRE(send_bytes(service, 12));
-    CHECK(echo_once(peer));
-    CHECK(next_length(service) == 12);
+    ask_from(network, service);
     CHECK(output("nft list set inet oneknock asked4").find("10.77.0.2 . 6000") != std::string::npos);
     (void)installed({}, {vpn});
     CHECK(output("nft list set inet oneknock asked4").find("10.77.0.2") == std::string::npos);
@@ -232,12 +239,7 @@ TEST_CASE("answers to what a guarded UDP service sends of its own accord come in
     const TestNetwork network;
     const auto service = bind_udp(vpn.port);
     const Firewall firewall = installed(dropping(), {vpn});
-    Descriptor peer;
-    network.in_client([&] { peer = bind_udp(6000); });
-    connect_udp(service, *Address::parse("::ffff:10.77.0.2"), 6000);
-    REQUIRE(send_bytes(service, 12));
-    CHECK(echo_once(peer));
-    CHECK(next_length(service) == 12);
+    ask_from(network, service);
 }
 
 TEST_CASE("broadcasts and multicasts are no way around the guard") {

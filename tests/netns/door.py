@@ -133,6 +133,22 @@ class PlainHouse(NetworkTest):
         self.daemon = Daemon(net, self.server, self.door)
 
 
+class BothFamilies(NetworkTest):
+    """A client and a server with an IPv4 and an IPv6 address each, services on tcp 22 and 80, and a running daemon that
+    has no client yet.
+
+      client  10.77.0.2, fd77::2   c0 ---- s0   10.77.0.1, fd77::1  server
+    """
+
+    def build(self):
+        net = self.net
+        self.server, self.client = map(net.namespace, ("server", "client"))
+        net.link(self.server, "s0", ["10.77.0.1/24", "fd77::1/64"], self.client, "c0", ["10.77.0.2/24", "fd77::2/64"])
+        net.keep(Service(self.server, 22, 80), Service.stop)
+        self.door = Door(net, "10.77.0.1")
+        self.daemon = Daemon(net, self.server, self.door)
+
+
 def rooms(parent):
     """Process ids by the names firewall, listener and gatekeeper, of the daemon with this process id."""
     found = {"firewall": parent}

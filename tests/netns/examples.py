@@ -1,27 +1,19 @@
-"""The client of docs/examples/knock.py against the daemon.
-
-      client  10.77.0.2, fd77::2   c0 ---- s0   10.77.0.1, fd77::1  server (oneknockd; services on tcp 22 and 80)
-"""
+"""The client of docs/examples/knock.py against the daemon."""
 
 import os
 import sys
 
-from door import Daemon, Door, change_json, key_for
-from harness import NetworkTest, main
-from traffic import CLOSED, OPEN, Service, attempt
+from door import BothFamilies, change_json, key_for
+from harness import main
+from traffic import CLOSED, OPEN, attempt
 
 KNOCK = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../docs/examples/knock.py")
 
 
-class Examples(NetworkTest):
+class Examples(BothFamilies):
     def build(self):
-        net = self.net
-        self.server, self.client = net.namespace("server"), net.namespace("client")
-        net.link(self.server, "s0", ["10.77.0.1/24", "fd77::1/64"], self.client, "c0", ["10.77.0.2/24", "fd77::2/64"])
-        net.keep(Service(self.server, 22, 80), Service.stop)
-        self.door = Door(net, "10.77.0.1")
+        super().build()
         self.key = self.door.add("alice", "--source", "observed")
-        self.daemon = Daemon(net, self.server, self.door)
 
     def knock(self, *words, check=True):
         return self.client.run(sys.executable, "-B", KNOCK, *words, check=check)

@@ -1,28 +1,20 @@
-"""Web pages with a sealed key, without a browser: what is in them opens the door. tests/web has the browsers.
-
-      client  10.77.0.2, fd77::2   c0 ---- s0   10.77.0.1, fd77::1  server (oneknockd; services on tcp 22 and 80)
-"""
+"""Web pages with a sealed key, without a browser: what is in them opens the door. tests/web has the browsers."""
 
 import json
 import os
 import re
 
-from door import Daemon, Door
-from harness import NetworkTest, main, program, run
-from traffic import OPEN, Service, attempt
+from door import BothFamilies
+from harness import main, program, run
+from traffic import OPEN, attempt
 
 TEMPLATE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../client/web/page.html")
 
 
-class Pages(NetworkTest):
+class Pages(BothFamilies):
     def build(self):
-        net = self.net
-        self.server, self.client = net.namespace("server"), net.namespace("client")
-        net.link(self.server, "s0", ["10.77.0.1/24", "fd77::1/64"], self.client, "c0", ["10.77.0.2/24", "fd77::2/64"])
-        net.keep(Service(self.server, 22, 80), Service.stop)
-        self.door = Door(net, "10.77.0.1")
-        self.daemon = Daemon(net, self.server, self.door)
-        self.page = net.path("phone.html")
+        super().build()
+        self.page = self.net.path("phone.html")
 
     def keygen(self, command, *words, **options):
         return run(program("oneknock-keygen"), command, "--dir", self.door.folder, *words, "--page-template", TEMPLATE, **options)

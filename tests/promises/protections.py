@@ -142,7 +142,7 @@ PROTECTIONS = [
                "if (word >= reject_below) return static_cast<std::uint32_t>(std::uint64_t{word % m} * (word % m) / m);",
                Unit("protocol", "from hour to hour*")),
     Protection("4", "resets have a flow label as the kernel's have", RULES,
-               "    if (any(services, protocol_tcp)) add_label_of_resets(set);\n", "", Kernel("no field of its resets*")),
+               "    if (has_any(services, protocol_tcp)) add_label_of_resets(set);\n", "", Kernel("no field of its resets*")),
     Protection("4", "frames to others are not answered", RULES,
                'set.rules.push_back(rule("guarded", "meta pkttype != host drop", {to_others_at_link(), verdict(NF_DROP)}));',
                "", Kernel("frames and addresses to which*")),

@@ -1,7 +1,4 @@
-"""The command for Node (client/web/node) against the daemon.
-
-      client  10.77.0.2, fd77::2   c0 ---- s0   10.77.0.1, fd77::1  server (oneknockd; services on tcp 22 and 80)
-"""
+"""The command for Node (client/web/node) against the daemon."""
 
 import os
 import shutil
@@ -11,24 +8,19 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "../netns"))
-from door import Daemon, Door, key_for  # noqa: E402
+from door import BothFamilies, key_for  # noqa: E402
 from frames import Capture, ports_of  # noqa: E402
-from harness import NetworkTest, main, program, run  # noqa: E402
-from traffic import CLOSED, GREETING, OPEN, Service, attempt  # noqa: E402
+from harness import main, program, run  # noqa: E402
+from traffic import CLOSED, GREETING, OPEN, attempt  # noqa: E402
 
 COMMAND = os.path.join(HERE, "../../client/web/node/main.js")
 
 
-class Command(NetworkTest):
+class Command(BothFamilies):
     def build(self):
-        net = self.net
-        self.server, self.client = net.namespace("server"), net.namespace("client")
-        net.link(self.server, "s0", ["10.77.0.1/24", "fd77::1/64"], self.client, "c0", ["10.77.0.2/24", "fd77::2/64"])
-        net.keep(Service(self.server, 22, 80), Service.stop)
-        self.door = Door(net, "10.77.0.1")
+        super().build()
         self.key = self.door.add("alice", "--source", "observed")
-        self.daemon = Daemon(net, self.server, self.door)
-        self.configuration = net.path("configuration")
+        self.configuration = self.net.path("configuration")
 
     def command(self, *words, **options):
         return self.client.run("node", COMMAND, *words, env={"XDG_CONFIG_HOME": self.configuration}, **options)

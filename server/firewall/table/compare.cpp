@@ -60,7 +60,7 @@ ElementDiff compare_elements(const GrantSets& names, const std::map<std::string,
                              const GrantTable& grants, Instant now, milliseconds slack) {
     GrantTable::Map missing = grants.all();
     ElementDiff result;
-    for (const Family family : {Family::ipv4, Family::ipv6}) {
+    for (const Family family : families) {
         const SetImage* set = find(sets, names.of(family));
         if (set == nullptr) continue;
         for (const Element& element : set->elements)
@@ -75,7 +75,7 @@ std::vector<std::pair<GrantKey, milliseconds>> grants_in(const GrantSets& names,
                                                          const std::map<std::string, SetImage>& sets,
                                                          const std::vector<Service>& services, bool ours_only) {
     std::vector<std::pair<GrantKey, milliseconds>> result;
-    for (const Family family : {Family::ipv4, Family::ipv6}) {
+    for (const Family family : families) {
         const SetImage* set = find(sets, names.of(family));
         if (set == nullptr || unfit_for_grants(family, *set)) continue;
         for (const Element& element : set->elements) {
@@ -90,7 +90,7 @@ std::vector<std::pair<GrantKey, milliseconds>> grants_in(const GrantSets& names,
 
 std::vector<ForeignElement> foreign_elements_in(const GrantSets& names, const std::map<std::string, SetImage>& sets) {
     std::vector<ForeignElement> result;
-    for (const Family family : {Family::ipv4, Family::ipv6}) {
+    for (const Family family : families) {
         const SetImage* set = find(sets, names.of(family));
         if (set == nullptr) continue;
         for (const Element& element : set->elements)

@@ -2,6 +2,7 @@
 // another program flushed them. The kernel expires elements silently; this table does the same by its own clock.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 
 #include "common/expiring_map.hpp"
@@ -19,5 +20,8 @@ struct GrantKey {
 // The capacity is the size of the kernel's sets. A grant beyond it is refused here: a batch that the kernel refuses
 // costs 10 ms and more, and nothing that comes from outside may cause one.
 using GrantTable = ExpiringMap<GrantKey, 65536>;
+
+// A timeout below one tick of the kernel's timer (10 ms at most) would be rounded to none: an element for ever.
+inline constexpr std::chrono::milliseconds shortest_timeout{50};
 
 }  // namespace oneknock

@@ -21,12 +21,6 @@ constexpr std::uint32_t type_service = 12 << 6 | 13, type_route = 38;
 // are among them, or a neighbour could reach a closed UDP service with them.
 constexpr std::uint32_t route_local = 2, route_broadcast = 3, route_anycast = 4, route_multicast = 5;
 
-constexpr std::array families{Family::ipv4, Family::ipv6};
-
-bool any(const std::vector<Service>& services, std::uint8_t protocol) {
-    return std::ranges::any_of(services, [&](const Service& s) { return s.protocol == protocol; });
-}
-
 Set service_set(const std::vector<Service>& services) {
     const std::set<Service> sorted(services.begin(), services.end());
     Set set{.name = "services", .key_type = type_service, .key_length = 8, .elements = {}};
@@ -91,9 +85,9 @@ void add_answers(Ruleset& set, const std::vector<Service>& services) {
                              {destination_type_in("shared_addresses"), verdict(NF_DROP)}));
     set.rules.push_back(
         rule("guarded", "meta l4proto tcp reject with tcp reset", {protocol_is(protocol_tcp), reject_tcp()}));
-    if (any(services, protocol_udp))
+    if (has_any(services, protocol_udp))
         set.rules.push_back(rule("guarded", "meta l4proto udp reject", {protocol_is(protocol_udp), reject_udp()}));
-    if (any(services, protocol_tcp)) add_label_of_resets(set);
+    if (has_any(services, protocol_tcp)) add_label_of_resets(set);
 }
 
 void add_guarded(Ruleset& set, const FirewallConfig& config, const std::vector<Service>& services) {
@@ -103,12 +97,16 @@ void add_guarded(Ruleset& set, const FirewallConfig& config, const std::vector<S
         set.rules.push_back(rule("guarded", granted_text(family, grant_sets(config).of(family)) + " accept",
                                  {granted(family, grant_sets(config).of(family)), accept()}));
     set.rules.push_back(rule("guarded", "tcp flags rst,ack accept", {tcp_flags_any(tcp_rst | tcp_ack), accept()}));
-    if (any(services, protocol_udp)) add_udp_flows(set, config);
+    if (has_any(services, protocol_udp)) add_udp_flows(set, config);
     if (config.closed == ClosedAnswer::drop) set.rules.push_back(rule("guarded", "drop", {verdict(NF_DROP)}));
     else add_answers(set, services);
 }
 
 }  // namespace
+
+bool has_any(const std::vector<Service>& services, std::uint8_t protocol) {
+    return std::ranges::any_of(services, [&](const Service& s) { return s.protocol == protocol; });
+}
 
 Ruleset describe_guard(const FirewallConfig& config, const std::vector<Service>& services) {
     Ruleset set{.table = grant_sets(config).table,

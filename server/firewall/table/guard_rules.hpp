@@ -19,6 +19,8 @@ namespace oneknock {
 // client named, and behind connection tracking (-200); at input and output before the administrator's filters (0).
 inline constexpr std::int32_t before_dstnat = -110, before_filter = -10;
 
+[[nodiscard]] bool has_any(const std::vector<Service>& services, std::uint8_t protocol);
+
 // Chains, rules and constant sets; the sets of grants are missing.
 [[nodiscard]] Ruleset describe_guard(const FirewallConfig& config, const std::vector<Service>& services);
 

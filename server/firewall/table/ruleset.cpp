@@ -19,7 +19,7 @@ constexpr std::uint32_t type_service = type_protocol << 6 | type_port;
 
 Ruleset describe_mark(const FirewallConfig& config) {
     Ruleset set{grant_sets(config).table, {}, {{"mark_granted", Hook{NF_INET_PRE_ROUTING, before_dstnat}}}, {}};
-    for (const Family family : {Family::ipv4, Family::ipv6})
+    for (const Family family : families)
         set.rules.push_back(rule("mark_granted",
                                  granted_text(family, grant_sets(config).of(family)) + mark_text(config.mark),
                                  {granted(family, grant_sets(config).of(family)), set_mark(config.mark)}));
@@ -63,8 +63,7 @@ GrantSets grant_sets(const FirewallConfig& config) {
 
 Ruleset describe_table(const FirewallConfig& config, const std::vector<Service>& services) {
     Ruleset set = config.mode == FirewallMode::mark ? describe_mark(config) : describe_guard(config, services);
-    for (const Family family : {Family::ipv4, Family::ipv6})
-        set.sets.push_back(grant_set(family, grant_sets(config).of(family)));
+    for (const Family family : families) set.sets.push_back(grant_set(family, grant_sets(config).of(family)));
     return set;
 }
 

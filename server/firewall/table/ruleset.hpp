@@ -7,6 +7,7 @@
 // matched "is for a configured service" leaves the table untouched (guard_rules.hpp).
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -20,6 +21,8 @@
 namespace oneknock {
 
 using ByteString = std::vector<std::uint8_t>;
+
+inline constexpr std::array families{Family::ipv4, Family::ipv6};
 
 // A table by nf_tables' number for its family (NFPROTO_*) and its name.
 struct TableName {

@@ -28,11 +28,6 @@ constexpr std::uint32_t most_flows = 65536;
 constexpr OverLimit most_begun{4, 256};
 constexpr Seconds pace_kept{2 * 3600};
 
-// Below that the kernel's timer would round it to none: an element for ever.
-constexpr std::chrono::milliseconds shortest_timeout{50};
-
-constexpr std::array families{Family::ipv4, Family::ipv6};
-
 std::string for_family(const char* name, Family family) {
     return name + std::string(family == Family::ipv4 ? "4" : "6");
 }
@@ -126,8 +121,7 @@ void add_answering(Ruleset& set, const FirewallConfig& config) {
 
 GrantSets admission_sets(const FirewallConfig& config, const std::vector<Service>& services) {
     GrantSets sets{grant_sets(config).table, {}, {}};
-    const bool has_udp = std::ranges::count(services, protocol_udp, &Service::protocol) > 0;
-    if (config.mode != FirewallMode::guard || !has_udp) return sets;
+    if (config.mode != FirewallMode::guard || !has_any(services, protocol_udp)) return sets;
     sets.ipv4 = admitted_set(Family::ipv4);
     sets.ipv6 = admitted_set(Family::ipv6);
     return sets;

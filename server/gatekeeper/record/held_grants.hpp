@@ -51,6 +51,8 @@ public:
     [[nodiscard]] std::optional<Instant> latest_end_of_flows(const Service& service, const Address& address,
                                                              Instant now);
 
+    void drop_past(Instant now);
+
     using Ends = std::vector<std::pair<ClientGrant, Instant>>;  // in order
     [[nodiscard]] Ends live(Instant now);
     [[nodiscard]] Ends remembered(Instant now);
@@ -62,7 +64,6 @@ private:
         return service.protocol == protocol_udp ? flows_after_ : Seconds{0};
     }
     [[nodiscard]] std::optional<Instant> latest_past(const Service& service, const Address& address, Instant now);
-    void drop_past(Instant now);
     void uncount(const std::string& client);
 
     Seconds flows_after_;

@@ -170,7 +170,7 @@ bool Record::wants_renewal(Instant now) const {
 }
 
 Result<void> Record::renew(Instant now) {
-    static_cast<void>(grants_.remembered(now));  // drops what is past
+    grants_.drop_past(now);
     if (!write_anew(is_closed(now) ? closed_until_ : std::nullopt))
         return fail(ExitCode::cannot_create, "cannot write the replay record anew: " + journal_.problem());
     if (!is_closed(now)) closed_until_.reset();
