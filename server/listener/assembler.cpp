@@ -111,6 +111,8 @@ void Assembler::feed_windows(const WindowKey& merged_key, std::uint64_t hash, Sy
     table_.touch(merged, now);  // the newest: making room for its port's window cannot take it
     Index own = table_.find(own_key);
     if (own == no_index) own = table_.insert(own_key, now);
+    // A later pass of what its own port has said already: the merged window may have forgotten it behind others.
+    if (table_[own].full != no_index && table_.full(own).swallows(symbol, tick_of(now))) return;
     if (add_pair(own, symbol, now)) consider(own, symbol, now);
     own = table_.find(own_key);
     const bool alone =

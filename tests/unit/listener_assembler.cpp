@@ -296,6 +296,22 @@ TEST_CASE("clients behind one address with their own ports do not disturb each o
     }
 }
 
+TEST_CASE("two passes of each of a hundred clients behind one address, one after the other, are a hundred candidates") {
+    for (const Address& address : {client_ipv4, client_ipv6}) {
+        House house;
+        Wire wire;
+        for (int c = 0; c < 100; ++c) {
+            const auto ports = shuffled(house.knock(address));
+            for (const int pass : {0, 300})  // as after a rest, on a machine that is busy
+                wire.burst(ports, address, static_cast<std::uint16_t>(4000 + c), milliseconds{2 * c + pass},
+                           milliseconds{1});
+        }
+        wire.deliver(house);
+        CHECK(house.accepted.size() == 100);
+        CHECK(house.assembler.counters().candidates == 100);
+    }
+}
+
 TEST_CASE("a second knock 5 ms behind the first is read, from its own port and from the same") {
     for (const std::uint16_t second_port : {std::uint16_t{4001}, std::uint16_t{4000}}) {
         House house;
