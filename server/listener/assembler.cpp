@@ -48,8 +48,9 @@ void Assembler::packet(const Packet& packet, const Now& now) {
     const auto end = heard.begin() + static_cast<std::ptrdiff_t>(count);
     const auto is_known = [&](const Heard& one) { return continues_word(one, packet, now.steady); };
     const auto known = count == 1 ? end : std::find_if(heard.begin(), end, is_known);
+    const std::uint64_t hash = table_.hash({packet.source, 0, 0, true});
     for (auto one = heard.begin(); one != end; ++one)
-        if (known == end || known == one) add_symbol(one->book, one->symbol, packet, now.steady);
+        if (known == end || known == one) add_symbol(*one, hash, packet, now.steady);
     run_queues(now.steady, looks_per_packet);
 }
 
@@ -78,15 +79,15 @@ void Assembler::forget_elsewhere(const WindowKey& key, const Codeword& word) {
 }
 
 // A source without a window is a stranger, until it has said more than strangers do.
-void Assembler::add_symbol(Books::Slot book, Symbol symbol, const Packet& packet, Instant now) {
-    const WindowKey merged_key{packet.source, 0, book, true};
-    const std::uint64_t hash = table_.hash(merged_key);
+void Assembler::add_symbol(const Heard& heard, std::uint64_t hash, const Packet& packet, Instant now) {
+    const WindowKey merged_key{packet.source, 0, heard.book, true};
     if (table_.find(merged_key, hash) == no_index) {
-        for (const auto& pair : strangers_.add(packet.source, hash, {symbol, packet.source_port, tick_of(now)}))
+        const StrangerTable::Pair first{heard.symbol, packet.source_port, tick_of(now)};
+        for (const auto& pair : strangers_.add(packet.source, hash, heard.book, first))
             feed_windows(merged_key, hash, pair.symbol, pair.port, instant_of(pair.seen, now));
         return;
     }
-    feed_windows(merged_key, hash, symbol, packet.source_port, now);
+    feed_windows(merged_key, hash, heard.symbol, packet.source_port, now);
 }
 
 // While a source uses one port, one window serves as its port's and as the merged one; with the second port it is

@@ -80,7 +80,7 @@ private:
 
     [[nodiscard]] bool continues_word(const Heard& heard, const Packet& packet, Instant now) const;
     void forget_elsewhere(const WindowKey& key, const Codeword& word);
-    void add_symbol(Books::Slot book, Symbol symbol, const Packet& packet, Instant now);
+    void add_symbol(const Heard& heard, std::uint64_t hash, const Packet& packet, Instant now);
     void feed_windows(const WindowKey& merged_key, std::uint64_t hash, Symbol symbol, std::uint16_t port, Instant now);
     void split(Index merged, Instant now);
     bool add_pair(Index index, Symbol symbol, Instant now);

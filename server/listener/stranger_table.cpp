@@ -2,15 +2,16 @@
 
 namespace oneknock {
 
-StrangerTable::Set& StrangerTable::set_of(const Address& source, std::uint64_t hash) const {
-    if (source.family == Family::ipv4) return sets_[hash % sets];
+StrangerTable::Set& StrangerTable::set_of(const Address& source, std::uint64_t hash, Books::Slot book) const {
+    if (source.family == Family::ipv4) return sets_[(hash + book) % sets];
     const std::uint64_t network = network_hash_(ByteSpan(source.bytes).first(8));
-    return sets_[(network + hash % sets_of_network) % sets];
+    return sets_[(network + (hash + book) % sets_of_network) % sets];
 }
 
-std::span<const StrangerTable::Pair> StrangerTable::add(const Address& source, std::uint64_t hash, const Pair& pair) {
-    Set& set = set_of(source, hash);
-    const Mark mark = static_cast<Mark>(hash >> 32) | 1;
+std::span<const StrangerTable::Pair> StrangerTable::add(const Address& source, std::uint64_t hash, Books::Slot book,
+                                                         const Pair& pair) {
+    Set& set = set_of(source, hash, book);
+    const Mark mark = static_cast<Mark>((hash >> 32) * most_books + book) << 1 | 1;
     std::size_t said = 0;
     std::array<std::size_t, places> where;
     for (std::size_t i = 0, at = set.oldest; i < places; ++i, at = at + 1 == places ? 0 : at + 1) {

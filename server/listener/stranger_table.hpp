@@ -2,8 +2,9 @@
 // bytes here before its source is given windows (window_table.hpp): a flood of random sources costs little more than
 // reading it.
 //
-// Sets of five places, found by a keyed hash of source and book; the oldest pair of a set makes room for a new one. An
-// IPv4 address has one set, an IPv6 /64 has 64 of them: no source gets more than its share. Fixed size; allocates
+// Sets of five places, found by a keyed hash of the source; the oldest pair of a set makes room for a new one. In a book
+// an IPv4 address has one set, an IPv6 /64 has 64 of them: no source gets more than its share. What one packet says in
+// several books goes to as many sets: in one, they would make room for each other for ever. Fixed size; allocates
 // nothing.
 #pragma once
 
@@ -33,14 +34,14 @@ public:
         Tick seen;
     };
 
-    // Notes what a source said; `hash` is keyed, of source and book. A known pair is renewed. When there are more than
-    // `most_pairs`, they are given back, oldest first and the new one last, and forgotten here.
-    std::span<const Pair> add(const Address& source, std::uint64_t hash, const Pair& pair);
+    // Notes what a source said in a book; `hash` is keyed, of the source. A known pair is renewed. When there are more
+    // than `most_pairs`, they are given back, oldest first and the new one last, and forgotten here.
+    std::span<const Pair> add(const Address& source, std::uint64_t hash, Books::Slot book, const Pair& pair);
 
     void clear();
 
 private:
-    // Part of the hash stands for the source: should two sources share it, their pairs are taken for one source's,
+    // Part of the hash, and the book, stand for the source there: should two sources share it, their pairs are taken for one source's,
     // which costs a decode.
     using Mark = std::uint32_t;
     static constexpr Mark empty = 0;
@@ -52,7 +53,7 @@ private:
     };
     static_assert(sizeof(Set) == 64);
 
-    [[nodiscard]] Set& set_of(const Address& source, std::uint64_t hash) const;
+    [[nodiscard]] Set& set_of(const Address& source, std::uint64_t hash, Books::Slot book) const;
 
     KeyedHash network_hash_;
     std::unique_ptr<Set[]> sets_{new Set[sets]};

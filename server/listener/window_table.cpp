@@ -6,10 +6,9 @@ namespace oneknock {
 
 // The families differ in length.
 KeyBytes WindowKey::bytes() const {
-    KeyBytes all{{}, 3 + source.length()};
+    KeyBytes all{{}, 2 + source.length()};
     store_u16be(all.bytes.data(), port);
-    all.bytes[2] = static_cast<std::uint8_t>(book << 1 | (merged ? 1 : 0));
-    std::copy_n(source.bytes.begin(), 16, all.bytes.begin() + 3);
+    std::copy_n(source.bytes.begin(), 16, all.bytes.begin() + 2);
     return all;
 }
 

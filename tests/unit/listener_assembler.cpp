@@ -224,8 +224,10 @@ TEST_CASE("one knock after the other costs one decode each, whatever other books
                 wire.deliver(house);
                 CHECK(house.distinct_accepted() == 20);
                 CHECK(house.accepted.size() == 20);
-                CHECK(house.assembler.counters().candidates == 20);
-                CHECK(house.assembler.counters().decodes == 20);
+                // Or one more: the first packets may be as many symbols of a word in another book, by chance (once in
+                // a thousand such knocks).
+                CHECK(house.assembler.counters().candidates <= 21);
+                CHECK(house.assembler.counters().decodes <= 21);
             }
 }
 
