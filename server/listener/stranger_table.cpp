@@ -9,7 +9,7 @@ StrangerTable::Set& StrangerTable::set_of(const Address& source, std::uint64_t h
 }
 
 std::span<const StrangerTable::Pair> StrangerTable::add(const Address& source, std::uint64_t hash, Books::Slot book,
-                                                         const Pair& pair) {
+                                                        const Pair& pair) {
     Set& set = set_of(source, hash, book);
     const Mark mark = static_cast<Mark>((hash >> 32) * most_books + book) << 1 | 1;
     std::size_t said = 0;

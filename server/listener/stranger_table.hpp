@@ -2,10 +2,10 @@
 // bytes here before its source is given windows (window_table.hpp): a flood of random sources costs little more than
 // reading it.
 //
-// Sets of five places, found by a keyed hash of the source; the oldest pair of a set makes room for a new one. In a book
-// an IPv4 address has one set, an IPv6 /64 has 64 of them: no source gets more than its share. What one packet says in
-// several books goes to as many sets: in one, they would make room for each other for ever. Fixed size; allocates
-// nothing.
+// Sets of five places, found by a keyed hash of the source; the oldest pair of a set makes room for a new one. In a
+// book an IPv4 address has one set, an IPv6 /64 has 64 of them: no source gets more than its share. What one packet
+// says in several books goes to as many sets: in one, they would make room for each other for ever. Fixed size;
+// allocates nothing.
 #pragma once
 
 #include <array>
@@ -41,8 +41,8 @@ public:
     void clear();
 
 private:
-    // Part of the hash, and the book, stand for the source there: should two sources share it, their pairs are taken for one source's,
-    // which costs a decode.
+    // Part of the hash, and the book, stand for the source there: should two sources share it, their pairs are taken
+    // for one source's, which costs a decode.
     using Mark = std::uint32_t;
     static constexpr Mark empty = 0;
 

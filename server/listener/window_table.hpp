@@ -23,8 +23,8 @@ inline constexpr std::uint32_t most_small = 16'384, most_full = 8'192;
 inline constexpr std::uint32_t most_small_per_source = 4'096, most_full_per_source = 1'024;
 inline constexpr std::size_t small_pairs = 8;
 
-// What is hashed of a key: no longer than it must be, since a hash takes its time by the eight bytes. Of a window's, all
-// but its book: there are few, and one hash finds a packet's source in all of them.
+// What is hashed of a key: no longer than it must be, since a hash takes its time by the eight bytes. Of a window's,
+// all but its book: there are few, and one hash finds a packet's source in all of them.
 struct KeyBytes {
     Bytes<18> bytes;
     std::size_t length;

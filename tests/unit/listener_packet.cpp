@@ -142,7 +142,7 @@ TEST_CASE("a million random and mutated packets are read without harm") {
     std::vector<std::uint8_t> bytes(96);
     const Buffer seeds[] = {ipv4(6, tcp(2)), ipv6(44, behind(fragment_header(17, 0), udp(0)))};
     std::uint64_t counted = 0;
-    for (int i = 0; i < 1'000'000; ++i) {
+    for (int i = 0; i < test::trials(1'000'000); ++i) {
         fill_random(bytes);
         const auto& seed = seeds[i % 2];
         if (i % 4 < 2) std::copy(seed.begin(), seed.end(), bytes.begin() + (i % 8 < 4 ? 0 : 14));

@@ -104,7 +104,7 @@ TEST_CASE("no change of a pcapng file's bytes makes its reader fail otherwise th
     const Octets good = joined(
         {section, raw_interface, block(6, words({0, 0, 1, 4, 4, 7})), block(1, words({1, 0, 9 | 1 << 16, 9, 0}))});
     std::minstd_rand random(1);
-    for (int round = 0; round < 20'000; ++round) {
+    for (int round = 0; round < test::trials(20'000); ++round) {
         Octets content = good;
         for (int change = 0; change < 3; ++change)
             content[random() % content.size()] = static_cast<std::uint8_t>(random() % 3 == 0 ? 0xff : random());

@@ -12,7 +12,7 @@ using namespace oneknock;
 
 namespace {
 
-constexpr int cases = 20'000;
+constexpr int cases = test::trials(20'000);
 
 Message random_message(Family family) {
     Message message{family, {}};

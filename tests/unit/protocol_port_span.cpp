@@ -70,7 +70,7 @@ TEST_CASE("a span is made again of its ranges, and of nothing that cannot be one
 }
 
 TEST_CASE("a span has the ports that a list of all ports gives") {
-    for (int trial = 0; trial < 300; ++trial) {
+    for (int trial = 0; trial < test::trials(300); ++trial) {
         std::vector<bool> wanted(65536);
         std::vector<std::pair<std::uint32_t, std::uint32_t>> holes;
         std::string text;
