@@ -13,7 +13,7 @@ namespace {
 
 // The key is out of memory before the first byte of the user's goes over the connection.
 Result<Descriptor> open_connection(const KnockOptions& options) {
-    const auto prepared = prepare_knock(options, read_clocks().wall);
+    const auto prepared = prepare_knock(options, read_clocks().wall, Patience::will_wait);
     if (!prepared) return tl::unexpected(prepared.error());
     return open_and_wait(*prepared, options);
 }

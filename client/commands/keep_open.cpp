@@ -4,11 +4,14 @@
 #include <thread>
 
 #include "client/commands/child.hpp"
+#include "client/commands/reasons.hpp"
 #include "client/knock/knock_loop.hpp"
 #include "common/log.hpp"
 
 namespace oneknock {
 namespace {
+
+constexpr auto pause_before_another_try = std::chrono::milliseconds{500};
 
 Result<void> knock(const Task& task, const std::vector<Target>& targets) {
     const auto outcome = run_knock_loop(task, targets, {});
@@ -36,8 +39,15 @@ Seconds kept_duration(const KnockSettings& settings, const KeyFile& key) {
 Instant renewal_interval(Seconds duration) { return std::max<Instant>(Instant(duration) / 3, std::chrono::seconds{1}); }
 
 Result<void> knock_unwatched(const PreparedKnock& prepared, const KnockOptions& options) {
-    auto sent = knock(Task{prepared.door.key, options, prepared.service}, prepared.targets);
+    const Task task{prepared.door.key, options, prepared.service};
+    const Instant until = read_clocks().steady + default_wait;
+    auto sent = prepared.not_found ? Result<void>(tl::unexpected(*prepared.not_found)) : knock(task, prepared.targets);
+    while (!sent && may_mend(sent.error()) && read_clocks().steady < until) {
+        std::this_thread::sleep_for(pause_before_another_try);
+        sent = knock_again(task, options);
+    }
     if (sent) std::this_thread::sleep_for(time_to_grant);
+    else if (may_mend(sent.error())) return tl::unexpected(never_sent(sent.error(), options));
     return sent;
 }
 

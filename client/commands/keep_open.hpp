@@ -17,11 +17,13 @@ inline constexpr Seconds longest_kept{300};
 // What the daemon needs between a knock's last packet and the grant; nobody can watch for it.
 inline constexpr Instant time_to_grant = std::chrono::milliseconds{100};
 
-// Knocks once, at each of the door's addresses, and gives the daemon time to grant.
+// Knocks once, at each of the door's addresses, and gives the daemon time to grant. What time may mend is tried again
+// for default_wait.
 [[nodiscard]] Result<void> knock_unwatched(const PreparedKnock& prepared, const KnockOptions& options);
 
 // Knocks, runs `command`, and knocks again before the grant ends until the command does, from the addresses and at the
-// addresses of that moment. Returns the command's status. `options.wait` is not set.
+// addresses of that moment. Returns the command's status. `options.wait` is
+// not set.
 [[nodiscard]] Result<int> keep_open(const PreparedKnock& prepared, const KnockOptions& options,
                                     const std::vector<std::string>& command);
 

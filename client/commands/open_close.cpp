@@ -58,7 +58,7 @@ Result<void> knock(const PreparedKnock& prepared, const KnockOptions& options) {
 
 Result<void> open_or_close_command(const KnockOptions& options) {
     const UnixTime now = read_clocks().wall;
-    const auto prepared = prepare_knock(options, now);
+    const auto prepared = prepare_knock(options, now, options.wait ? Patience::will_wait : Patience::none);
     if (!prepared) return tl::unexpected(prepared.error());
     if (!options.dry_run) return knock(*prepared, options);
     return dry_run({prepared->door.key, options, prepared->service}, options, prepared->targets, now);

@@ -39,7 +39,7 @@ Result<std::vector<Target>> find_door(const KeyFile& key, const KnockOptions& op
     return targets;
 }
 
-Result<PreparedKnock> prepare_knock(const KnockOptions& options, UnixTime now) {
+Result<PreparedKnock> prepare_knock(const KnockOptions& options, UnixTime now, Patience patience) {
     const auto time = message_time(options, now);
     if (!time) return tl::unexpected(time.error());
     auto door = open_door(options.door, *time, options.key_fd);
@@ -50,9 +50,10 @@ Result<PreparedKnock> prepare_knock(const KnockOptions& options, UnixTime now) {
     if (const auto fits = check_choice(options.source, door->key.client.source); !fits)
         return tl::unexpected(fits.error());
     std::vector<std::string> warnings;
-    if (options.wait && !is_numeric(door->key.door.address)) hurry_name_service();
+    const bool waits = patience == Patience::will_wait;
+    if (waits && !is_numeric(door->key.door.address)) hurry_name_service();
     auto targets = find_door(door->key, options, warnings);
-    if (!targets && !(options.wait && may_mend(targets.error()))) return tl::unexpected(targets.error());
+    if (!targets && !(waits && may_mend(targets.error()))) return tl::unexpected(targets.error());
     warn(options, *door, *service);
     for (const std::string& warning : warnings) log::warning(warning);
     if (!targets) return PreparedKnock{*std::move(door), *service, {}, targets.error()};

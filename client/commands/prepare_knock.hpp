@@ -15,14 +15,17 @@ struct PreparedKnock {
     OpenedDoor door;
     Service service;
     std::vector<Target> targets;
-    std::optional<Error> not_found;  // with --wait: why there are no targets now, which time may mend
+    std::optional<Error> not_found;  // why there are no targets now, which time may mend
 };
+
+// What to make of a door that is not found, for a reason that time may mend.
+enum class Patience : std::uint8_t { none, will_wait };
 
 // The door's addresses as they are now, and what the user should know of them.
 [[nodiscard]] Result<std::vector<Target>> find_door(const KeyFile& key, const KnockOptions& options,
                                                     std::vector<std::string>& warnings);
 
-// Nothing is sent; warnings are printed. `now` is this machine's clock.
-[[nodiscard]] Result<PreparedKnock> prepare_knock(const KnockOptions& options, UnixTime now);
+// Nothing is sent; warnings are printed. `now` is this machine's clock. With patience there may be no targets yet.
+[[nodiscard]] Result<PreparedKnock> prepare_knock(const KnockOptions& options, UnixTime now, Patience patience);
 
 }  // namespace oneknock

@@ -28,8 +28,8 @@ Hints hints_about_the_way(const Report& report, const KeyFile& key) {
     if (!report.request.is_open() || report.sign == Sign::reset) return {};
     Hints hints;
     if (report.sign == Sign::unreachable) hints.push_back("check this machine's network, and its routes");
-    hints.push_back("the server may be off, or a firewall in front of it may drop packets to " +
-                    report.request.service().text());
+    hints.push_back("the server may be off, a firewall in front of it may drop packets to " +
+                    report.request.service().text() + ", or fail2ban or its like may have banned this address");
     hints.push_back(key.door.address + " may no longer be the door's address; it resolved to " + place(report));
     return hints;
 }

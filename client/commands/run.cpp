@@ -9,7 +9,7 @@ namespace {
 // The key is out of memory before the command takes this program's place.
 Result<std::optional<int>> open_for(const RunOptions& options) {
     KnockOptions knock = options.knock;
-    const auto prepared = prepare_knock(knock, read_clocks().wall);
+    const auto prepared = prepare_knock(knock, read_clocks().wall, Patience::will_wait);
     if (!prepared) return tl::unexpected(prepared.error());
     if (prepared->service.protocol != protocol_tcp)
         return keep_open(*prepared, knock, options.command).map([](int status) { return std::optional(status); });

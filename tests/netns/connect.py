@@ -175,6 +175,22 @@ class Connect(NetworkTest):
         eventually(lambda: "10.77.0.3" in [grant["address"] for grant in self.daemon.grants()], "the new address")
         running.stop()
 
+    def test_it_waits_for_a_network(self):
+        for words in (("vpn",), ("ssh", "--no-probe"), ("ssh",)):
+            self.client.ip("link set c0 down")
+            running = self.net.start(self.client, program("oneknock"), "run", self.key, *words, "--", "echo", "went")
+            time.sleep(0.8)  # it has tried in vain
+            self.assertIsNone(running.exit, running.log)
+            self.client.ip("link set c0 up")
+            self.assertEqual(running.wait(PATIENCE), 0, running.log)
+            self.assertIn("went", running.log)
+
+    def test_without_one_it_gives_up_and_says_how_long_it_tried(self):
+        self.client.ip("link set c0 down")
+        done = self.client.run(program("oneknock"), "run", self.key, "ssh", "--no-probe", "--", "echo", "went", check=False)
+        self.assertEqual((done.returncode, done.stdout), (69, ""))
+        self.assertIn("(tried again for 10s)", done.stderr)
+
     def test_its_status_is_that_of_the_command_which_is_run_with_the_signals_of_whoever_started_it(self):
         done = self.client.run(program("oneknock"), "run", self.key, "vpn", "--", "sh", "-c",
                                "grep SigBlk /proc/self/status; exit 7", check=False)
