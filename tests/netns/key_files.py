@@ -119,7 +119,7 @@ class KeyFiles(KeyHouse):
         self.assertEqual(told.returncode, DATA)
         self.assertIn("desk is kept out", told.stderr)
         eventually(lambda: not self.daemon.elements(), "what it has opened to be closed")
-        self.assertEqual([self.opens(name) for name in ("desk", "phone", "laptop")], [False, False, True])
+        self.assertEqual([self.opens(name) for name in ("desk", "phone", "laptop")], [False, True, True])
 
     def test_what_is_mended_is_let_in_again_and_stands_nowhere(self):
         self.start()
@@ -133,6 +133,14 @@ class KeyFiles(KeyHouse):
             self.assertTrue(self.opens("desk"))
         self.assertNotIn("wrong", self.daemon.ctl("status").stdout)
         self.assertEqual(self.daemon.ctl("reload").stdout, "done\n")
+
+    def test_who_was_kept_out_for_a_service_that_there_was_not_is_let_in_with_it(self):
+        edit(self.path("desk"), allow=["ssh", "news"])
+        self.start()
+        self.assertFalse(self.opens("desk"), "at a start what is wrong keeps its client out")
+        run(program("oneknock-keygen"), "service", "add", "--dir", self.door.folder, "news=tcp/119")
+        self.assertTrue(self.opens("desk"))
+        self.assertEqual(self.wrong(), [])
 
     # --- the start ------------------------------------------------------------------------------------------------
 

@@ -99,10 +99,8 @@ std::optional<Instant> KeyProblems::next_due() const {
 std::set<std::string> KeyProblems::take_out(Instant now, bool at_once) {
     std::set<std::string> out;
     for (auto& [file, problem] : problems_) {
-        const bool is_due = problem.out_at && (at_once || *problem.out_at <= now);
-        if (!is_due && !(at_once && problem.of == Of::services)) continue;
+        if (!problem.out_at || (!at_once && *problem.out_at > now)) continue;
         problem.out_at.reset();
-        problem.of = Of::file;
         problem.consequence = problem.client + " is kept out";
         news_.insert(file);
         out.insert(problem.client);
