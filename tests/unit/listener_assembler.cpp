@@ -231,6 +231,28 @@ TEST_CASE("one knock after the other costs one decode each, whatever other books
             }
 }
 
+TEST_CASE("knocks behind a translator that gives each packet a port of its own cost one decode each") {
+    for (const milliseconds apart : {milliseconds{100}, milliseconds{300}, milliseconds{1000}})
+        for (const Address& address : {client_ipv4, client_ipv6})
+            for (const int passes : {1, 2}) {
+                CAPTURE(apart.count(), address.text(), passes);
+                House house;
+                Wire wire;
+                for (int i = 0; i < 20; ++i) {
+                    const auto ports = shuffled(house.knock(address));
+                    for (int at = 0; at < 64 * passes; ++at)
+                        wire.burst({ports[static_cast<std::size_t>(at) % 64]}, address,
+                                   static_cast<std::uint16_t>(10000 + 128 * i + at),
+                                   apart * i + milliseconds{60} * (at / 64) + microseconds{10} * (at % 64), {});
+                }
+                wire.deliver(house);
+                CHECK(house.distinct_accepted() == 20);
+                CHECK(house.accepted.size() == 20);
+                CHECK(house.assembler.counters().candidates == 20);
+                CHECK(house.assembler.counters().decodes == 20);
+            }
+}
+
 TEST_CASE("a knock of another book is read beside one that was played back from the same port") {
     House house;
     house.add_other_books();
