@@ -212,8 +212,10 @@ class Page(NetworkTest):
     def test_the_key_of_a_link_is_neither_in_the_history_of_the_tab_nor_sent_to_the_pages_server(self):
         self.start_hosted()
         self.browser.go("about:blank")
+        before = self.browser.run("return history.length")
         self.browser.go(self.link)
         self.wait_until_taken()
+        self.assertLessEqual(self.browser.run("return history.length"), before + 1)
         self.browser.go(self.link)  # to a page that is open already
         self.wait_until_taken()
         self.assertEqual(self.browser.text("door"), "home")
