@@ -9,8 +9,6 @@ namespace oneknock {
 namespace {
 
 constexpr std::string_view open_kind = "client-key";
-constexpr std::string_view locked_kind = "locked-client-key";
-constexpr std::string_view lock_algorithm = "argon2id-xchacha20poly1305";
 
 enum class Secrets : std::uint8_t { in_place, locked };
 

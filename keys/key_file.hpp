@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 
 #include "common/clock.hpp"
@@ -55,6 +56,9 @@ struct KeyEncryption {
     Bytes<salt_length> salt{};
     Bytes<sealed_length> sealed{};
 };
+
+inline constexpr std::string_view locked_kind = "locked-client-key";
+inline constexpr std::string_view lock_algorithm = "argon2id-xchacha20poly1305";
 
 struct EncryptedKey {
     KeyFile key;  // both secrets zero

@@ -39,15 +39,11 @@ std::optional<Address> address_of(const sockaddr* address) {
 }
 
 // The sealed key as in its file, with the addresses; `oneknock import` takes it as well.
-Result<std::string> data_block(const KeyFile& key, const SecretBytes& passphrase) {
-    const auto addresses = numeric_addresses(key.door.address);
-    if (!addresses) return tl::unexpected(addresses.error());
-    auto sealed = encrypt_key(key, passphrase, page_cost);
-    if (!sealed) return tl::unexpected(sealed.error());
-    const SecretBytes file = stored_key_text(StoredKey{*std::move(sealed)});
+std::string data_block(EncryptedKey key, const std::vector<Address>& addresses) {
+    const SecretBytes file = stored_key_text(StoredKey{std::move(key)});
     std::string text(file.text().substr(0, file.text().size() - end_of_file.size()));
-    const auto quoted = [](const std::string& address) { return json::quote(address); };
-    return text + ",\n  \"x-addresses\": [" + join(*addresses, quoted) + "]" + std::string(end_of_file);
+    const auto quoted = [](const Address& address) { return json::quote(address.text()); };
+    return text + ",\n  \"x-addresses\": [" + join(addresses, quoted) + "]" + std::string(end_of_file);
 }
 
 }  // namespace
@@ -64,7 +60,7 @@ SecretBytes generate_passphrase() {
     return text;
 }
 
-Result<std::vector<std::string>> numeric_addresses(const std::string& host) {
+Result<std::vector<Address>> numeric_addresses(const std::string& host) {
     addrinfo hints{};
     hints.ai_socktype = SOCK_DGRAM;
     addrinfo* found = nullptr;
@@ -72,11 +68,11 @@ Result<std::vector<std::string>> numeric_addresses(const std::string& host) {
         return fail(ExitCode::unavailable, "cannot resolve the door's address " + host + ": " + gai_strerror(error) +
                                                "; a page needs numeric addresses, which it keeps");
     const std::unique_ptr<addrinfo, void (*)(addrinfo*)> list(found, freeaddrinfo);
-    std::vector<std::string> addresses;
+    std::vector<Address> addresses;
     for (const addrinfo* entry = list.get(); entry != nullptr; entry = entry->ai_next) {
         if (entry->ai_family != AF_INET && entry->ai_family != AF_INET6) continue;
-        const std::string text = address_of(entry->ai_addr)->text();
-        if (std::ranges::find(addresses, text) == addresses.end()) addresses.push_back(text);
+        const Address address = *address_of(entry->ai_addr);
+        if (std::ranges::find(addresses, address) == addresses.end()) addresses.push_back(address);
     }
     return addresses;
 }
@@ -87,24 +83,37 @@ Result<void> print_passphrase(const SecretBytes& passphrase) {
         .and_then([] { return write_standard_output(as_bytes("\n")); });
 }
 
-Result<Page> make_page(const KeyFile& key, const std::string& template_path) {
+Result<SealedKey> seal_for_anyone(const KeyFile& key) {
+    SecretBytes passphrase = generate_passphrase();
+    return encrypt_key(key, passphrase, page_cost).map([&](EncryptedKey&& sealed) {
+        return SealedKey{std::move(sealed), std::move(passphrase)};
+    });
+}
+
+Result<std::vector<Address>> addresses_for_page(const KeyFile& key) {
     if (key.client.source.mode() == SourcePolicy::Mode::same)
         return fail(ExitCode::usage, "a page opens for the address that the server sees, which " + key.client.name +
                                          " may not, as its source policy is `same`; allow it --source observed");
+    return numeric_addresses(key.door.address);
+}
+
+Result<Page> make_page(const KeyFile& key, const std::string& template_path) {
+    const auto addresses = addresses_for_page(key);
+    if (!addresses) return tl::unexpected(addresses.error());
     const auto page = read_file(template_path);
     if (!page) return tl::unexpected(page.error());
     const auto at = page->text().find(std::string(key_element) + std::string(no_key) + std::string(end_of_element));
     if (at == std::string_view::npos)
         return fail(ExitCode::data, template_path + " is not the page that came with oneknock; install it again");
-    SecretBytes passphrase = generate_passphrase();
-    const auto block = data_block(key, passphrase);
-    if (!block) return tl::unexpected(block.error());
+    auto sealed = seal_for_anyone(key);
+    if (!sealed) return tl::unexpected(sealed.error());
     const auto before = page->text().substr(0, at + key_element.size());
     const auto after = page->text().substr(before.size() + no_key.size());
-    const std::string whole = std::string(before) + "\n" + *block + std::string(after);
+    const std::string whole =
+        std::string(before) + "\n" + data_block(std::move(sealed->key), *addresses) + std::string(after);
     SecretBytes text(whole.size());
     std::ranges::copy(as_bytes(whole), text.bytes().begin());
-    return Page{std::move(text), std::move(passphrase)};
+    return Page{std::move(text), std::move(sealed->passphrase)};
 }
 
 }  // namespace oneknock

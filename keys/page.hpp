@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "common/protocol/address.hpp"
 #include "common/result.hpp"
 #include "common/secret.hpp"
 #include "keys/key_file.hpp"
@@ -16,17 +17,27 @@ namespace oneknock {
 // Six words such as "bako lumi tesa fori gupo nane": 6,400 possible ones each.
 [[nodiscard]] SecretBytes generate_passphrase();
 
+// A key that anyone may get to see, and its new passphrase.
+struct SealedKey {
+    EncryptedKey key;
+    SecretBytes passphrase;
+};
+[[nodiscard]] Result<SealedKey> seal_for_anyone(const KeyFile& key);
+
 // The numeric addresses of a host, each once: a browser given a name would choose the family itself.
 // ExitCode::unavailable where it cannot be resolved.
-[[nodiscard]] Result<std::vector<std::string>> numeric_addresses(const std::string& host);
+[[nodiscard]] Result<std::vector<Address>> numeric_addresses(const std::string& host);
+
+// The door's; ExitCode::usage where the key may not be used by a page, which never knows its own address.
+[[nodiscard]] Result<std::vector<Address>> addresses_for_page(const KeyFile& key);
 
 struct Page {
     SecretBytes text;
     SecretBytes passphrase;
 };
 
-// ExitCode::usage where the key may not be used by a page, which never knows its own address; ExitCode::no_input or
-// ExitCode::data where the template, the page without a key, is missing or is something else.
+// Fails as addresses_for_page() does, and with ExitCode::no_input or ExitCode::data where the template, the page
+// without a key, is missing or is something else.
 [[nodiscard]] Result<Page> make_page(const KeyFile& key, const std::string& template_path);
 
 // "passphrase: ..." on standard output.

@@ -11,6 +11,7 @@
 #include "common/files.hpp"
 #include "common/log.hpp"
 #include "common/text.hpp"
+#include "keys/compact_key.hpp"
 #include "keys/key_encryption.hpp"
 
 namespace oneknock {
@@ -67,7 +68,11 @@ Result<StoredKey> read_key(const std::string& file) {
     const bool piped = file == "-";
     const auto content = piped ? read_standard_input() : read_private_file(file);
     if (!content) return tl::unexpected(content.error());
-    return parse_stored_key(content->text(), piped ? "standard input" : file);
+    const std::string name = piped ? "standard input" : file;
+    if (!is_compact_key(content->text())) return parse_stored_key(content->text(), name);
+    return parse_compact_key(content->text(), name).map([](CompactKey&& compact) {
+        return StoredKey{std::move(compact.key)};
+    });
 }
 
 Result<void> store(const ImportPlace& place, const StoredKey& key) {

@@ -50,6 +50,20 @@ Result<std::string> path_argument(const std::string& text) {
     return text;
 }
 
+Result<std::string> page_url_argument(const std::string& text) {
+    constexpr std::string_view scheme = "https://";
+    constexpr std::size_t longest = 200;  // with the longest key a code of 85 modules
+    const auto is_of_urls = [](char c) { return c > ' ' && c < 0x7f && c != '#' && c != '"' && c != '<' && c != '>'; };
+    if (!text.starts_with(scheme))
+        return refuse(text,
+                      "must begin with https://: a page that comes by http can be changed on its way, and its user "
+                      "would type the passphrase into it");
+    if (text.size() == scheme.size() || text.size() > longest || !std::ranges::all_of(text, is_of_urls))
+        return refuse(text, "cannot be a page's address: at most " + std::to_string(longest) +
+                                " characters of ASCII, without blanks, quotes and #");
+    return text;
+}
+
 Result<std::string> folder_argument(const std::string& text) {
     auto path = path_argument(text);
     while (path && path->size() > 1 && path->back() == '/') path->pop_back();

@@ -17,6 +17,8 @@ namespace oneknock::keygen {
 [[nodiscard]] Result<std::string> name_argument(const std::string& text);
 [[nodiscard]] Result<std::string> host_argument(const std::string& text);
 [[nodiscard]] Result<std::string> path_argument(const std::string& text);
+// "https://knock.example.org/", without a fragment, which the key becomes.
+[[nodiscard]] Result<std::string> page_url_argument(const std::string& text);
 [[nodiscard]] Result<std::string> folder_argument(const std::string& text);  // without a slash at its end
 [[nodiscard]] Result<std::string> state_argument(const std::string& text);   // made absolute
 [[nodiscard]] Result<std::string> socket_argument(const std::string& text);  // likewise

@@ -10,7 +10,8 @@ inline constexpr const char* init_examples =
     "      --table oneknock_office --state /var/lib/oneknock-office --socket /run/oneknock/office.sock";
 inline constexpr const char* add_examples =
     "  oneknock-keygen add laptop --allow ssh -o laptop.json\n"
-    "  oneknock-keygen add desk --allow ssh --expires 2027-01-31 -o - | ssh desk oneknock import -";
+    "  oneknock-keygen add desk --allow ssh --expires 2027-01-31 -o - | ssh desk oneknock import -\n"
+    "  oneknock-keygen add phone --allow web --source observed --qr --page-url https://knock.example.org/";
 inline constexpr const char* rotate_examples =
     "  oneknock-keygen rotate laptop -o laptop-2.json\n"
     "  oneknock-keygen rotate --door --overlap 2w -o new-keys";

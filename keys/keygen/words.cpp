@@ -4,6 +4,7 @@
 
 #include "keys/keygen/arguments.hpp"
 #include "keys/keygen/examples.hpp"
+#include "keys/keygen/folder/staged_key_file.hpp"
 
 namespace oneknock::keygen {
 namespace {
@@ -51,23 +52,51 @@ void add_services(CLI::App& app, T& services, Result<T> (*parse)(const std::vect
     add_value(app, name, services, parse, "", description)->required()->allow_extra_args()->expected(1, -1);
 }
 
-// A key file, or a page: one of the two.
-void add_output(CLI::App& app, std::string& output, Handout& handout, const std::string& description) {
-    auto* const file = add_value(app, "-o,--output", output, path_argument, "FILE", description);
+void add_page(CLI::App& app, std::string& output, Handout& handout) {
     const auto take = [&output, &handout](const std::string& path) {
-        handout.page = true;
+        handout.form = Handout::Form::page;
         output = path;
     };
     auto* const page = app.add_option_function<std::string>("--page", take, "New web page with the sealed key in it")
-                           ->type_name("FILE")
-                           ->excludes(file);
+                           ->type_name("FILE");
     add_value(app, "--page-template", handout.page_template, path_argument, "FILE",
               std::string("The page without a key (default: ") + installed_page + ")")
         ->needs(page);
 }
 
+// CLI11 takes options in the order in which they are declared here: a picture overrides the terminal.
+void add_code(CLI::App& app, std::string& output, Handout& handout) {
+    const auto show = [&output, &handout](const std::string& path, Handout::Form form) {
+        handout.form = form;
+        output = path;
+    };
+    const auto on_terminal = [show] { show(std::string(standard_output), Handout::Form::code_on_terminal); };
+    const auto in_picture = [show](const std::string& path) {
+        if (path == standard_output) throw CLI::ValidationError("--png", "standard output is for the passphrase");
+        show(path, Handout::Form::picture_of_code);
+    };
+    auto* const code = app.add_flag_callback("--qr", on_terminal, "Show the sealed key as a QR code");
+    app.add_option_function<std::string>("--png", in_picture, "New picture of the QR code, instead of showing it")
+        ->type_name("FILE")
+        ->needs(code);
+    add_value(app, "--page-url", handout.page_url, page_url_argument, "URL",
+              "Make the code a link to the page there, which takes the key out of it")
+        ->needs(code);
+}
+
+// A key file, a page or a code: one of the three.
+void add_output(CLI::App& app, std::string& output, Handout& handout, const std::string& description) {
+    auto* const file = add_value(app, "-o,--output", output, path_argument, "FILE", description);
+    add_page(app, output, handout);
+    add_code(app, output, handout);
+    auto* const page = app.get_option("--page");
+    auto* const code = app.get_option("--qr");
+    page->excludes(file)->excludes(code);
+    code->excludes(file);
+}
+
 void require_output(const std::string& output) {
-    if (output.empty()) throw CLI::RequiredError("--output or --page");
+    if (output.empty()) throw CLI::RequiredError("--output, --page or --qr");
 }
 
 void add_json(CLI::App& app, bool& json) { app.add_flag("--json", json, "Print JSON instead of tables"); }
@@ -110,7 +139,8 @@ void declare(CLI::App& app, Rotate& rotate) {
     app.parse_complete_callback([&rotate] {
         if (rotate.client.empty() && !rotate.door) throw CLI::RequiredError("CLIENT or --door");
         require_output(rotate.output);
-        if (rotate.door && rotate.handout.page) throw CLI::ExcludesError("--door", "--page");
+        if (rotate.door && rotate.handout.form == Handout::Form::page) throw CLI::ExcludesError("--door", "--page");
+        if (rotate.door && rotate.handout.is_code()) throw CLI::ExcludesError("--door", "--qr");
     });
     add_value(app, "--overlap", rotate.overlap, overlap_argument, "TIME",
               "Longest time that the old key stays valid (default: 7d)");

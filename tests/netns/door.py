@@ -13,7 +13,7 @@ READY = r"^ready:"
 class Door:
     """The folder that `oneknock-keygen init` makes, with state folder and socket inside the network's folder."""
 
-    def __init__(self, net, address, services=("ssh=tcp/22", "web=tcp/80"), name="home", **configuration):
+    def __init__(self, net, address, services=("ssh=tcp/22", "web=tcp/80"), name="home", span="1024-65535", **configuration):
         """`configuration`: fields of oneknockd.json."""
         self.folder = net.path(name)
         self.state = net.path(name + "-state")
@@ -22,7 +22,7 @@ class Door:
         self._keys = net.path(name + "-keys")
         os.mkdir(self._keys)
         run(program("oneknock-keygen"), "init", "--dir", self.folder, "--name", name, "--address", address, "--state",
-            self.state, "--socket", self.socket, *(word for service in services for word in ("--service", service)))
+            self.state, "--socket", self.socket, "--span", span, *(word for service in services for word in ("--service", service)))
         if configuration:
             self.configure(**configuration)
 

@@ -1,8 +1,13 @@
-"""Web pages with a sealed key, without a browser: what is in them opens the door. tests/web has the browsers."""
+"""Web pages and QR codes with a sealed key, without a browser: what is in them opens the door. tests/web has the browsers.
+
+Codes are read by zbarimg.
+"""
 
 import json
 import os
 import re
+import shutil
+import unittest
 
 from door import BothFamilies
 from harness import main, program, run
@@ -71,6 +76,108 @@ class Pages(BothFamilies):
                     "observed", "--page", self.page, "--page-template", __file__, check=False)
         self.assertEqual(other.returncode, 65)
         self.assertEqual((os.listdir(os.path.join(self.door.folder, "clients.d")), os.path.exists(self.page)), ([], False))
+
+
+class Codes(BothFamilies):
+    """What is scanned off a code is imported, and its passphrase opens it."""
+
+    def build(self):
+        super().build()
+        self.picture = self.net.path("phone.png")
+
+    def keygen(self, command, *words, **options):
+        return run(program("oneknock-keygen"), command, "--dir", self.door.folder, "phone", "--qr", *words, **options)
+
+    def add(self, *words, **options):
+        return self.keygen("add", "--allow", "ssh", *words, **options)
+
+    def scanned(self, picture):
+        self.assertEqual(os.stat(picture).st_mode & 0o777, 0o600)
+        return run("zbarimg", "--raw", "-q", picture).stdout
+
+    def imported(self, text):
+        environment = {"XDG_CONFIG_HOME": self.net.path("configuration")}
+        done = run(program("oneknock"), "import", "-", input=text, env=environment)
+        self.assertIn("next: oneknock open home ssh --wait", done.stdout)
+        return environment
+
+    def knock(self, environment, done):
+        passphrase, = re.findall(r"^passphrase: ([a-z]{4}(?: [a-z]{4}){5})$", done.stdout, re.M)
+        secret = self.net.path("passphrase")
+        with open(secret, "w", encoding="utf-8") as file:
+            file.write(passphrase + "\n")
+        self.client.run("sh", "-c", 'exec 3<"$1"; shift; exec "$@"', "sh", secret, program("oneknock"), "open", "home", "ssh",
+                        "--source", "observed", "--key-fd", "3", env=environment)
+
+    @unittest.skipUnless(shutil.which("zbarimg"), "zbarimg reads the picture")
+    def test_a_picture_is_scanned_imported_and_opens_and_so_does_the_next_generation(self):
+        done = self.add("--source", "observed", "--png", self.picture)
+        text = self.scanned(self.picture)
+        self.assertRegex(text, r"^oneknock-key:[A-Za-z0-9_-]{1,400}\n$")
+        environment = self.imported(text)
+        self.knock(environment, done)
+        self.daemon.wait_for("^accepted: phone: open tcp/22 for 10.77.0.2")
+        self.assertEqual(attempt(self.client, "10.77.0.1", 22), OPEN)
+        second = self.net.path("phone-2.png")
+        done = self.keygen("rotate", "--png", second)
+        self.imported(self.scanned(second))
+        self.knock(environment, done)
+        self.daemon.wait_for(r"^accepted: phone: open tcp/22 for 10.77.0.2.*\(generation 2\)")
+
+    @unittest.skipUnless(shutil.which("zbarimg"), "zbarimg reads the picture")
+    def test_a_link_to_a_page_has_the_key_behind_it_and_is_imported_as_well(self):
+        done = self.add("--source", "observed", "--page-url", "https://knock.example.org/?lang=en", "--png", self.picture)
+        text = self.scanned(self.picture)
+        self.assertRegex(text, r"^https://knock\.example\.org/\?lang=en#key=[A-Za-z0-9_-]{1,400}\n$")
+        self.knock(self.imported(text), done)
+        self.daemon.wait_for("^accepted: phone: open tcp/22 for 10.77.0.2")
+
+    @unittest.skipUnless(shutil.which("zbarimg"), "zbarimg reads the picture")
+    def test_what_a_terminal_shows_is_the_code(self):
+        shown = self.add("--source", "observed").stdout
+        passphrase, _, code = shown.partition("\n")
+        self.assertTrue(passphrase.startswith("passphrase: "))
+        rows = [[half for column in line for half in [(column in "▀█", column in "▄█")]] for line in code.splitlines()]
+        self.assertEqual(set(code) - set(" ▀▄█\n"), set())
+        pixels = [[255 * column[half] for column in row for _ in range(4)] for row in rows for half in (0, 1) for _ in range(4)]
+        picture = self.net.path("terminal.pgm")
+        with open(os.open(picture, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as file:
+            file.write(b"P5 %d %d 255\n" % (len(pixels[0]), len(pixels)) + b"".join(map(bytes, pixels)))
+        self.imported(self.scanned(picture))
+
+    def test_a_picture_never_overwrites_and_what_makes_no_code_leaves_nothing_behind(self):
+        with open(self.picture, "w", encoding="utf-8") as file:
+            file.write("mine")
+        for code, words in ((73, ("--png", self.picture)), (64, ("--png", "-")), (64, ("--page-url", "http://knock.example.org/")),
+                            (64, ("--page-url", "https://knock.example.org/#key=x")), (64, ("--page-url", "https://")),
+                            (64, ("--page", self.net.path("phone.html"))), (64, ("-o", self.net.path("phone.json"))),
+                            (64, ("--page-url", "https://knock.example.org/"))):  # the policy is `same`
+            done = self.add(*words, check=False)
+            self.assertEqual((done.returncode, done.stdout), (code, ""), f"{words}: {done.stderr}")
+        with open(self.picture, encoding="utf-8") as file:
+            self.assertEqual(file.read(), "mine")
+        self.assertEqual((os.listdir(os.path.join(self.door.folder, "clients.d")), os.listdir(self.door.folder).count("phone.html")),
+                         ([], 0))
+        alone = run(program("oneknock-keygen"), "add", "--dir", self.door.folder, "phone", "--allow", "ssh", "--png",
+                    self.picture, check=False)
+        self.assertEqual(alone.returncode, 64)
+        both = run(program("oneknock-keygen"), "rotate", "--dir", self.door.folder, "--door", "--qr", check=False)
+        self.assertEqual(both.returncode, 64)
+
+    def test_a_key_too_large_for_a_code_says_so_and_adds_no_client(self):
+        names = ["service-" + "x" * 50 + str(number) for number in range(4)]
+        run(program("oneknock-keygen"), "service", "add", "--dir", self.door.folder,
+            *(f"{name}=tcp/{8000 + number}" for number, name in enumerate(names)))
+        done = self.keygen("add", *(word for name in names for word in ("--allow", name)), check=False)
+        self.assertEqual((done.returncode, done.stdout), (65, ""))
+        self.assertIn("at most 300 fit into a QR code", done.stderr)
+        self.assertEqual(os.listdir(os.path.join(self.door.folder, "clients.d")), [])
+
+    def test_a_damaged_code_is_refused_with_where_it_came_from(self):
+        for text in ("oneknock-key:AAAA\n", "https://knock.example.org/\n", "oneknock-key:\n"):
+            done = run(program("oneknock"), "import", "-", input=text, check=False)
+            self.assertEqual(done.returncode, 65)
+            self.assertIn("standard input: the key in it is damaged or cut off", done.stderr)
 
 
 if __name__ == "__main__":

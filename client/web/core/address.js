@@ -33,6 +33,12 @@ export function parseAddress(text) {
   return text.includes(":") ? parseIpv6(text) : parseIpv4(text);
 }
 
+// Of 4 or 16 bytes; not the shortest of the forms that parseAddress() takes.
+export function formatAddress(bytes) {
+  if (bytes.length === 4) return bytes.join(".");
+  return Array.from({ length: 8 }, (_, at) => (bytes[2 * at] * 256 + bytes[2 * at + 1]).toString(16)).join(":");
+}
+
 export function unspecified(family) {
   return new Uint8Array(family === 4 ? 4 : 16);
 }

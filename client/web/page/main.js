@@ -134,6 +134,8 @@ async function act(event, operation) {
 }
 
 function start() {
+  // A link to a page that is open already loads nothing.
+  window.onhashchange = () => location.hash.startsWith("#key=") && location.reload();
   ({ file, key: sealed } = readKey());
   showKey();
   element("form").onsubmit = (event) => act(event, "open");

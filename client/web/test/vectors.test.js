@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { bytesToHex, hexToBytes } from "@noble/hashes/utils.js";
 import { readAddress, parseAddress, unspecified } from "../core/address.js";
+import { unpackKey } from "../core/compact_key.js";
 import { checkEnd, readKeyFile } from "../core/key_file.js";
 import { findService, makeKnock } from "../core/knock.js";
 import { portsOfSpan } from "../core/span.js";
@@ -44,6 +45,22 @@ test("wrong key files and requests are refused for the known class of reasons", 
   for (const one of vectors.wrong)
     assert.throws(() => knock(one), (error) => {
       assert.equal(error.kind, one.class, `${one.what}: ${error.message}`);
+      return true;
+    }, one.what);
+});
+
+test("sealed keys in few bytes stand for the known key files", () => {
+  for (const one of vectors.compact) {
+    const { "x-addresses": addresses = [], ...file } = JSON.parse(unpackKey(one.text));
+    assert.deepEqual(file, { expires: null, ...merged(vectors.keys[one.key], one.change) }, one.what);
+    assert.deepEqual(addresses.map(parseAddress), one.addresses.map(parseAddress), one.what);
+  }
+});
+
+test("sealed keys in few bytes that are damaged are refused", () => {
+  for (const one of vectors.wrong_compact)
+    assert.throws(() => readKeyFile(unpackKey(one.text)), (error) => {
+      assert.equal(error.kind, "data", `${one.what}: ${error.message}`);
       return true;
     }, one.what);
 });

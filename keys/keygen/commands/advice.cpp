@@ -12,7 +12,12 @@ void warn_of_source(const SourcePolicy& policy) {
 }
 
 void tell_next_step(const Handout& handout, const std::string& key_file) {
-    if (handout.page)
+    using Form = Handout::Form;
+    if (handout.form == Form::code_on_terminal)
+        return log::info(
+            "next: scan the code and give the user the passphrase by another way; then clear the screen. A " +
+            std::string("photograph of both is the key"));
+    if (handout.form == Form::page || handout.form == Form::picture_of_code)
         return log::info("next: copy " + key_file + " to the client, give its user the passphrase by another way, " +
                          "and remove the file here");
     if (key_file == standard_output) return;

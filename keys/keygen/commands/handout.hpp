@@ -1,6 +1,7 @@
-// What a client is handed: a key file, or a web page with the sealed key in it.
+// What a client is handed: a key file, a web page with the sealed key in it, or a QR code of the sealed key.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "common/result.hpp"
@@ -11,11 +12,16 @@
 namespace oneknock::keygen {
 
 struct Handout {
-    bool page = false;
+    enum class Form : std::uint8_t { key_file, page, code_on_terminal, picture_of_code };
+
+    Form form = Form::key_file;
     std::string page_template = installed_page;
+    std::string page_url;  // codes: of the page that shall open with the key; empty: the code is the key alone
+
+    [[nodiscard]] bool is_code() const { return form == Form::code_on_terminal || form == Form::picture_of_code; }
 };
 
-// The file's text. The passphrase of a page is printed on standard output.
+// The file's text, or what is to be shown. The passphrase of a page or a code is printed on standard output.
 [[nodiscard]] Result<SecretBytes> text_of(const Handout& handout, const KeyFile& key);
 
 }  // namespace oneknock::keygen
