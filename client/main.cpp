@@ -27,6 +27,7 @@ struct Run {
     Result<int> operator()(const RemoveOptions& options) const { return done(remove_command(options)); }
     Result<int> operator()(const SetOptions& options) const { return done(set_command(options)); }
     Result<int> operator()(const PageOptions& options) const { return done(page_command(options)); }
+    Result<int> operator()(const SshConfigOptions& options) const { return done(ssh_config_command(options)); }
     Result<int> operator()(const ListOptions& options) const { return done(list_command(options)); }
 };
 

@@ -88,6 +88,8 @@ constexpr Subcommand subcommands[] = {
      "  oneknock unlock home\n  oneknock unlock home --for 8h", add_unlock},
     {"lock", "End that, for one door or all", "  oneknock lock home\n  oneknock lock", add_lock},
     {"page", "Make a web page of a key, for a browser without oneknock", "  oneknock page home -o home.html", add_page},
+    {"ssh-config", "Show or install what makes ssh knock by itself",
+     "  oneknock ssh-config home\n  oneknock ssh-config home --install", add_ssh_config},
     {"remove", "Remove an imported door", "  oneknock remove home\n  oneknock remove office", add_remove}};
 
 bool is_subcommand(const std::string& word) {
@@ -155,6 +157,13 @@ Error no_command_to_run() {
     return {ExitCode::usage, "run: put the command after --, for example: oneknock run home ssh -- ssh home"};
 }
 
+SshConfigOptions ssh_config_options(const Words& words) {
+    return {words.knock.door, words.knock.service.empty() ? "ssh" : words.knock.service,
+            words.install  ? SshConfigAction::install
+            : words.remove ? SshConfigAction::remove
+                           : SshConfigAction::print};
+}
+
 Result<Command> command_from(const std::string& name, Words& words, std::vector<std::string> tail,
                              const DefaultsOf& defaults_of) {
     const auto key_fd = read_key_fd(words.knock.key_fd);
@@ -169,6 +178,7 @@ Result<Command> command_from(const std::string& name, Words& words, std::vector<
     if (name == "set") return Command{SetOptions{words.knock.door, words.assignments}};
     if (name == "passphrase") return Command{PassphraseOptions{words.knock.door, words.remove, *key_fd}};
     if (name == "page") return Command{PageOptions{words.knock.door, words.file, words.page_template, *key_fd}};
+    if (name == "ssh-config") return Command{ssh_config_options(words)};
     if (name == "list") return Command{ListOptions{words.json}};
     if (name == "connect")
         return waiting_options(words, defaults_of).map([&](KnockOptions&& knock) {

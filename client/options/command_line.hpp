@@ -17,8 +17,9 @@ struct ShowText {
     std::string text;
 };
 
-using Command = std::variant<ShowText, KnockOptions, ConnectOptions, RunOptions, ImportOptions, PassphraseOptions,
-                             ListOptions, RemoveOptions, SetOptions, UnlockOptions, LockOptions, PageOptions>;
+using Command =
+    std::variant<ShowText, KnockOptions, ConnectOptions, RunOptions, ImportOptions, PassphraseOptions, ListOptions,
+                 RemoveOptions, SetOptions, UnlockOptions, LockOptions, PageOptions, SshConfigOptions>;
 
 // What is set for the door of this name.
 using DefaultsOf = std::function<Result<DoorDefaults>(const std::string& door)>;
