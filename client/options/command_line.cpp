@@ -73,7 +73,7 @@ constexpr Subcommand subcommands[] = {
      add_open_or_close},
     {"connect", "Open, then connect standard input and output (ssh's ProxyCommand)",
      "  ssh -o ProxyCommand='oneknock connect home' home\n"
-     "  ssh -o ProxyCommand='oneknock connect --fdpass home ssh' -o ProxyUseFdpass=yes home",
+     "  ssh -o ProxyUseFdpass=yes \\\n      -o ProxyCommand='oneknock connect --fdpass home' home",
      add_connect},
     {"run", "Open, wait until it is open, then run the command after --; keep a UDP service open while it runs",
      "  oneknock run home ssh -- ssh server.example.org\n  oneknock run home vpn -- openvpn home.conf", add_run},
@@ -208,11 +208,23 @@ std::optional<Error> value_of_wait_apart(const std::vector<std::string>& words) 
     return std::nullopt;
 }
 
+// The last word is what is to be completed.
+std::string command_to_complete(const std::vector<std::string>& words) {
+    const auto name = std::find_if(words.begin(), words.end() - 1, is_subcommand);
+    return name == words.end() - 1 ? "" : *name;
+}
+
 }  // namespace
 
-Result<Command> parse_command_line(std::vector<std::string> words, const DefaultsOf& defaults_of) {
+Result<Command> parse_command_line(std::vector<std::string> words, const DefaultsOf& defaults_of,
+                                   const ValuesOf& values_of) {
     CLI::App app("Opens and closes the services of a door by a single knock", "oneknock");
     Words values;
+    if (!words.empty() && words.front() == completion_word) {
+        add_everything(app, command_to_complete(words), values);
+        auto offered = parse_words(app, std::move(words), values_of);
+        return offered ? Result<Command>(ShowText{**std::move(offered)}) : tl::unexpected(offered.error());
+    }
     const auto wait_apart = value_of_wait_apart(words);
     Arguments arguments = arrange(std::move(words));
     const std::string chosen = arguments.words.empty() ? "" : arguments.words.front();

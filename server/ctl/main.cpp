@@ -76,7 +76,7 @@ int main(int argc, char** argv) {
     CtlOptions options;
     CLI::App app("Controls a running oneknockd", "oneknockctl");
     describe(app, options);
-    const auto text = parse_words(app, {argv + 1, argv + argc});
+    const auto text = parse_words(app, {argv + 1, argv + argc}, ctl_values);
     if (!text) return report(tl::unexpected(text.error()));
     return report(*text ? write_standard_output(as_bytes(**text)) : run(options));
 }

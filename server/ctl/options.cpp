@@ -7,6 +7,9 @@
 
 #include "common/command_words.hpp"
 #include "common/nearest_word.hpp"
+#include "common/secret.hpp"
+#include "keys/offered_names.hpp"
+#include "server/ctl/audit_lines.hpp"
 
 namespace oneknock {
 namespace {
@@ -88,6 +91,18 @@ void describe(CLI::App& app, CtlOptions& options) {
     app.add_subcommand("confirm", "Keep the guard that was started with --try")->callback([&options] {
         options.question = "confirm";
     });
+}
+
+std::vector<std::string> ctl_values(const std::string& place, const TypedWords& before) {
+    if (place == "FORMAT") return formats;
+    if (place == "DECISION") return known_decisions();
+    if (place != "CLIENT" && place != "SERVICE") return {};
+    initialise_crypto();  // files are read into locked memory
+    const auto given = before.options.find("--config");
+    const auto config = read_daemon_config(given == before.options.end() ? default_config : given->second);
+    if (!config) return {};
+    if (place == "CLIENT") return offered_clients(config->clients);
+    return offered_services(config->door);
 }
 
 }  // namespace oneknock

@@ -3,7 +3,9 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "common/completion.hpp"
 #include "keys/config/daemon_config.hpp"
 
 namespace CLI {
@@ -30,5 +32,8 @@ struct CtlOptions {
 
 // `options` must outlive `app`.
 void describe(CLI::App& app, CtlOptions& options);
+
+// What a shell is to offer: clients, services, formats, decisions.
+[[nodiscard]] std::vector<std::string> ctl_values(const std::string& place, const TypedWords& before);
 
 }  // namespace oneknock
