@@ -3,6 +3,7 @@
 
 #include "client/commands/commands.hpp"
 #include "client/options/command_line.hpp"
+#include "client/options/completion_values.hpp"
 #include "common/fd.hpp"
 #include "common/log.hpp"
 #include "common/secret.hpp"
@@ -27,6 +28,7 @@ struct Run {
     Result<int> operator()(const RemoveOptions& options) const { return done(remove_command(options)); }
     Result<int> operator()(const SetOptions& options) const { return done(set_command(options)); }
     Result<int> operator()(const PageOptions& options) const { return done(page_command(options)); }
+    Result<int> operator()(const SshConfigOptions& options) const { return done(ssh_config_command(options)); }
     Result<int> operator()(const ListOptions& options) const { return done(list_command(options)); }
 };
 
@@ -40,7 +42,7 @@ int run(std::vector<std::string> words) {
     prctl(PR_SET_DUMPABLE, 0);  // no core dump may hold a secret, and no other program of this user may look
     try {
         initialise_crypto();  // also of a file's reading: what may hold a secret is read into locked memory
-        const auto command = parse_command_line(std::move(words), read_defaults);
+        const auto command = parse_command_line(std::move(words), read_defaults, client_values);
         return finish(command ? std::visit(Run{}, *command) : Result<int>{tl::unexpected(command.error())});
     } catch (const LockedMemoryError& error) {
         log::error(error.what());

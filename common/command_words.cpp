@@ -12,14 +12,50 @@
 namespace oneknock {
 namespace {
 
-// Options with what they take, and neither what they exclude nor how it is checked: the descriptions say it.
+constexpr std::size_t help_columns = 80;  // of a terminal that nobody has widened
+
+// Words into lines of at most `columns`; a longer word has one of its own.
+std::vector<std::string> wrapped(const std::string& text, std::size_t columns) {
+    std::vector<std::string> lines;
+    std::istringstream words(text);
+    for (std::string word; words >> word;) {
+        if (!lines.empty() && lines.back().size() + 1 + word.size() <= columns) lines.back() += " " + word;
+        else lines.push_back(word);
+    }
+    return lines;
+}
+
+// Options with what they take, and neither what they exclude nor how it is checked: the descriptions say it. No line is
+// longer than a terminal is wide.
 class HelpFormatter : public CLI::Formatter {
 public:
+    [[nodiscard]] std::string make_option(const CLI::Option* option, bool is_positional) const override {
+        return entry(make_option_name(option, is_positional) + make_option_opts(option), make_option_desc(option));
+    }
+
+    [[nodiscard]] std::string make_subcommand(const CLI::App* command) const override {
+        return entry(command->get_name(), command->get_description());
+    }
+
+    [[nodiscard]] std::string make_description(const CLI::App* command) const override {
+        return join(wrapped(command->get_description(), help_columns), {}, "\n") + "\n";
+    }
+
     [[nodiscard]] std::string make_option_opts(const CLI::Option* option) const override {
         const std::string type = option->get_type_name();
         const std::string value = type.substr(0, type.find(':'));  // what follows is of its checks
         const std::string otherwise = option->get_default_str();
         return (value.empty() ? "" : " " + value) + (otherwise.empty() ? "" : " (default: " + otherwise + ")");
+    }
+
+private:
+    // A name that is too long for its column has a line of its own, as CLI11 has it.
+    [[nodiscard]] std::string entry(const std::string& name, const std::string& text) const {
+        const std::size_t column = get_column_width();
+        std::string lines = "  " + name;
+        const bool fits = lines.size() < column;
+        lines += fits ? std::string(column - lines.size(), ' ') : "\n" + std::string(column, ' ');
+        return lines + join(wrapped(text, help_columns - column), {}, "\n" + std::string(column, ' ')) + "\n";
     }
 };
 
@@ -186,7 +222,10 @@ void set_help_form(CLI::App& app, const std::string& version, const std::string&
     app.footer("Examples:\n" + examples);
 }
 
-Result<std::optional<std::string>> parse_words(CLI::App& app, std::vector<std::string> words) {
+Result<std::optional<std::string>> parse_words(CLI::App& app, std::vector<std::string> words,
+                                               const ValuesOf& values_of) {
+    if (!words.empty() && words.front() == completion_word)
+        return completion_text(completions(app, {words.begin() + 1, words.end()}, values_of));
     arrange_help(app, words);
     if (auto wrong = Walk(app, words).first_wrong_word()) return tl::unexpected(std::move(*wrong));
     std::ranges::reverse(words);  // CLI11 takes them from the back

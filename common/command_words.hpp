@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "common/completion.hpp"
 #include "common/result.hpp"
 
 namespace CLI {
@@ -20,7 +21,9 @@ void set_help_form(CLI::App& app, const std::string& version, const std::string&
 
 // Fills in what the options of `app` are bound to; `words` without the program's name. The text, if help or the version
 // was asked for ("help [COMMAND]" does as well): it is to be printed instead. Errors are ExitCode::usage; they name the
-// wrong word, the nearest right one, and where all of them are found.
-[[nodiscard]] Result<std::optional<std::string>> parse_words(CLI::App& app, std::vector<std::string> words);
+// wrong word, the nearest right one, and where all of them are found. Where a shell asks what may come next
+// (completion_word), that is the text.
+[[nodiscard]] Result<std::optional<std::string>> parse_words(CLI::App& app, std::vector<std::string> words,
+                                                             const ValuesOf& values_of = no_values);
 
 }  // namespace oneknock

@@ -26,6 +26,7 @@ struct Imported {
 [[nodiscard]] Result<void> remove_command(const RemoveOptions& options);
 [[nodiscard]] Result<void> set_command(const SetOptions& options);
 [[nodiscard]] Result<void> page_command(const PageOptions& options);
+[[nodiscard]] Result<void> ssh_config_command(const SshConfigOptions& options);
 [[nodiscard]] Result<void> list_command(const ListOptions& options);
 
 }  // namespace oneknock

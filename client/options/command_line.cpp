@@ -73,7 +73,7 @@ constexpr Subcommand subcommands[] = {
      add_open_or_close},
     {"connect", "Open, then connect standard input and output (ssh's ProxyCommand)",
      "  ssh -o ProxyCommand='oneknock connect home' home\n"
-     "  ssh -o ProxyCommand='oneknock connect --fdpass home ssh' -o ProxyUseFdpass=yes home",
+     "  ssh -o ProxyUseFdpass=yes \\\n      -o ProxyCommand='oneknock connect --fdpass home' home",
      add_connect},
     {"run", "Open, wait until it is open, then run the command after --; keep a UDP service open while it runs",
      "  oneknock run home ssh -- ssh server.example.org\n  oneknock run home vpn -- openvpn home.conf", add_run},
@@ -88,6 +88,8 @@ constexpr Subcommand subcommands[] = {
      "  oneknock unlock home\n  oneknock unlock home --for 8h", add_unlock},
     {"lock", "End that, for one door or all", "  oneknock lock home\n  oneknock lock", add_lock},
     {"page", "Make a web page of a key, for a browser without oneknock", "  oneknock page home -o home.html", add_page},
+    {"ssh-config", "Show or install what makes ssh knock by itself",
+     "  oneknock ssh-config home\n  oneknock ssh-config home --install", add_ssh_config},
     {"remove", "Remove an imported door", "  oneknock remove home\n  oneknock remove office", add_remove}};
 
 bool is_subcommand(const std::string& word) {
@@ -155,6 +157,13 @@ Error no_command_to_run() {
     return {ExitCode::usage, "run: put the command after --, for example: oneknock run home ssh -- ssh home"};
 }
 
+SshConfigOptions ssh_config_options(const Words& words) {
+    return {words.knock.door, words.knock.service.empty() ? "ssh" : words.knock.service,
+            words.install  ? SshConfigAction::install
+            : words.remove ? SshConfigAction::remove
+                           : SshConfigAction::print};
+}
+
 Result<Command> command_from(const std::string& name, Words& words, std::vector<std::string> tail,
                              const DefaultsOf& defaults_of) {
     const auto key_fd = read_key_fd(words.knock.key_fd);
@@ -169,6 +178,7 @@ Result<Command> command_from(const std::string& name, Words& words, std::vector<
     if (name == "set") return Command{SetOptions{words.knock.door, words.assignments}};
     if (name == "passphrase") return Command{PassphraseOptions{words.knock.door, words.remove, *key_fd}};
     if (name == "page") return Command{PageOptions{words.knock.door, words.file, words.page_template, *key_fd}};
+    if (name == "ssh-config") return Command{ssh_config_options(words)};
     if (name == "list") return Command{ListOptions{words.json}};
     if (name == "connect")
         return waiting_options(words, defaults_of).map([&](KnockOptions&& knock) {
@@ -198,11 +208,23 @@ std::optional<Error> value_of_wait_apart(const std::vector<std::string>& words) 
     return std::nullopt;
 }
 
+// The last word is what is to be completed.
+std::string command_to_complete(const std::vector<std::string>& words) {
+    const auto name = std::find_if(words.begin(), words.end() - 1, is_subcommand);
+    return name == words.end() - 1 ? "" : *name;
+}
+
 }  // namespace
 
-Result<Command> parse_command_line(std::vector<std::string> words, const DefaultsOf& defaults_of) {
+Result<Command> parse_command_line(std::vector<std::string> words, const DefaultsOf& defaults_of,
+                                   const ValuesOf& values_of) {
     CLI::App app("Opens and closes the services of a door by a single knock", "oneknock");
     Words values;
+    if (!words.empty() && words.front() == completion_word) {
+        add_everything(app, command_to_complete(words), values);
+        auto offered = parse_words(app, std::move(words), values_of);
+        return offered ? Result<Command>(ShowText{**std::move(offered)}) : tl::unexpected(offered.error());
+    }
     const auto wait_apart = value_of_wait_apart(words);
     Arguments arguments = arrange(std::move(words));
     const std::string chosen = arguments.words.empty() ? "" : arguments.words.front();

@@ -8,6 +8,7 @@
 
 #include "client/options/door_defaults.hpp"
 #include "client/options/options.hpp"
+#include "common/completion.hpp"
 #include "common/result.hpp"
 
 namespace oneknock {
@@ -17,8 +18,9 @@ struct ShowText {
     std::string text;
 };
 
-using Command = std::variant<ShowText, KnockOptions, ConnectOptions, RunOptions, ImportOptions, PassphraseOptions,
-                             ListOptions, RemoveOptions, SetOptions, UnlockOptions, LockOptions, PageOptions>;
+using Command =
+    std::variant<ShowText, KnockOptions, ConnectOptions, RunOptions, ImportOptions, PassphraseOptions, ListOptions,
+                 RemoveOptions, SetOptions, UnlockOptions, LockOptions, PageOptions, SshConfigOptions>;
 
 // What is set for the door of this name.
 using DefaultsOf = std::function<Result<DoorDefaults>(const std::string& door)>;
@@ -26,6 +28,7 @@ using DefaultsOf = std::function<Result<DoorDefaults>(const std::string& door)>;
 // `words` without the program's name. What they leave out may be set for the door. Errors are ExitCode::usage, or those
 // of `defaults_of`.
 [[nodiscard]] Result<Command> parse_command_line(
-    std::vector<std::string> words, const DefaultsOf& defaults_of = [](const std::string&) { return DoorDefaults{}; });
+    std::vector<std::string> words, const DefaultsOf& defaults_of = [](const std::string&) { return DoorDefaults{}; },
+    const ValuesOf& values_of = no_values);
 
 }  // namespace oneknock

@@ -60,6 +60,14 @@ void add_page(CLI::App& command, Words& words) {
     add_key_fd(command, words.knock);
 }
 
+void add_ssh_config(CLI::App& command, Words& words) {
+    add_imported(command, words.knock);
+    add(command, "SERVICE", words.knock.service, "", "A name from the key file, or tcp/22; default: ssh");
+    auto* const install =
+        command.add_flag("--install", words.install, "Write it to a file that ~/.ssh/config includes from then on");
+    command.add_flag("--remove", words.remove, "Undo --install")->excludes(install);
+}
+
 void add_remove(CLI::App& command, Words& words) { add_imported(command, words.knock); }
 
 }  // namespace oneknock

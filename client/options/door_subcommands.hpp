@@ -20,6 +20,7 @@ struct Words {
     std::optional<std::string> locked;
     bool passphrase = false;
     bool remove = false;
+    bool install = false;
     bool json = false;
 };
 
@@ -39,6 +40,7 @@ void add_passphrase(CLI::App& command, Words& words);
 void add_unlock(CLI::App& command, Words& words);
 void add_lock(CLI::App& command, Words& words);
 void add_page(CLI::App& command, Words& words);
+void add_ssh_config(CLI::App& command, Words& words);
 void add_remove(CLI::App& command, Words& words);
 
 }  // namespace oneknock

@@ -2,6 +2,7 @@
 // and says what to write instead.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -102,6 +103,13 @@ struct PageOptions {
     std::string output;
     std::string page_template;
     std::optional<int> key_fd = std::nullopt;
+};
+
+enum class SshConfigAction : std::uint8_t { print, install, remove };
+struct SshConfigOptions {
+    std::string door;
+    std::string service = "ssh";
+    SshConfigAction action = SshConfigAction::print;
 };
 
 struct ListOptions {

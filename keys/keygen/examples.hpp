@@ -4,14 +4,15 @@
 namespace oneknock::keygen {
 
 inline constexpr const char* init_examples =
-    "  oneknock-keygen init --name home --address server.example.org --service ssh=tcp/22\n"
-    "  oneknock-keygen init --name home --address 192.0.2.1 --service ssh=tcp/22 --service vpn=udp/51820\n"
-    "  oneknock-keygen init --dir /etc/oneknock-office --name office --address 192.0.2.1 --service imap=tcp/993 \\\n"
-    "      --table oneknock_office --state /var/lib/oneknock-office --socket /run/oneknock/office.sock";
+    "  oneknock-keygen init --name home --address server.example.org \\\n      --service ssh=tcp/22\n"
+    "  oneknock-keygen init --name home --address 192.0.2.1 \\\n      --service ssh=tcp/22 --service vpn=udp/51820\n"
+    "  oneknock-keygen init --dir /etc/oneknock-office --name office \\\n      --address 192.0.2.1 --service "
+    "imap=tcp/993 --table oneknock_office \\\n"
+    "      --state /var/lib/oneknock-office --socket /run/oneknock/office.sock";
 inline constexpr const char* add_examples =
     "  oneknock-keygen add laptop --allow ssh -o laptop.json\n"
-    "  oneknock-keygen add desk --allow ssh --expires 2027-01-31 -o - | ssh desk oneknock import -\n"
-    "  oneknock-keygen add phone --allow web --source observed --qr --page-url https://knock.example.org/";
+    "  oneknock-keygen add desk --allow ssh --expires 2027-01-31 -o - | \\\n      ssh desk oneknock import -\n"
+    "  oneknock-keygen add phone --allow web --source observed --qr \\\n      --page-url https://knock.example.org/";
 inline constexpr const char* rotate_examples =
     "  oneknock-keygen rotate laptop -o laptop-2.json\n"
     "  oneknock-keygen rotate --door --overlap 2w -o new-keys";

@@ -1,7 +1,7 @@
 """What `./run lint` and `./run format` do.
 
     lint.py format          lays the C++ out as .clang-format says
-    lint.py fast            layout, width of lines, Python, shell: seconds
+    lint.py fast            layout, width of lines, manual pages, Python, shell: seconds
     lint.py tidy [FOLDER..] clang-tidy over the sources, or those of the folders: minutes
 
 clang-tidy would read the standard library again for each file; so the files of a folder are read as one, and one by one
@@ -45,6 +45,23 @@ def lines_are_short():
                      if len(line) > COLUMNS + 1 and not re.match(r"\s*\|", line) and "://" not in line]
     print("\n".join(long), end="\n" if long else "")
     return not long
+
+
+# scdoc begins a paragraph before every list and heading's text.
+OF_SCDOC = re.compile(r"WARNING: skipping paragraph macro: PP (empty|after S[HS])$")
+
+
+def manual_pages_are_clean():
+    """As mandoc sees what scdoc makes of them."""
+    said = []
+    for name in files_of(".scd"):
+        with open(name, encoding="utf-8") as source:
+            page = subprocess.run(["scdoc"], stdin=source, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        found = subprocess.run(["mandoc", "-Tlint", "-Wwarning"], input=page.stdout, text=True, stdout=subprocess.PIPE)
+        said += [f"{name}: {line}" for line in page.stderr.splitlines()]
+        said += [f"{name}: {line}" for line in found.stdout.splitlines() if not OF_SCDOC.search(line)]
+    print("\n".join(said), end="\n" if said else "")
+    return not said
 
 
 def sources(folders):
@@ -94,7 +111,7 @@ def main():
         good = passes("clang-format", "-i", *code)
     elif task == "fast":
         good = all([passes("clang-format", "--dry-run", "-Werror", *code), lines_are_short(),
-                    passes("pyflakes3", *files_of(".py")), passes("shellcheck", "run", ".ci/run")])
+                    manual_pages_are_clean(), passes("pyflakes3", *files_of(".py")), passes("shellcheck", "run", ".ci/run")])
     else:
         good = tidy(folders or [""])
     sys.exit(0 if good else 1)

@@ -13,7 +13,9 @@ SSHD = "/usr/sbin/sshd"
 UNAVAILABLE = 69
 
 
-class Ssh(NetworkTest):
+class SshHouse(NetworkTest):
+    """A client and a server with an sshd behind a running daemon, and a key for "laptop"."""
+
     def build(self):
         if not os.path.exists(SSHD):
             self.skipTest("sshd is not installed")
@@ -38,13 +40,15 @@ class Ssh(NetworkTest):
         sshd = net.start(self.server, SSHD, "-D", "-e", "-f", net.path("sshd_config"))
         sshd.wait_for("Server listening on 0.0.0.0")
 
-    def ssh(self, *options, command="echo in", check=True, **more):
-        return self.client.run("ssh", *self.options(), "-o", "ConnectTimeout=5", *options, "root@10.77.0.1", command, check=check,
-                               **more)
-
     def options(self):
         return ("-F", "none", "-i", self.net.path("user"), "-o", "StrictHostKeyChecking=no", "-o",
                 f"UserKnownHostsFile={self.net.path('known')}", "-o", "BatchMode=yes")
+
+
+class Ssh(SshHouse):
+    def ssh(self, *options, command="echo in", check=True, **more):
+        return self.client.run("ssh", *self.options(), "-o", "ConnectTimeout=5", *options, "root@10.77.0.1", command, check=check,
+                               **more)
 
     def proxy(self, key, *words):
         return ("-o", f"ProxyCommand={program('oneknock')} connect {key} ssh " + " ".join(words))

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "keys/keygen/folder/audit_reader.hpp"
+#include "keys/audit/audit_reader.hpp"
 #include "keys/rotation.hpp"
 
 namespace oneknock::keygen {
