@@ -215,10 +215,9 @@ Result<CompactKey> unpack(ByteSpan bytes, const std::string& name) {
 
 // The times that its five bytes hold: an end in 1970 would be none.
 bool has_usual_times(const KeyFile& key) {
-    constexpr UnixTime first{Seconds{1}};
     constexpr UnixTime last{Seconds{(std::int64_t{1} << (8 * length_of_time)) - 1}};
-    const auto is_usual = [&](UnixTime time) { return first <= time && time <= last; };
-    return is_usual(key.created) && is_usual(key.expires.value_or(first));
+    const auto is_usual = [&](UnixTime time) { return UnixTime{} <= time && time <= last; };
+    return is_usual(key.created) && is_usual(key.expires.value_or(last)) && key.expires != UnixTime{};
 }
 
 }  // namespace
