@@ -24,7 +24,7 @@ std::string_view next_line(std::string_view text) {
 std::string_view without_blanks(std::string_view line) {
     constexpr std::string_view blanks = " \t\r\n";
     const auto first = line.find_first_not_of(blanks);
-    return first == line.npos ? "" : line.substr(first, line.find_last_not_of(blanks) - first + 1);
+    return first == std::string_view::npos ? "" : line.substr(first, line.find_last_not_of(blanks) - first + 1);
 }
 
 // Keywords are case-insensitive, and end at a blank or '='.

@@ -30,15 +30,15 @@ std::string_view beginning(std::string_view line, std::size_t columns) {
 
 std::string drawn_over(std::string_view text, ScreenSize size) {
     std::vector<std::string_view> lines = lines_of(text);
-    if (size.rows > 0 && lines.size() > size.rows) {
-        lines.resize(size.rows);
+    const std::size_t room = size.rows > 1 ? size.rows - 1 : 1;  // below it the cursor stays
+    if (size.rows > 0 && lines.size() > room) {
+        lines.resize(room);
         lines.back() = "...";
     }
     std::string drawn = "\033[H";
-    for (std::size_t i = 0; i < lines.size(); ++i) {
-        drawn += size.columns > 0 ? beginning(lines[i], size.columns) : lines[i];
-        drawn += "\033[K";
-        if (i + 1 < lines.size()) drawn += "\r\n";
+    for (const std::string_view line : lines) {
+        drawn += size.columns > 0 ? beginning(line, size.columns) : line;
+        drawn += "\033[K\r\n";
     }
     return drawn + "\033[J";
 }

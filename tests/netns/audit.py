@@ -3,15 +3,21 @@
       client 10.77.0.2  c0 ---- s0  10.77.0.1  server (oneknockd; service on tcp 22)
 """
 
+import contextlib
+import fcntl
 import json
 import os
 import pty
 import select
 import shutil
+import sqlite3
+import struct
+import subprocess
+import termios
 import time
 
 from door import Daemon, PlainHouse, knock
-from harness import main, program, run
+from harness import eventually, main, program, run
 
 USAGE, DATA, NO_INPUT, CANNOT_CREATE = 64, 65, 66, 73
 
@@ -105,6 +111,20 @@ class Audit(PlainHouse):
         done = run(program("oneknockctl"), "audit", "--config", self.net.path("none.json"), check=False)
         self.assertEqual(done.returncode, NO_INPUT)
 
+    def test_whoever_reads_slowly_does_not_keep_the_daemon_from_folding_its_log_into_the_file(self):
+        knock(self.client, self.key)
+        self.assert_becomes(1, lambda: len(self.lines()))
+        with contextlib.closing(sqlite3.connect(os.path.join(self.door.state, "oneknock.db"), isolation_level=None)) as database:
+            database.execute("WITH RECURSIVE n(i) AS (VALUES(1) UNION ALL SELECT i+1 FROM n WHERE i<5000) INSERT INTO audit SELECT"
+                             " NULL,time,client,generation,source,operation,protocol,port,address,duration,decision,reason,"
+                             "door_generation FROM audit, n")
+            with subprocess.Popen(self.command(), stdout=subprocess.PIPE, text=True) as slow:
+                eventually(lambda: waiting_in(slow.stdout) > 60_000, "the pipe to be full")
+                busy, in_log, folded = database.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
+                self.assertEqual((busy, in_log), (0, folded))
+                self.assertEqual(len(slow.stdout.readlines()), 1 + 1 + 5000)
+            self.assertEqual(slow.returncode, 0)
+
     def test_wrong_words_are_refused_before_anything_is_read(self):
         for words in (("--since", "yesterday"), ("--decision", "acepted"), ("--service", "shs"), ("--until", "1h", "--follow")):
             done = self.audit(*words, check=False)
@@ -138,6 +158,11 @@ class Audit(PlainHouse):
         plain = self.net.start(self.server, *command)
         plain.wait_for("^door ", times=2)
         self.assertNotIn("\033", plain.log)
+
+
+def waiting_in(pipe):
+    """How many bytes nobody has read."""
+    return struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, b"1234"))[0]
 
 
 def on_a_terminal(argv, seconds):
