@@ -204,7 +204,7 @@ class LostLaptop(Drills):
                 eventually(lambda: self.daemon.elements() == [], "the grant to be closed", left)
                 self.assertEqual(self.laptop.reaches(), CLOSED)
                 self.check_refused(self.laptop, None, "key-revoked")
-                step.says(". Connections that exist go on: end them at the service.")
+                step.says(". Its sessions with UDP services end; TCP connections that exist go on: end them at the service.")
                 self.assertTrue(is_alive(session))
                 self.assertTrue(self.desk.opens())
             with drill.step() as step:
