@@ -22,8 +22,7 @@ inline constexpr Instant time_to_grant = std::chrono::milliseconds{100};
 [[nodiscard]] Result<void> knock_unwatched(const PreparedKnock& prepared, const KnockOptions& options);
 
 // Knocks, runs `command`, and knocks again before the grant ends until the command does, from the addresses and at the
-// addresses of that moment. Returns the command's status. `options.wait` is
-// not set.
+// addresses of that moment. Returns the command's status. `options.wait` is not set.
 [[nodiscard]] Result<int> keep_open(const PreparedKnock& prepared, const KnockOptions& options,
                                     const std::vector<std::string>& command);
 

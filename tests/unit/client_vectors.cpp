@@ -14,6 +14,7 @@
 #include "client/message/make_message.hpp"
 #include "client/message/source_address.hpp"
 #include "client_fixtures.hpp"
+#include "client_known_answers.hpp"
 #include "common/fd.hpp"
 #include "common/protocol/knock.hpp"
 #include "tests/catch.hpp"
@@ -22,12 +23,6 @@ using namespace oneknock;
 using Json = nlohmann::ordered_json;
 
 namespace {
-
-Json read_vectors() {
-    std::ifstream file(ONEKNOCK_CLIENT_VECTORS);
-    REQUIRE(file.good());
-    return Json::parse(file);
-}
 
 // A file of the given text, with a path while it lives.
 class FileWith {
@@ -44,9 +39,7 @@ public:
 };
 
 Result<OpenedDoor> open_key(const Json& vectors, const Json& knock, UnixTime time) {
-    Json key = vectors["keys"][knock["key"].get<std::string>()];
-    if (knock.contains("change")) key.merge_patch(knock["change"]);
-    const FileWith file(key.dump());
+    const FileWith file(test::key_text(vectors, knock));
     const FileWith passphrase(knock.value("passphrase", "none") + "\n");
     return open_door(file.path, time, open(passphrase.path.c_str(), O_RDONLY | O_CLOEXEC));
 }
@@ -90,7 +83,7 @@ std::string class_of(const Result<Json>& result) {
 }  // namespace
 
 TEST_CASE("key files and requests lead to the known ports") {
-    const Json vectors = read_vectors();
+    const Json vectors = test::read_client_vectors();
     REQUIRE(vectors["knocks"].size() >= 20);
     for (const Json& knock : vectors["knocks"]) {
         INFO(knock["what"].get<std::string>());
@@ -101,7 +94,7 @@ TEST_CASE("key files and requests lead to the known ports") {
 }
 
 TEST_CASE("wrong key files and requests are refused for the known class of reasons") {
-    const Json vectors = read_vectors();
+    const Json vectors = test::read_client_vectors();
     REQUIRE(vectors["wrong"].size() >= 50);
     for (const Json& knock : vectors["wrong"]) {
         INFO(knock["what"].get<std::string>());
@@ -110,7 +103,7 @@ TEST_CASE("wrong key files and requests are refused for the known class of reaso
 }
 
 TEST_CASE("the answers of new cases are written", "[.answers]") {
-    Json vectors = read_vectors();
+    Json vectors = test::read_client_vectors();
     for (Json& knock : vectors["knocks"]) {
         INFO(knock["what"].get<std::string>());
         knock["answer"] = answer(vectors, knock).value();

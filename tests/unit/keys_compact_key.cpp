@@ -1,9 +1,6 @@
 #include "keys/compact_key.hpp"
 
-#include <fstream>
-
-#include <nlohmann/json.hpp>
-
+#include "client_known_answers.hpp"
 #include "keys/key_encryption.hpp"
 #include "keys_texts.hpp"
 #include "tests/catch.hpp"
@@ -15,16 +12,8 @@ namespace {
 
 const std::string mark(compact_key_mark);
 
-Json read_vectors() {
-    std::ifstream file(ONEKNOCK_CLIENT_VECTORS);
-    REQUIRE(file.good());
-    return Json::parse(file);
-}
-
 EncryptedKey key_of(const Json& vectors, const Json& one) {
-    Json file = vectors["keys"][one["key"].get<std::string>()];
-    file.merge_patch(one["change"]);
-    return std::get<EncryptedKey>(parse_stored_key(file.dump(), "vectors").value());
+    return std::get<EncryptedKey>(parse_stored_key(test::key_text(vectors, one), "vectors").value());
 }
 
 EncryptedKey sealed_key() {
@@ -46,7 +35,7 @@ std::vector<Address> addresses_of(const Json& one) {
 }  // namespace
 
 TEST_CASE("sealed keys in few bytes are the known texts and stand for the known key files") {
-    const Json vectors = read_vectors();
+    const Json vectors = test::read_client_vectors();
     REQUIRE(vectors["compact"].size() >= 5);
     for (const Json& one : vectors["compact"]) {
         INFO(one["what"].get<std::string>());
@@ -60,7 +49,7 @@ TEST_CASE("sealed keys in few bytes are the known texts and stand for the known 
 }
 
 TEST_CASE("sealed keys in few bytes that are damaged are refused, with the file's name") {
-    const Json vectors = read_vectors();
+    const Json vectors = test::read_client_vectors();
     REQUIRE(vectors["wrong_compact"].size() >= 25);
     for (const Json& one : vectors["wrong_compact"]) {
         INFO(one["what"].get<std::string>());
