@@ -2,6 +2,7 @@
 #include <sys/prctl.h>
 
 #include "client/commands/commands.hpp"
+#include "client/doctor/doctor.hpp"
 #include "client/options/command_line.hpp"
 #include "client/options/completion_values.hpp"
 #include "common/fd.hpp"
@@ -21,6 +22,7 @@ struct Run {
     Result<int> operator()(const KnockOptions& options) const { return done(open_or_close_command(options)); }
     Result<int> operator()(const ConnectOptions& options) const { return done(connect_command(options)); }
     Result<int> operator()(const RunOptions& options) const { return run_command(options); }
+    Result<int> operator()(const DoctorOptions& options) const { return doctor_command(options); }
     Result<int> operator()(const ImportOptions& options) const { return done(import_command(options)); }
     Result<int> operator()(const PassphraseOptions& options) const { return done(passphrase_command(options)); }
     Result<int> operator()(const UnlockOptions& options) const { return done(unlock_command(options)); }

@@ -13,6 +13,7 @@ struct Words {
     KnockWords knock;
     bool pass_descriptor = false;
     bool no_probe = false;
+    bool no_knock = false;
     std::string file;
     std::string page_template = installed_page;
     std::optional<std::string> as;

@@ -61,6 +61,11 @@ struct RunOptions {
     bool probe = true;                 // wait until a TCP service accepts connections
 };
 
+struct DoctorOptions {
+    KnockOptions knock;  // without a door: all imported keys, and nothing is sent
+    bool knocks = true;
+};
+
 struct ImportOptions {
     std::string file;         // "-": standard input
     bool passphrase = false;  // lock it with a new one
