@@ -3,6 +3,7 @@
 
 #include "client/commands/commands.hpp"
 #include "client/doctor/doctor.hpp"
+#include "client/explain/explain.hpp"
 #include "client/options/command_line.hpp"
 #include "client/options/completion_values.hpp"
 #include "common/fd.hpp"
@@ -23,6 +24,7 @@ struct Run {
     Result<int> operator()(const ConnectOptions& options) const { return done(connect_command(options)); }
     Result<int> operator()(const RunOptions& options) const { return run_command(options); }
     Result<int> operator()(const DoctorOptions& options) const { return doctor_command(options); }
+    Result<int> operator()(const ExplainOptions& options) const { return done(explain_command(options)); }
     Result<int> operator()(const ImportOptions& options) const { return done(import_command(options)); }
     Result<int> operator()(const PassphraseOptions& options) const { return done(passphrase_command(options)); }
     Result<int> operator()(const UnlockOptions& options) const { return done(unlock_command(options)); }

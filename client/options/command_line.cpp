@@ -88,6 +88,10 @@ constexpr Subcommand subcommands[] = {
      "  oneknock run home ssh -- ssh server.example.org\n  oneknock run home vpn -- openvpn home.conf", add_run},
     {"doctor", "Look at each step from this machine to the open port",
      "  oneknock doctor\n  oneknock doctor home\n  oneknock doctor home ssh --no-knock", add_doctor},
+    {"explain", "Take a knock apart, field by field",
+     "  oneknock open home ssh --dry-run | oneknock explain home\n"
+     "  tcpdump -nn -r knock.pcap | oneknock explain home",
+     add_explain},
     {"import", "Check a key file and store it under the name of its door",
      "  oneknock import alice.json\n  oneknock import alice.json --as office --passphrase", add_import},
     {"list", "Show the imported doors", "  oneknock list\n  oneknock list --json", add_list},
@@ -192,6 +196,8 @@ Result<Command> command_from(const std::string& name, Words& words, std::vector<
     const auto key_fd = read_key_fd(words.knock.key_fd);
     if (!key_fd) return tl::unexpected(key_fd.error());
     if (name == "import") return Command{ImportOptions{words.file, words.passphrase, *key_fd, words.as}};
+    if (name == "explain")
+        return Command{ExplainOptions{words.knock.door, words.file.empty() ? "-" : words.file, words.json, *key_fd}};
     if (name == "unlock")
         return read_unlocked(words.knock.duration).map([&](Seconds time) {
             return Command{UnlockOptions{words.knock.door, time, *key_fd}};

@@ -34,6 +34,7 @@ CLI::Option* add(CLI::App& command, const char* name, T& to, const char* value, 
 void add_door(CLI::App& command, KnockWords& words);  // an imported one, or a file
 void add_key_fd(CLI::App& command, KnockWords& words);
 
+void add_explain(CLI::App& command, Words& words);
 void add_import(CLI::App& command, Words& words);
 void add_list(CLI::App& command, Words& words);
 void add_set(CLI::App& command, Words& words);

@@ -66,6 +66,13 @@ struct DoctorOptions {
     bool knocks = true;
 };
 
+struct ExplainOptions {
+    std::string door;
+    std::string file = "-";  // "-": standard input
+    bool json = false;
+    std::optional<int> key_fd = std::nullopt;
+};
+
 struct ImportOptions {
     std::string file;         // "-": standard input
     bool passphrase = false;  // lock it with a new one

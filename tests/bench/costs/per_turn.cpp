@@ -20,7 +20,7 @@ std::vector<JournalEntry> entries(std::size_t count) {
     for (JournalEntry& entry : made) {
         entry.client = "laptop";
         entry.time = UnixTime{Seconds{1'780'000'000}};
-        fill_random(entry.tag);
+        fill_random(entry.tag.bytes);
     }
     return made;
 }
@@ -41,7 +41,7 @@ void journal(benchmark::State& state) {
 bool insert(Database& record, const Prepared& into, const std::vector<JournalEntry>& turn) {
     bool sound = record.run("BEGIN IMMEDIATE");
     for (const JournalEntry& entry : turn) {
-        const std::string_view tag(reinterpret_cast<const char*>(entry.tag.data()), entry.tag.size());
+        const std::string_view tag(reinterpret_cast<const char*>(entry.tag.bytes.data()), entry.tag.bytes.size());
         sound = Statement(into).bind(tag).bind(entry.time).bind(entry.client).done() && sound;
     }
     sound = record.run("COMMIT") && sound;
