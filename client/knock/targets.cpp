@@ -37,6 +37,15 @@ bool is_named_family(const KnockSettings& settings, const Address& destination) 
     return settings.source.named->family == message_family(route);
 }
 
+// Most doors are named by a number, which the name service takes longer to read than all the rest of a start takes.
+// What has a scope, or is of another family, is left to it.
+std::optional<Endpoint> numeric_endpoint(const std::string& name, std::optional<Family> family) {
+    const auto address = Address::parse(name);
+    if (!address || address->is_ipv4_mapped() || address->family != family.value_or(address->family))
+        return std::nullopt;
+    return Endpoint{*address, 0};
+}
+
 Error wrong_family(const KnockSettings& settings, const std::string& name) {
     return {ExitCode::usage, "--source " + settings.source.named->text() + ": " + name +
                                  " has no address of that family; give a source address of the other one"};
@@ -45,6 +54,7 @@ Error wrong_family(const KnockSettings& settings, const std::string& name) {
 }  // namespace
 
 Result<std::vector<Endpoint>> resolve(const std::string& name, std::optional<Family> family) {
+    if (const auto numeric = numeric_endpoint(name, family)) return std::vector{*numeric};
     addrinfo hints{};
     hints.ai_family = address_family(family);
     hints.ai_socktype = SOCK_DGRAM;
