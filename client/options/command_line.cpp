@@ -244,10 +244,27 @@ std::string command_to_complete(const std::vector<std::string>& words) {
     return name == words.end() - 1 ? "" : *name;
 }
 
+// `open DOOR SERVICE`, `connect DOOR [SERVICE]`: most knocks are made by one of these, and a parser takes longer to set
+// up than to do without.
+bool are_plain(const std::vector<std::string>& words) {
+    const auto is_plain = [](const std::string& word) { return !word.empty() && word.front() != '-'; };
+    const bool fits = !words.empty() && ((words.front() == "open" && words.size() == 3) ||
+                                         (words.front() == "connect" && (words.size() == 2 || words.size() == 3)));
+    return fits && std::ranges::all_of(words, is_plain);
+}
+
+Result<Command> plain_command(const std::vector<std::string>& words, const DefaultsOf& defaults_of) {
+    Words values;
+    values.knock.door = words[1];
+    if (words.size() > 2) values.knock.service = words[2];
+    return command_from(words.front(), values, {}, defaults_of);
+}
+
 }  // namespace
 
 Result<Command> parse_command_line(std::vector<std::string> words, const DefaultsOf& defaults_of,
                                    const ValuesOf& values_of) {
+    if (are_plain(words)) return plain_command(words, defaults_of);
     CLI::App app("Opens and closes the services of a door by a single knock", "oneknock");
     Words values;
     if (!words.empty() && words.front() == completion_word) {

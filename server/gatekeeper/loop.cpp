@@ -16,6 +16,7 @@
 #include "server/gatekeeper/keys/book_schedule.hpp"
 #include "server/gatekeeper/keys/key_loading.hpp"
 #include "server/gatekeeper/keys/key_problems.hpp"
+#include "server/gatekeeper/record/gathering.hpp"
 #include "server/gatekeeper/record/maintenance.hpp"
 #include "server/gatekeeper/start.hpp"
 
@@ -28,6 +29,8 @@ constexpr std::size_t most_from_parent_a_turn = 64;
 constexpr std::size_t most_key_files_a_turn = 16;  // half a millisecond
 constexpr std::size_t hints_a_slice = 250;         // about half a millisecond
 constexpr std::size_t discarded_a_slice = 500;     // likewise
+constexpr std::size_t most_unwritten_lines = 64;   // of the audit: a millisecond, however busy the firewall is
+constexpr Instant audit_delay = std::chrono::milliseconds{5};  // by then whoever waited for a port has it
 
 std::string problem_of(const GrantReply& reply, const Decision& decision) {
     const std::string grant = decision.request.service().text() + " for " + decision.address.text();
@@ -56,11 +59,22 @@ public:
     ExitCode run() {
         now_ = read_clocks();
         begin();
+        const ExitCode exit = serve();
+        write_audit();
+        return exit;
+    }
+
+private:
+    ExitCode serve() {
         for (;;) {
             wait();
             now_ = read_clocks();
-            if (const auto end = handle_listener()) return *end;
+            candidates_.clear();
+            gathers_ = gathering_.goes_on(now_.steady) && polled_.front().revents != 0;
+            if (!gathering_.goes_on(now_.steady))
+                if (const auto end = handle_listener()) return *end;
             if (const auto end = handle_parent()) return *end;
+            if (audit_is_due()) write_audit();
             if (const auto end = handle_keys()) return *end;
             take_out(false);
             control_.serve(now_.steady);
@@ -74,7 +88,6 @@ public:
         }
     }
 
-private:
     void begin() {
         control_.begin(now_.steady);
         schedule_.send_span(door());
@@ -99,15 +112,21 @@ private:
     void wait() {
         polled_.clear();
         polled_.push_back(listener_.polled(schedule_.waits_for_room()));
+        if (gathers_) polled_.back().fd = -1;  // they wait for more
         for (const Channel* channel : {&parent_, &keys_}) polled_.push_back(channel->polled());
         polled_.push_back({schedule_.descriptor(), POLLIN, 0});
         control_.socket().add_to(polled_);
         auto due = earliest(control_.socket().next_due(),
-                            maintenance_.next_due(decider_.audit(), now_.steady, grants_.awaits_answers()));
+                            maintenance_.next_due(decider_.audit(), now_.steady, somebody_waits()));
         due = earliest(due, problems_.next_due());
+        if (gathers_) due = earliest(due, gathering_.until());
+        if (!grants_.awaits_answers()) due = earliest(due, audit_at_);
         if (more_hints_ || !replaced_.empty()) due = now_.steady;
         poll_until(polled_, due);
     }
+
+    // Whose turn comes by itself.
+    [[nodiscard]] bool somebody_waits() const { return gathers_ || grants_.awaits_answers(); }
 
     void prepare_books() {
         schedule_.prepare(decider_.verifier(), now_.wall);
@@ -115,7 +134,7 @@ private:
     }
 
     void maintain_record() {
-        const bool busy = !candidates_.empty() || grants_.awaits_answers();
+        const bool busy = !candidates_.empty() || somebody_waits();
         if (const auto tended = maintenance_.run_slice(decider_.record(), decider_.audit(), now_, busy); !tended)
             log::warning(tended.error().message);
     }
@@ -123,7 +142,6 @@ private:
     // --- the listener -------------------------------------------------------------------------------------------
 
     std::optional<ExitCode> handle_listener() {
-        candidates_.clear();
         for (std::size_t i = 0; i < most_candidates_a_turn; ++i) {
             const auto received = listener_.receive(datagram_);
             if (received == Channel::Received::nothing) break;
@@ -151,6 +169,7 @@ private:
         moments.verified = read_clocks().steady;
         decider_.make_durable(decisions, now_);
         moments.recorded = read_clocks().steady;
+        gathering_.committed(moments.verified, moments.recorded);
         maintenance_.plan(now_.steady);
         if (decider_.door_has_changed()) {
             schedule_.resend(door());
@@ -164,7 +183,19 @@ private:
             verdict.verified = decisions[i].verified;
             listener_.send(verdict);
         }
-        if (const auto written = decider_.write_audit(decisions, now_); !written)
+        decider_.note_for_audit(decisions, now_);
+        if (decider_.unwritten_lines() > 0 && !audit_at_) audit_at_ = now_.steady + audit_delay;
+    }
+
+    // A moment behind the firewall's answers: the parent and whoever waits for the port need the processor.
+    [[nodiscard]] bool audit_is_due() const {
+        const bool is_time = audit_at_ && *audit_at_ <= now_.steady && !grants_.awaits_answers();
+        return is_time || decider_.unwritten_lines() >= most_unwritten_lines;
+    }
+
+    void write_audit() {
+        audit_at_.reset();
+        if (const auto written = decider_.write_audit(); !written)
             decisions_.problem("the audit lacks a line: " + written.error().message, now_.steady);
     }
 
@@ -242,8 +273,10 @@ private:
 
     KeyLoading& loading() {
         if (!loading_)
-            loading_.emplace(KeyLoading::InForce{decider_.verifier().keyring()},
-                             [this](Client client) { return decider_.prepare(std::move(client)); });
+            loading_.emplace(KeyLoading::InForce{decider_.verifier().keyring()}, [this](Client client) {
+                write_audit();
+                return decider_.prepare(std::move(client));
+            });
         return *loading_;
     }
 
@@ -324,11 +357,14 @@ private:
     ControlCommands control_;
     BookSchedule schedule_;
     RecordMaintenance maintenance_;
+    Gathering gathering_;
     std::optional<KeyLoading> loading_;  // of the reload under way
     decltype(KeyChange::clients) replaced_;
 
     Now now_;
+    std::optional<Instant> audit_at_;  // when the lines that wait are to be written
     bool more_hints_ = false;
+    bool gathers_ = false;  // candidates have come that wait for more
 
     Datagram datagram_;
     std::vector<Candidate> candidates_;

@@ -98,6 +98,7 @@ void Assembler::feed_windows(const WindowKey& merged_key, std::uint64_t hash, Sy
     if (merged == no_index) {
         merged = table_.insert(merged_key, now);
         table_[merged].only_port = port;
+        ++counters_.sources;
     } else if (now - table_[merged].last_new > pair_lifetime) {
         table_.empty(merged);
         table_[merged].only_port = port;

@@ -54,6 +54,7 @@ public:
         std::uint64_t symbols = 0;     // packets on a port of a live book
         std::uint64_t decodes = 0;     // attempts
         std::uint64_t candidates = 0;  // words offered
+        std::uint64_t sources = 0;     // given windows: strangers no more
     };
     [[nodiscard]] const Counters& counters() const { return counters_; }
 

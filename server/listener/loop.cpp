@@ -14,6 +14,7 @@
 #include "server/listener/arrival_clock.hpp"
 #include "server/listener/assembler.hpp"
 #include "server/listener/capture.hpp"
+#include "server/listener/rest.hpp"
 #include "server/privsep/system_calls.hpp"
 
 namespace oneknock {
@@ -23,7 +24,6 @@ using std::chrono::microseconds;
 
 constexpr std::size_t most_queued_candidates = 256;
 constexpr int most_messages_a_turn = 256;  // so that packets get their turn
-constexpr microseconds rest_time{50};
 
 class Listener final : public CandidateSink {
 public:
@@ -54,13 +54,13 @@ private:
         if (all) clock_.all_read();
     }
 
-    // Packets come in bursts: for a moment after some were read nobody need be woken for each of them. A knock takes
-    // less time for it, since the kernel is faster with its packets, and a flood costs fewer turns.
     void rest() {
         const std::uint64_t packets = capture_.packets_read();
         if (std::exchange(packets_seen_, packets) == packets) return;
-        const timespec moment{0, std::chrono::nanoseconds{rest_time}.count()};
+        const std::chrono::nanoseconds time = rest_.next(now_.steady - rested_, assembler_.counters().sources);
+        const timespec moment{0, time.count()};
         ppoll(nullptr, 0, &moment, nullptr);
+        rested_ = read_clocks().steady;
     }
 
     void wait() {
@@ -134,6 +134,8 @@ private:
     PortSpan span_;
     Now now_ = read_clocks();
     std::uint64_t packets_seen_ = 0;
+    Rest rest_;
+    Instant rested_{};  // the end of the last rest
     ArrivalClock clock_;
     Datagram datagram_;
     std::vector<pollfd> polled_;

@@ -161,12 +161,27 @@ def clients(clients):
             + table(("files", "a reload, s", "knocks", "from first packet to element, median ms", "at most, ms"), rows))
 
 
+# --- many knocks ------------------------------------------------------------------------------------------------------
+
+
+def monday(monday):
+    def row(who, of):
+        syncs = "" if of["syncs"] is None or who in SYSTEMS[1:] else f"{of['syncs']:.2f}"
+        return (who, f"{of['sent_a_second']:,.0f}", f"{of['opened']:,} of {of['knocks']:,}", f"{of['opened_a_second']:,.0f}", _ms(of["median_ms"]),
+                _ms(of["p99_ms"]), f"{of['processor_ms']:.2f}", syncs, "" if of["dropped"] is None else f"{of['dropped']:,}")
+
+    rows = [row(system, of) for system in SYSTEMS for of in monday[system]]
+    rows += [row("oneknock, 100,000 clients", of) for of in monday["many"]]
+    return table(("", "knocks a second", "opened", "opened a second", "median ms", "99th percentile ms", "processor ms a knock", "fdatasyncs a knock",
+                  "packets dropped"), rows)
+
+
 # --- the document -------------------------------------------------------------------------------------------------
 
 TABLES = {"machine": machine, "knocks": knocks, "stages": stages, "commands": commands, "floods": floods, "soak": soak,
-          "per-packet": per_packet, "per-knock": per_knock, "growth": growth, "clients": clients}
+          "per-packet": per_packet, "per-knock": per_knock, "growth": growth, "clients": clients, "monday": monday}
 SOURCES = {"machine": "machine", "knocks": "knocks", "stages": "stages", "commands": "knocks", "floods": "floods", "soak": "floods",
-           "per-packet": "costs", "per-knock": "costs", "growth": "costs", "clients": "clients"}
+           "per-packet": "costs", "per-knock": "costs", "growth": "costs", "clients": "clients", "monday": "monday"}
 PLOTS = {"latency": (draw_latency, "knocks"), "floods": (draw_floods, "floods"), "growth": (draw_growth, "costs")}
 
 

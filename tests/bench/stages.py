@@ -35,13 +35,13 @@ STAGES = (("the client's process starts", "oneknock", "sched_process_exec", "", 
 class Trace:
     """An instance of the kernel's tracing of our own."""
 
-    def __init__(self):
+    def __init__(self, events=_EVENTS):
         if not os.path.isdir(_TRACING + "/instances"):
             os.system(f"mount -t tracefs tracefs {_TRACING} 2>/dev/null")
         self._folder = f"{_TRACING}/instances/oneknock-{os.getpid()}"
         os.mkdir(self._folder)  # fails where there is no tracing
         self._set("trace_clock", "mono")
-        self._set("set_event", "\n".join(_EVENTS))
+        self._set("set_event", "\n".join(events))
 
     def _set(self, name, value):
         with open(f"{self._folder}/{name}", "w") as file:

@@ -10,6 +10,7 @@ import os
 import pty
 import select
 import shutil
+import signal
 import sqlite3
 import struct
 import subprocess
@@ -88,6 +89,22 @@ class Audit(PlainHouse):
         follow.wait_for("for 40s$")
         self.assertEqual(follow.count(" alice "), 3)
         self.assertIsNone(follow.exit)
+
+    def test_a_line_is_written_behind_the_firewalls_answer_and_at_the_latest_when_the_daemon_stops(self):
+        def mark():
+            with open(os.path.join(self.door.state, "oneknock.db-mark"), "rb") as file:
+                return file.read()
+
+        firewall, before = self.daemon.rooms()["firewall"], mark()
+        os.kill(firewall, signal.SIGSTOP)
+        knock(self.client, self.key)
+        eventually(lambda: mark() != before, "the knock to be recorded")
+        time.sleep(0.3)
+        self.assertEqual(self.lines(), [])
+        os.kill(firewall, signal.SIGTERM)
+        os.kill(firewall, signal.SIGCONT)
+        self.daemon.process.wait()
+        self.assertEqual([line["client"] for line in self.lines()], ["alice"])
 
     def test_it_reads_what_a_daemon_left_that_does_not_run(self):
         knock(self.client, self.key)

@@ -2,10 +2,12 @@
 
       client 10.77.0.2  c0 ---- s0  10.77.0.1  server (oneknockd; service on tcp 22)
 
-Client and daemon run with a clock of their own (shifted_clock.c), so that the hour changes when a test wants it to.
+The daemon runs with a clock of its own (shifted_clock.c), so that the hour changes when a test wants it to. The client, into
+which no library can be loaded, is told by how much its clock differs.
 """
 
 import glob
+import math
 import os
 import struct
 import time
@@ -31,38 +33,34 @@ class ShiftedClock(NetworkTest):
         self.key = self.door.add("alice")
         for part in ("door.json", "clients.d/alice.json"):  # in force for as long as the clocks go back
             change_json(os.path.join(self.door.folder, part), self.make_older)
-        # One clock for both ends and one for the client alone.
-        self.clocks = {}
-        self.environment = {}
+        path = self.net.path("clock")
+        with open(path, "wb") as file:
+            file.write(bytes(8))
+        self.environment = {"LD_PRELOAD": LIBRARY, "SHIFTED_CLOCK": path, "ASAN_OPTIONS": "verify_asan_link_order=0"}
         self.set_clock(0)
 
     @staticmethod
     def make_older(content):
         content["generations"][0]["not_before"] = "2020-01-01T00:00:00Z"
 
-    def set_clock(self, offset, whose="all"):
-        """Puts a clock `offset` seconds ahead of the real one."""
-        path = self.net.path("clock-" + whose)
-        if whose not in self.environment:
-            with open(path, "wb") as file:
-                file.write(bytes(8))
-            self.environment[whose] = {"LD_PRELOAD": LIBRARY, "SHIFTED_CLOCK": path,
-                                       "ASAN_OPTIONS": "verify_asan_link_order=0"}
-        with open(path, "r+b") as file:
-            file.write(struct.pack("=q", int(offset * 1e9)))
-        self.clocks[whose] = offset
+    def set_clock(self, offset):
+        """Puts the clock of both ends so many whole seconds ahead of the real one."""
+        with open(self.environment["SHIFTED_CLOCK"], "r+b") as file:
+            file.write(struct.pack("=q", offset * 10**9))
+        self.offset = offset
 
     def now(self):
-        return time.time() + self.clocks["all"]
+        return time.time() + self.offset
 
     def wait_until(self, when):
-        sleep_until(when - self.clocks["all"])
+        sleep_until(when - self.offset)
 
     def start(self):
-        self.daemon = Daemon(self.net, self.server, self.door, env=self.environment["all"])
+        self.daemon = Daemon(self.net, self.server, self.door, env=self.environment)
 
-    def knock(self, *options, whose="all"):
-        knock(self.client, self.key, "ssh", *options, env=self.environment[whose])
+    def knock(self, *options, key=None, ahead=0):
+        """By a client whose clock is so many seconds ahead of the daemon's."""
+        knock(self.client, key or self.key, "ssh", "--time-offset", f"{self.offset + ahead}s", *options)
 
     def injector(self):
         return self.net.keep(Injector(self.client, "c0", self.server, "s0"), lambda injector: injector.__exit__())
@@ -70,10 +68,10 @@ class ShiftedClock(NetworkTest):
 
 class TheHour(ShiftedClock):
     def set_clock_before_the_hour(self, seconds):
-        """The time of the next full hour, so many seconds ahead."""
+        """The time of the next full hour, so many seconds ahead, or less than one more."""
         now = time.time()
-        hour = (now // HOUR + 1) * HOUR
-        self.set_clock(hour - seconds - now)
+        hour = int(now // HOUR + 1) * HOUR
+        self.set_clock(hour - seconds - math.ceil(now))
         return hour
 
     def test_every_knock_around_the_change_of_the_hour_is_accepted(self):
@@ -96,11 +94,11 @@ class TheHour(ShiftedClock):
         hour = self.set_clock_before_the_hour(6)
         self.start()
         self.wait_until(hour - 1.5)
-        self.knock("--time-offset", "2s")  # made in the next hour, comes in this one
+        self.knock(ahead=2)  # made in the next hour, comes in this one
         self.daemon.wait_for("^accepted:", times=1)
         self.assertLess(self.now(), hour)
         self.wait_until(hour + 0.1)
-        self.knock("--time-offset", "-1s")  # made in the last hour, comes in this one
+        self.knock(ahead=-1)  # made in the last hour, comes in this one
         self.daemon.wait_for("^accepted:", times=2)
         self.assert_becomes({}, lambda: self.daemon.refused())
 
@@ -140,13 +138,13 @@ class Jumps(ShiftedClock):
         self.wait_until(made + 4)
         self.knock()  # meanwhile the daemon has had reason to forget the first one
         self.daemon.wait_for("^accepted:", times=2)
-        for offset in (made - time.time(), -4 * HOUR):  # where the knock would fit, and another hour
+        for offset in (round(made - time.time()), -4 * HOUR):  # where the knock would fit, and another hour
             self.daemon.stop()
             self.set_clock(offset)
             self.start()
             self.injector().send([with_source_port(packet, 40000) for packet in recorded])
             # What becomes of a new one is not promised while the clock is wrong; it is decided on behind the old one.
-            knock(self.client, other_key, env=self.environment["all"])
+            self.knock(key=other_key)
             eventually(lambda: "bob" in self.daemon.log, "the decision about the new knock")
             self.assertNotIn("accepted: alice", self.daemon.log)
             self.daemon.ctl("revoke", "--all")
@@ -158,7 +156,7 @@ class Jumps(ShiftedClock):
         self.assert_becomes(1, lambda: self.daemon.accepted())
 
     def test_a_record_that_is_lost_while_the_clock_is_behind_opens_nothing_again_when_the_clock_is_set_right(self):
-        right = HOUR / 2 - time.time() % HOUR  # the middle of an hour, so that the books stay the same ones
+        right = HOUR // 2 - int(time.time()) % HOUR  # the middle of an hour, so that the books stay the same ones
         self.set_clock(right)
         recorded = self.record_a_knock()
         self.daemon.kill()
@@ -186,11 +184,10 @@ class Jumps(ShiftedClock):
     def test_a_clock_that_was_ahead_for_a_while_locks_nobody_out_for_good(self):
         self.record_a_knock()
         self.daemon.stop()
-        self.set_clock(0, "right")
         self.set_clock(25 * HOUR)
         self.start()
-        self.knock(whose="right")  # of no book the daemon has
-        self.knock("--time-offset", "1s")
+        self.knock(ahead=-25 * HOUR)  # of no book the daemon has
+        self.knock(ahead=1)
         self.daemon.wait_for("^accepted:")
         self.daemon.stop()
         self.set_clock(0)

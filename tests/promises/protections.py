@@ -43,7 +43,7 @@ FLOWS = "server/firewall/table/udp_flows.cpp"
 
 PROTECTIONS = [
     Protection("1", "ports are shuffled by the key", "common/protocol/codebook.cpp",
-               "std::swap(ports[i], ports[i + words.uniform(n - i)]);", "static_cast<void>(words);",
+               "take(i, i + words.uniform(places - i));", "static_cast<void>(places), take(i, i);",
                Unit("protocol")),
     Protection("1", "each message has a nonce", "client/message/make_message.cpp",
                "fill_random(request.nonce);", "", Unit("client")),

@@ -91,6 +91,21 @@ TEST_CASE("a fresh knock of an allowed client is accepted once and replayed ever
     CHECK(outcome(decider, door.candidate(door.request())) == "accepted");
 }
 
+TEST_CASE("the audit's lines wait until they are written, those of several turns together") {
+    Door1 door;
+    auto decider = door.decider();
+    for (const std::size_t turns : {1U, 2U}) {
+        auto decisions = decider.decide({door.candidate(door.request())}, at(noon));
+        decider.make_durable(decisions, at(noon));
+        decider.note_for_audit(decisions, at(noon));
+        CHECK(decider.unwritten_lines() == turns);
+        CHECK(decider.audit().lines_of("alice") == 0);
+    }
+    REQUIRE(decider.write_audit());
+    CHECK(decider.unwritten_lines() == 0);
+    CHECK(decider.audit().lines_of("alice") == 2);
+}
+
 TEST_CASE("two copies in one turn open once") {
     Door1 door;
     auto decider = door.decider();

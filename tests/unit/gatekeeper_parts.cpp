@@ -1,6 +1,7 @@
 // The small parts of the gatekeeper: hours, hints, grants.
 #include "server/gatekeeper/decide/reason.hpp"
 #include "server/gatekeeper/keys/book_validity.hpp"
+#include "server/gatekeeper/record/gathering.hpp"
 #include "server/gatekeeper/verify/hint_table.hpp"
 #include "server/privsep/messages.hpp"
 #include "tests/catch.hpp"
@@ -76,5 +77,24 @@ TEST_CASE("every reason has its own name") {
     for (std::size_t i = 0; i < reason_count; ++i) {
         CHECK_FALSE(reason_names[i].empty());
         for (std::size_t j = 0; j < i; ++j) CHECK(reason_names[i] != reason_names[j]);
+    }
+}
+
+TEST_CASE("knocks are gathered for four times as long as the last commit took, and never behind a pause") {
+    using std::chrono::microseconds;
+    Gathering gathering;
+    CHECK_FALSE(gathering.goes_on(Seconds{1}));
+    struct Row {
+        microseconds commit, gathered;
+    };
+    for (const auto& [commit, gathered] :
+         {Row{microseconds{400}, microseconds{1600}}, Row{microseconds{0}, microseconds{0}},
+          Row{microseconds{500}, microseconds{2000}}, Row{microseconds{90'000}, microseconds{2000}}}) {
+        const Instant end = Seconds{5};
+        gathering.committed(end - commit, end);
+        CHECK(gathering.until() == end + gathered);
+        CHECK(gathering.goes_on(end) == (gathered > microseconds{0}));
+        CHECK(gathering.goes_on(end + gathered - microseconds{1}));
+        CHECK_FALSE(gathering.goes_on(end + gathered));
     }
 }

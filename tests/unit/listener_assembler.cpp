@@ -158,6 +158,7 @@ TEST_CASE("a clean knock is one candidate and one decode, in any order, with dup
         CHECK(house.accepted == std::vector{knock.message.tag()});
         CHECK(house.assembler.counters().decodes == 1);
         CHECK(house.assembler.counters().candidates == 1);
+        CHECK(house.assembler.counters().sources == 1);
     }
 }
 

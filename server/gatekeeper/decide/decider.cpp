@@ -1,6 +1,7 @@
 #include "server/gatekeeper/decide/decider.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace oneknock {
 namespace {
@@ -30,7 +31,8 @@ AuditEntry audit_entry(const Decision& decision, UnixTime when) {
 std::vector<Decision> Decider::decide_and_record(const std::vector<Candidate>& candidates, const Now& now) {
     auto decisions = decide(candidates, now);
     make_durable(decisions, now);
-    static_cast<void>(write_audit(decisions, now));
+    note_for_audit(decisions, now);
+    static_cast<void>(write_audit());
     return decisions;
 }
 
@@ -50,12 +52,12 @@ void Decider::make_durable(std::vector<Decision>& decisions, const Now& now) {
         if (decision.verified && !decision.refused) decision.refused = Reason::record_failed;
 }
 
-Result<void> Decider::write_audit(const std::vector<Decision>& decisions, const Now& now) {
-    std::vector<AuditEntry> entries;
+void Decider::note_for_audit(const std::vector<Decision>& decisions, const Now& now) {
     for (const Decision& decision : decisions)
-        if (decision.in_record) entries.push_back(audit_entry(decision, now.wall));
-    return audit_.write(entries);
+        if (decision.in_record) unwritten_.push_back(audit_entry(decision, now.wall));
 }
+
+Result<void> Decider::write_audit() { return audit_.write(std::exchange(unwritten_, {})); }
 
 void Decider::note_uses(const std::vector<Decision>& decisions, UnixTime now) {
     Keyring& keyring = verifier_.keyring();

@@ -60,10 +60,13 @@ public:
 
     // One turn of the loop, in three steps. First it decides on all candidates that wait; then it commits them to
     // disk, before which none may be acted on: if that fails, what would have been accepted is refused as
-    // record-failed. The audit comes last, so that no knock waits for it.
+    // record-failed. Last it notes their lines for the audit.
     [[nodiscard]] std::vector<Decision> decide(const std::vector<Candidate>& candidates, const Now& now);
     void make_durable(std::vector<Decision>& decisions, const Now& now);
-    [[nodiscard]] Result<void> write_audit(const std::vector<Decision>& decisions, const Now& now);
+    void note_for_audit(const std::vector<Decision>& decisions, const Now& now);
+    // Writes the lines that were noted, of any number of turns: when no knock waits, and before the audit is read.
+    [[nodiscard]] std::size_t unwritten_lines() const { return unwritten_.size(); }
+    [[nodiscard]] Result<void> write_audit();
     // All of them.
     [[nodiscard]] std::vector<Decision> decide_and_record(const std::vector<Candidate>& candidates, const Now& now);
 
@@ -76,7 +79,8 @@ public:
     // Why the record could not be written, the last time it could not.
     [[nodiscard]] const std::string& record_problem() const { return record_problem_; }
 
-    // A client of a reload, ready to be taken in. Throws LockedMemoryError where its keys do not fit in.
+    // A client of a reload, ready to be taken in; the audit must have all its lines. Throws LockedMemoryError where its
+    // keys do not fit in.
     [[nodiscard]] PreparedClient prepare(Client client);
     // Takes in what changed: only moves what prepare() made. Leaves what is replaced in its place (Verifier::change).
     void change_keys(KeyChange& change, UnixTime now);
@@ -127,6 +131,7 @@ private:
     GenerationUses uses_;
     std::map<std::string, TokenBucket> rates_;  // by client: as many as there are clients
     std::string record_problem_;
+    std::vector<AuditEntry> unwritten_;
 };
 
 }  // namespace oneknock

@@ -1,6 +1,6 @@
 // The audit, an SQLite database: what known clients asked for and what became of it, and when each generation of a key
-// was used. It decides on no knock: a line may be lost in a power cut, and a database that is missing or damaged is
-// begun anew.
+// was used. It decides on no knock: a line may be lost in a power cut, or when the daemon is killed before the firewall
+// has answered, and a database that is missing or damaged is begun anew.
 //
 // What a line costs does not grow with the number of clients or lines.
 #pragma once
