@@ -14,7 +14,7 @@ struct Words {
     bool pass_descriptor = false;
     bool no_probe = false;
     std::string file;
-    std::string page_template = installed_page;
+    std::string page_template = installed_page();
     std::optional<std::string> as;
     std::vector<std::string> assignments;
     std::optional<std::string> locked;
