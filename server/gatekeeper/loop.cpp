@@ -29,6 +29,8 @@ constexpr std::size_t most_key_files_a_turn = 16;  // half a millisecond
 constexpr std::size_t hints_a_slice = 250;         // about half a millisecond
 constexpr std::size_t discarded_a_slice = 500;     // likewise
 
+constexpr RequestId for_life_sign = 0;  // no connection's number
+
 std::string problem_of(const GrantReply& reply, const Decision& decision) {
     const std::string grant = decision.request.service().text() + " for " + decision.address.text();
     if (reply.error != ETIMEDOUT) return "the firewall refused to change " + grant + ": " + std::strerror(reply.error);
@@ -135,6 +137,8 @@ private:
             const auto report = datagram_.as<CaptureReport>();
             if (candidate) {
                 candidates_.push_back(*candidate);
+            } else if (report && report->id == for_life_sign) {
+                parent_.send(LifeSign{});
             } else if (!report || !control_.handle(*report, now_.steady)) {
                 log::error("gatekeeper: the listener sent something unexpected");
                 return ExitCode::software;
@@ -194,12 +198,19 @@ private:
             else if (const auto lines = datagram_.as<DroppedLines>()) control_.handle(*lines);
             else if (const auto trial = datagram_.as<TrialReply>()) control_.handle(*trial);
             else if (const auto settled = datagram_.as<Settled>()) control_.handle(*settled, now_.steady);
+            else if (datagram_.as<LifeRequest>()) ask_for_life_sign();
             else {
                 log::error("gatekeeper: the parent sent something unexpected");
                 return ExitCode::software;
             }
         }
         return std::nullopt;
+    }
+
+    void ask_for_life_sign() {
+        ReportRequest request;
+        request.id = for_life_sign;
+        listener_.send(request);
     }
 
     void take_reply(const GrantReply& reply) {
