@@ -1,9 +1,11 @@
 #include "common/log.hpp"
 
+#include <cerrno>
 #include <climits>
 #include <cstdlib>
 #include <cstring>
 #include <string>
+#include <utility>
 
 #include <fcntl.h>
 #include <poll.h>
@@ -22,18 +24,11 @@ enum class Priority : char { error = '3', warning = '4', info = '6' };  // as sy
 // Longer texts could be torn apart: a pipe takes so much at once or nothing.
 constexpr std::size_t longest_text = PIPE_BUF;
 
-// sd-daemon(3): the variable is inherited by programs whose standard error is another one.
-bool is_journal() {
-    const char* const stream = std::getenv("JOURNAL_STREAM");
-    struct stat info {};
-    if (stream == nullptr || fstat(STDERR_FILENO, &info) != 0) return false;
-    return stream == std::to_string(info.st_dev) + ":" + std::to_string(info.st_ino);
-}
-
 // Where lines go, and what became of them.
 class Output {
 public:
-    void print(Priority priority, std::string_view label, std::string_view line) {
+    void print(Priority priority, std::string_view label, std::string_view line, Fields fields = {}) {
+        if (journal_ && !fields.empty() && send_entry(priority, std::string(label).append(line), fields)) return;
         std::string text;
         if (unsaid_ > 0)
             append(text, Priority::warning,
@@ -57,9 +52,23 @@ public:
         never_blocks_ = own && dup2(own.get(), STDERR_FILENO) >= 0;
     }
 
+    void write_fields_to(Descriptor journal) { journal_ = std::move(journal); }
     [[nodiscard]] std::uint64_t dropped() const { return dropped_; }
 
 private:
+    // False: not there any more. An entry for which there is no room is told of by the next line of another kind.
+    bool send_entry(Priority priority, const std::string& line, Fields fields) {
+        const std::string entry = journal::entry(static_cast<char>(priority), line, fields);
+        if (send(journal_.get(), entry.data(), entry.size(), MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) return true;
+        if (errno != EAGAIN) {
+            journal_.reset();
+            return false;
+        }
+        ++unsaid_;
+        ++dropped_;
+        return true;
+    }
+
     void append(std::string& text, Priority priority, std::string_view line) const {
         for (;;) {  // line feeds are ours; whatever else steers a terminal is not
             if (is_journal_) text.append({'<', static_cast<char>(priority), '>'});
@@ -101,6 +110,7 @@ private:
     }
 
     std::string name_;
+    Descriptor journal_;
     bool is_journal_ = log::is_journal();
     bool waits_ = true, is_socket_ = false, never_blocks_ = false, is_torn_ = false;
     std::uint64_t unsaid_ = 0, dropped_ = 0;
@@ -115,11 +125,20 @@ Output& output() {
 }  // namespace
 
 void error(std::string_view line) { output().print(Priority::error, "error: ", line); }
-void warning(std::string_view line) { output().print(Priority::warning, "warning: ", line); }
-void info(std::string_view line) { output().print(Priority::info, "", line); }
+void warning(std::string_view line, Fields fields) { output().print(Priority::warning, "warning: ", line, fields); }
+void info(std::string_view line, Fields fields) { output().print(Priority::info, "", line, fields); }
+
+// sd-daemon(3): the variable is inherited by programs whose standard error is another one.
+bool is_journal() {
+    const char* const stream = std::getenv("JOURNAL_STREAM");
+    struct stat info {};
+    if (stream == nullptr || fstat(STDERR_FILENO, &info) != 0) return false;
+    return stream == std::to_string(info.st_dev) + ":" + std::to_string(info.st_ino);
+}
 
 void name_program(std::string_view name) { output().name_program(name); }
 void never_wait() { output().never_wait(); }
+void write_fields_to(Descriptor journal) { output().write_fields_to(std::move(journal)); }
 std::uint64_t dropped() { return output().dropped(); }
 
 }  // namespace oneknock::log

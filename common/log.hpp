@@ -6,13 +6,19 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string_view>
+
+#include "common/journal.hpp"
 
 namespace oneknock::log {
 
+// The fields are for the journal, if this process was given a way to it: see write_fields_to().
+using Fields = std::span<const journal::Field>;
+
 void error(std::string_view line);
-void warning(std::string_view line);
-void info(std::string_view line);
+void warning(std::string_view line, Fields fields = {});
+void info(std::string_view line, Fields fields = {});
 
 // A program that somebody has typed the name of says it before its errors and warnings: "oneknock: error: ...". The
 // daemon does not: what collects its lines knows whose they are, and looks at their beginnings. "" takes the name back.
@@ -23,6 +29,12 @@ void name_program(std::string_view name);
 // (the inherited one is the shell's as well), so it comes before anything that forbids opening files. Afterwards a line
 // needs no system calls but write to descriptor 2, sendto and poll.
 void never_wait();
+
+// Whether standard error is the journal's.
+[[nodiscard]] bool is_journal();
+
+// From here on lines with fields go to the journal's own socket (journal::connect), all others to standard error.
+void write_fields_to(Descriptor journal);
 
 // How many lines this process has dropped. The next one that gets through says it.
 [[nodiscard]] std::uint64_t dropped();

@@ -1,10 +1,13 @@
 #include "keys/page.hpp"
 
 #include <algorithm>
+#include <array>
+#include <climits>
 #include <memory>
 
 #include <arpa/inet.h>
 #include <netdb.h>
+#include <unistd.h>
 
 #include "common/fd.hpp"
 #include "common/files.hpp"
@@ -48,7 +51,15 @@ std::string data_block(EncryptedKey key, const std::vector<Address>& addresses) 
 
 }  // namespace
 
-const char* const installed_page = ONEKNOCK_PAGE;
+std::string installed_page() {
+    constexpr std::string_view below_prefix = "/" ONEKNOCK_DATADIR "/oneknock/page.html";
+    std::array<char, PATH_MAX> program{};
+    const ssize_t length = readlink("/proc/self/exe", program.data(), program.size());
+    if (length <= 0) return ONEKNOCK_PREFIX + std::string(below_prefix);
+    std::string_view folder(program.data(), static_cast<std::size_t>(length));
+    for (int level = 0; level < 2; ++level) folder = folder.substr(0, folder.rfind('/'));
+    return std::string(folder).append(below_prefix);
+}
 
 SecretBytes generate_passphrase() {
     SecretBytes text(passphrase_words * (word_length + 1) - 1);

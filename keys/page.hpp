@@ -43,7 +43,7 @@ struct Page {
 // "passphrase: ..." on standard output.
 [[nodiscard]] Result<void> print_passphrase(const SecretBytes& passphrase);
 
-// Where `cmake --install` puts the template.
-extern const char* const installed_page;
+// Where `cmake --install` puts the template, seen from the program that runs.
+[[nodiscard]] std::string installed_page();
 
 }  // namespace oneknock

@@ -15,7 +15,7 @@ struct Words {
     bool no_probe = false;
     bool no_knock = false;
     std::string file;
-    std::string page_template = installed_page;
+    std::string page_template = installed_page();
     std::optional<std::string> as;
     std::vector<std::string> assignments;
     std::optional<std::string> locked;

@@ -60,7 +60,7 @@ void add_page(CLI::App& app, std::string& output, Handout& handout) {
     auto* const page = app.add_option_function<std::string>("--page", take, "New web page with the sealed key in it")
                            ->type_name("FILE");
     add_value(app, "--page-template", handout.page_template, path_argument, "FILE",
-              std::string("The page without a key (default: ") + installed_page + ")")
+              "The page without a key (default: the one that was installed)")
         ->needs(page);
 }
 

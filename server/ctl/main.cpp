@@ -1,6 +1,7 @@
 // oneknockctl: asks the running daemon, and reads its audit.
 #include <exception>
 #include <string>
+#include <utility>
 
 #include <CLI/CLI.hpp>
 
@@ -11,6 +12,7 @@
 #include "common/secret.hpp"
 #include "common/startup.hpp"
 #include "server/ctl/audit.hpp"
+#include "server/ctl/host_clock.hpp"
 #include "server/ctl/options.hpp"
 #include "server/ctl/show.hpp"
 #include "server/ctl/watch.hpp"
@@ -19,7 +21,8 @@ namespace {
 
 using namespace oneknock;
 
-std::string shown(const CtlOptions& options, const std::string& answer) {
+std::string shown(const CtlOptions& options, std::string answer) {
+    if (options.question == "status") answer = with_host_clock(answer, host_clock_is_synchronised());
     if (options.json || options.format == "json") return answer;
     if (options.question == "status")
         return options.format == "prometheus" ? status_prometheus(answer) : status_table(answer);
@@ -33,7 +36,7 @@ Seconds patience_for(const std::string& question) { return question.starts_with(
 // What to print, or why not.
 Result<std::string> ask_and_show(const CtlOptions& options) {
     const Seconds patience = patience_for(options.question);
-    const auto answer = connect_to_daemon(options.socket, patience).and_then([&](const Descriptor& daemon) {
+    auto answer = connect_to_daemon(options.socket, patience).and_then([&](const Descriptor& daemon) {
         return ask(daemon, options.socket, options.question, patience);
     });
     if (!answer) return answer;
@@ -41,7 +44,7 @@ Result<std::string> ask_and_show(const CtlOptions& options) {
         std::string refusal = refusal_in(*answer);
         if (refusal.empty() && options.question.starts_with("reload")) refusal = wrong_files_in(*answer);
         if (!refusal.empty()) return fail(ExitCode::data, refusal);
-        return shown(options, *answer);
+        return shown(options, std::move(*answer));
     } catch (const std::exception&) {
         return fail(ExitCode::data, unreadable_answer);
     }
@@ -55,7 +58,17 @@ Result<void> run_audit(const CtlOptions& options) {
     }
 }
 
+Result<void> show_clock() {
+    const auto synchronised = host_clock_is_synchronised();
+    if (!synchronised)
+        return fail(ExitCode::system, "the kernel does not tell whether this host's clock is synchronised");
+    if (!*synchronised) log::warning(clock_is_adrift);
+    else return write_standard_output(as_bytes("this host's clock is synchronised\n"));
+    return {};
+}
+
 Result<void> run(const CtlOptions& options) {
+    if (options.clock) return show_clock();
     if (options.question.empty()) return run_audit(options);
     if (options.watch) return watch([&options] { return ask_and_show(options); });
     return ask_and_show(options).and_then(

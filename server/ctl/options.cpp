@@ -91,6 +91,9 @@ void describe(CLI::App& app, CtlOptions& options) {
     app.add_subcommand("confirm", "Keep the guard that was started with --try")->callback([&options] {
         options.question = "confirm";
     });
+    app.add_subcommand("clock", "Say whether this host's clock is synchronised")->callback([&options] {
+        options.clock = true;
+    });
 }
 
 std::vector<std::string> ctl_values(const std::string& place, const TypedWords& before) {

@@ -25,7 +25,7 @@ struct CtlOptions {
     std::string socket = default_socket;
     std::string format = "text";
     std::string client;
-    bool json = false, watch = false, all = false, strict = false;
+    bool json = false, watch = false, all = false, strict = false, clock = false;
     std::string question;  // to the daemon; empty where none is asked
     AuditWords audit;
 };

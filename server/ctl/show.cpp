@@ -6,6 +6,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "server/ctl/host_clock.hpp"
+
 namespace oneknock {
 namespace {
 
@@ -80,6 +82,11 @@ void print_foreign_elements(std::string& to, const Json& status) {
         print(to, "  and %lld more\n", more);
 }
 
+bool is_adrift(const Json& status) {
+    const auto told = status.find("clock_synchronised");
+    return told != status.end() && told->is_boolean() && !told->get<bool>();
+}
+
 }  // namespace
 
 std::string refusal_in(const std::string& json) {
@@ -123,6 +130,7 @@ std::string status_table(const std::string& json) {
         print(text, "log       %lld lines were dropped: nobody read them\n", dropped);
     if (const auto unlogged = number(log, "unlogged"); unlogged > 0)
         print(text, "log       %lld lines about knocks were left out: there were too many\n", unlogged);
+    if (is_adrift(s)) text += std::string("clock     ") + clock_is_adrift + "\n";
     print_wrong_files(text, s);
     return text;
 }
@@ -139,6 +147,9 @@ std::string status_prometheus(const std::string& json) {
            number(s, "key_files_wrong"));
     metric("oneknock_clients_on_old_keys", "gauge", "Clients whose file is wrong and who will be kept out soon.",
            number(s, "clients_on_old_keys"));
+    if (s.contains("clock_synchronised") && s.at("clock_synchronised").is_boolean())
+        metric("oneknock_clock_synchronised", "gauge", "Whether something keeps this host's clock right.",
+               s.at("clock_synchronised").get<bool>() ? 1 : 0);
     metric("oneknock_grants", "gauge", "Live grants.", number(s, "grants"));
     metric("oneknock_foreign_elements", "gauge", "Elements of the administrator's sets that are not ours.",
            number(s, "foreign_elements"));

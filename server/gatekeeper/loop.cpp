@@ -32,6 +32,8 @@ constexpr std::size_t discarded_a_slice = 500;     // likewise
 constexpr std::size_t most_unwritten_lines = 64;   // of the audit: a millisecond, however busy the firewall is
 constexpr Instant audit_delay = std::chrono::milliseconds{5};  // by then whoever waited for a port has it
 
+constexpr RequestId for_life_sign = 0;  // no connection's number
+
 std::string problem_of(const GrantReply& reply, const Decision& decision) {
     const std::string grant = decision.request.service().text() + " for " + decision.address.text();
     if (reply.error != ETIMEDOUT) return "the firewall refused to change " + grant + ": " + std::strerror(reply.error);
@@ -153,6 +155,8 @@ private:
             const auto report = datagram_.as<CaptureReport>();
             if (candidate) {
                 candidates_.push_back(*candidate);
+            } else if (report && report->id == for_life_sign) {
+                parent_.send(LifeSign{});
             } else if (!report || !control_.handle(*report, now_.steady)) {
                 log::error("gatekeeper: the listener sent something unexpected");
                 return ExitCode::software;
@@ -225,12 +229,19 @@ private:
             else if (const auto lines = datagram_.as<DroppedLines>()) control_.handle(*lines);
             else if (const auto trial = datagram_.as<TrialReply>()) control_.handle(*trial);
             else if (const auto settled = datagram_.as<Settled>()) control_.handle(*settled, now_.steady);
+            else if (datagram_.as<LifeRequest>()) ask_for_life_sign();
             else {
                 log::error("gatekeeper: the parent sent something unexpected");
                 return ExitCode::software;
             }
         }
         return std::nullopt;
+    }
+
+    void ask_for_life_sign() {
+        ReportRequest request;
+        request.id = for_life_sign;
+        listener_.send(request);
     }
 
     void take_reply(const GrantReply& reply) {

@@ -37,6 +37,7 @@ public:
     explicit Loop(ParentParts parts)
         : parts_(parts), now_(read_clocks().steady), reload_(parts.keys, parts.watch, parts.passing, now_) {
         if (parts_.trial) trial_ends_ = now_ + *parts_.trial;
+        if (parts_.manager.life_interval()) life_asked_at_ = now_;
         if (parts_.firewall) tell_foreign_elements();
     }
 
@@ -58,6 +59,7 @@ private:
             if (const auto end = handle_signals()) return *end;
             if (parts_.firewall && parts_.firewall->on_watch_readable()) plan_repair();
             if (is_due(repair_at_)) repair();
+            if (is_due(life_asked_at_)) ask_for_life_sign();
             reload_.turn(now_);
             if (is_due(trial_ends_)) return ExitCode::try_later;
             tell_dropped_lines();
@@ -72,7 +74,8 @@ private:
                            {parts_.signals, POLLIN, 0},
                            {parts_.watch.descriptor(), POLLIN, 0},
                            {parts_.firewall ? parts_.firewall->watch_descriptor() : -1, POLLIN, 0}};
-        poll_until(polled, earliest(earliest(repair_at_, trial_ends_), reload_.next_due(now_)));
+        poll_until(polled,
+                   earliest(earliest(repair_at_, trial_ends_), earliest(life_asked_at_, reload_.next_due(now_))));
     }
 
     void plan_repair() {
@@ -90,6 +93,7 @@ private:
             }
             if (const auto request = datagram.as<GrantRequest>()) grant(*request);
             else if (const auto confirmed = datagram.as<TrialConfirmed>()) confirm(confirmed->id);
+            else if (datagram.as<LifeSign>()) parts_.manager.tell_alive();
             else if (const auto door = datagram.as<DoorServices>()) {
                 if (!change_services(*door)) return ExitCode::software;
             } else if (const auto asked = datagram.as<ReloadRequest>()) {
@@ -159,6 +163,7 @@ private:
             repair_at_ = now_ + Seconds{1};
         }
         change.tell(parts_.config.firewall.mode, changed.has_value());
+        tell_status();
         return true;
     }
 
@@ -176,6 +181,7 @@ private:
         reply.was_on_trial = trial_ends_.has_value();
         if (trial_ends_) log::info("confirmed: the guard stays");
         trial_ends_.reset();
+        tell_status();
         parts_.gatekeeper.send(reply);
     }
 
@@ -203,6 +209,19 @@ private:
         tell_foreign_elements();
     }
 
+    void tell_status() const {
+        if (parts_.firewall)
+            parts_.manager.tell_status(
+                status_text(parts_.config.firewall.mode, parts_.firewall->services(), trial_ends_.has_value()));
+    }
+
+    // The listener answers the gatekeeper, and the gatekeeper us: whichever is stuck, the service manager hears
+    // nothing.
+    void ask_for_life_sign() {
+        parts_.gatekeeper.send(LifeRequest{});
+        life_asked_at_ = now_ + *parts_.manager.life_interval();
+    }
+
     void tell_dropped_lines() {
         if (told_dropped_ == log::dropped()) return;
         DroppedLines lines;
@@ -220,6 +239,7 @@ private:
         while (::read(parts_.signals, &info, sizeof info) == sizeof info) {
             if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT) {
                 if (trial_ends_) return ExitCode::try_later;
+                parts_.manager.tell_stopping();
                 log::info("stopping; the firewall's table and its grants stay (oneknockd --remove takes them away)");
                 return ExitCode::ok;
             }
@@ -267,7 +287,7 @@ private:
     ParentParts parts_;
     Instant now_{};
     KeyReload reload_;
-    std::optional<Instant> repair_at_, trial_ends_;
+    std::optional<Instant> repair_at_, trial_ends_, life_asked_at_;
     bool lacks_services_ = false;  // the kernel's table has not got them all yet
     Instant repaired_{};
     std::uint64_t told_dropped_ = 0;

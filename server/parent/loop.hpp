@@ -9,6 +9,7 @@
 #include "server/firewall/firewall.hpp"
 #include "server/parent/key_passing.hpp"
 #include "server/parent/key_watch.hpp"
+#include "server/parent/notify.hpp"
 #include "server/parent/rooms.hpp"
 #include "server/privsep/channel.hpp"
 
@@ -24,6 +25,7 @@ struct ParentParts {
     KeyWatch& watch;
     KeyPassing& passing;
     std::optional<Seconds> trial;  // --try
+    const ServiceManager& manager;
 };
 
 // Until a signal, the end of a room, or of the trial; the exit code.

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/journal.hpp"
 #include "common/log.hpp"
 #include "common/startup.hpp"
 #include "server/firewall/firewall.hpp"
@@ -86,10 +87,16 @@ RoomPlan listener_plan(const DaemonConfig& config, const Identity& identity, End
 }
 
 RoomPlan gatekeeper_plan(const Identity& identity, Ends& ends, RuntimeFiles& files) {
-    return {"oneknockd-gatekeeper",
-            {identity.text()},
-            list(ends.listener_gatekeeper.second.release(), ends.parent_gatekeeper.first.release(),
-                 ends.keys.first.release(), std::move(files.control_socket), std::move(files.state))};
+    RoomPlan plan{"oneknockd-gatekeeper",
+                  {identity.text()},
+                  list(ends.listener_gatekeeper.second.release(), ends.parent_gatekeeper.first.release(),
+                       ends.keys.first.release(), std::move(files.control_socket), std::move(files.state))};
+    Descriptor journal = log::is_journal() ? journal::connect() : Descriptor{};
+    if (journal) {
+        plan.arguments.emplace_back("journal");
+        plan.ends.push_back(std::move(journal));
+    }
+    return plan;
 }
 
 GatekeeperSettings settings_of(const DaemonConfig& config) {
@@ -255,12 +262,11 @@ std::string what_is_ready(const DaemonConfig& config, const DaemonOptions& optio
     return "listening for knocks; the services are closed as far as your own rules close them";
 }
 
-void say_ready(const DaemonConfig& config, const DaemonOptions& options, const Descriptor& service_manager) {
+void say_ready(const DaemonConfig& config, const DaemonOptions& options) {
     std::string line = "ready: " + what_is_ready(config, options);
     if (options.trial)
         line += "; confirm within " + std::to_string(options.trial->count()) + " s with: oneknockctl confirm";
     log::info(line);
-    notify_ready(service_manager);
 }
 
 // The keys in force, and with them what the door opens.
@@ -290,13 +296,14 @@ Result<ExitCode> start_and_run(const DaemonConfig& config, const DaemonOptions& 
     if (const auto kept = keep_net_admin_only(); !kept) return tl::unexpected(kept.error());
     auto firewall = set_up_firewall(config, options, *start, rooms.to_gatekeeper);
     if (!firewall) return tl::unexpected(firewall.error());
-    const Descriptor service_manager = connect_to_service_manager();
+    const ServiceManager manager = ServiceManager::connect();
     if (const auto locked = lock_parent_in(); !locked) return tl::unexpected(locked.error());
     warn_of_lock_out(config, start->services);
     if (*firewall) warn_of_open_services(**firewall);
-    say_ready(config, options, service_manager);
+    say_ready(config, options);
+    manager.tell_ready(status_text(config.firewall.mode, start->services, options.trial.has_value()));
     return run_parent({config, rooms.processes, rooms.to_gatekeeper, rooms.keys, *firewall, signals->get(), *watch,
-                       passing, options.trial});
+                       passing, options.trial, manager});
 }
 
 }  // namespace

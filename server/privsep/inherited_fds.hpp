@@ -16,7 +16,8 @@ enum class GatekeeperEnd : int {
     keys,          // channel, for key files alone
     control,       // listening socket
     state,         // the state folder, O_PATH
+    journal,       // the journal's socket, if the log goes there: then the word "journal" is an argument
 };
-inline constexpr int gatekeeper_ends = 5;
+inline constexpr int gatekeeper_ends = 5;  // without the journal
 
 }  // namespace oneknock

@@ -5,9 +5,9 @@
 //   listener   -> gatekeeper   Candidate, CaptureReport
 //   gatekeeper -> listener     DoorSpan, BookSeed, WordVerdict, ReportRequest
 //   gatekeeper -> parent       DoorServices, RecordedGrant, Ready, GrantRequest, TrialConfirmed, ReloadRequest,
-//   SettleRequest
+//   SettleRequest, LifeSign
 //   parent     -> gatekeeper   GatekeeperSettings, AdoptedGrant, AdoptionEnd, ForeignElements, DroppedLines,
-//   GrantReply, TrialReply, Settled
+//   GrantReply, TrialReply, Settled, LifeRequest
 // and on a pair of its own, so that no grant waits behind key files:
 //   parent     -> gatekeeper   PassedKeyFile (with a descriptor), UnopenedKeyFile, MissingKeyFile, KeyFilesEnd
 //   gatekeeper -> parent       KeysAnswer
@@ -56,6 +56,8 @@ enum class Kind : std::uint32_t {
     unopened_key_file,
     settle_request,
     settled,
+    life_request,
+    life_sign,
 };
 
 // Numbers that name things on both sides of a channel.
@@ -304,6 +306,17 @@ struct Settled {
     RequestId id = 0;
 };
 
+// Under a service manager's watchdog: answered by a gatekeeper that gets an answer from the listener.
+struct LifeRequest {
+    static constexpr Kind kind = Kind::life_request;
+    Kind head = kind;
+};
+
+struct LifeSign {
+    static constexpr Kind kind = Kind::life_sign;
+    Kind head = kind;
+};
+
 // What the gatekeeper needs of the configuration; the first datagram that it gets.
 struct GatekeeperSettings {
     static constexpr Kind kind = Kind::gatekeeper_settings;
@@ -386,6 +399,8 @@ template <std::size_t size>
 [[nodiscard]] constexpr bool is_well_formed(const AdoptionEnd&) { return true; }
 [[nodiscard]] constexpr bool is_well_formed(const DroppedLines&) { return true; }
 [[nodiscard]] constexpr bool is_well_formed(const Ready&) { return true; }
+[[nodiscard]] constexpr bool is_well_formed(const LifeRequest&) { return true; }
+[[nodiscard]] constexpr bool is_well_formed(const LifeSign&) { return true; }
 
 inline constexpr std::size_t largest_datagram = 512;
 

@@ -345,7 +345,7 @@ class Started(PlainHouse):
         process = self.launch(**variables(NOTIFY_SOCKET=path))
         eventually(lambda: "ready:" in self.log())
         manager.settimeout(20)
-        while manager.recv(4096) != b"READY=1":
+        while not manager.recv(4096).startswith(b"READY=1\n"):
             pass
         self.assert_stops(process)
 

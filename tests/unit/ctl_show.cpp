@@ -1,4 +1,5 @@
 // What oneknockctl makes of the daemon's status.
+#include "server/ctl/host_clock.hpp"
 #include "server/ctl/show.hpp"
 
 #include "server/gatekeeper/control/answers.hpp"
@@ -47,6 +48,17 @@ TEST_CASE("the table has the averages of accepted knocks, once there is one") {
     CHECK(has(status_table(status(3)),
               "took      2000.2 ms an accepted knock: assembly 1000.0, verification 0.5, record 999.5, netlink 0.2"));
     CHECK(status_table(status(0)).find("took") == std::string::npos);
+}
+
+TEST_CASE("a clock that nothing keeps right is told of, and no other") {
+    const auto with = [](std::optional<bool> synchronised) { return with_host_clock(status(0), synchronised); };
+    CHECK(status_table(with(false)).find("clock     this host's clock is not synchronised") != std::string::npos);
+    CHECK(has(status_prometheus(with(false)), "oneknock_clock_synchronised 0"));
+    CHECK(has(status_prometheus(with(true)), "oneknock_clock_synchronised 1"));
+    CHECK(with(std::nullopt).find("\"clock_synchronised\":null") != std::string::npos);
+    for (const auto& told : {with(true), with(std::nullopt), status(0)})
+        CHECK(status_table(told).find("clock") == std::string::npos);
+    CHECK(status_prometheus(with(std::nullopt)).find("clock") == std::string::npos);
 }
 
 TEST_CASE("Prometheus gets a summary for each part, in seconds") {

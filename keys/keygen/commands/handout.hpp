@@ -15,7 +15,7 @@ struct Handout {
     enum class Form : std::uint8_t { key_file, page, code_on_terminal, picture_of_code };
 
     Form form = Form::key_file;
-    std::string page_template = installed_page;
+    std::string page_template = installed_page();
     std::string page_url;  // codes: of the page that shall open with the key; empty: the code is the key alone
 
     [[nodiscard]] bool is_code() const { return form == Form::code_on_terminal || form == Form::picture_of_code; }

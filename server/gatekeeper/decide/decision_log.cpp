@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 #include <utility>
+#include <vector>
 
 #include "common/log.hpp"
 
@@ -10,6 +11,19 @@ namespace {
 
 constexpr Rate lines{50, 1000};
 constexpr double kept_for_accepted = 500;  // so that no refusals push them out
+
+// For journalctl.
+std::vector<journal::Field> fields_of(const Decision& decision, std::string_view what_became) {
+    std::vector<journal::Field> fields{{"ONEKNOCK_DECISION", std::string(what_became)},
+                                       {"ONEKNOCK_CLIENT", decision.client},
+                                       {"ONEKNOCK_OPERATION", operation_name(decision.request.operation)},
+                                       {"ONEKNOCK_SERVICE", decision.request.service().text()},
+                                       {"ONEKNOCK_ADDRESS", decision.address.text()},
+                                       {"ONEKNOCK_SOURCE", decision.source.text()}};
+    if (decision.request.is_open() && !decision.refused)
+        fields.push_back({"ONEKNOCK_DURATION", std::to_string(decision.duration.count())});
+    return fields;
+}
 
 // Opening for a shorter time than the client's grant lasts anyway leaves it as it is.
 std::string what_was_left(const Decision& decision) {
@@ -56,13 +70,14 @@ void DecisionLog::accepted(const Decision& decision, Instant now) {
     ++accepted_;
     if (may_log(0, now))
         log::info("accepted: " + describe(decision) + " (generation " + std::to_string(decision.generation) + ")" +
-                  what_was_left(decision));
+                      what_was_left(decision),
+                  fields_of(decision, "accepted"));
 }
 
 void DecisionLog::refused(const Decision& decision, Reason reason, Instant now) {
     ++refused_[static_cast<std::size_t>(reason)];
     if (decision.verified && may_log(kept_for_accepted, now))
-        log::warning("refused: " + describe_refusal(decision, reason));
+        log::warning("refused: " + describe_refusal(decision, reason), fields_of(decision, reason_name(reason)));
 }
 
 void DecisionLog::problem(const std::string& what, Instant now) {
