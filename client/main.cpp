@@ -2,6 +2,8 @@
 #include <sys/prctl.h>
 
 #include "client/commands/commands.hpp"
+#include "client/doctor/doctor.hpp"
+#include "client/explain/explain.hpp"
 #include "client/options/command_line.hpp"
 #include "client/options/completion_values.hpp"
 #include "common/fd.hpp"
@@ -21,6 +23,8 @@ struct Run {
     Result<int> operator()(const KnockOptions& options) const { return done(open_or_close_command(options)); }
     Result<int> operator()(const ConnectOptions& options) const { return done(connect_command(options)); }
     Result<int> operator()(const RunOptions& options) const { return run_command(options); }
+    Result<int> operator()(const DoctorOptions& options) const { return doctor_command(options); }
+    Result<int> operator()(const ExplainOptions& options) const { return done(explain_command(options)); }
     Result<int> operator()(const ImportOptions& options) const { return done(import_command(options)); }
     Result<int> operator()(const PassphraseOptions& options) const { return done(passphrase_command(options)); }
     Result<int> operator()(const UnlockOptions& options) const { return done(unlock_command(options)); }

@@ -44,9 +44,9 @@ std::string shown_name(const CLI::Option& option) {
     return option.get_lnames().empty() ? "-" + option.get_snames().front() : "--" + option.get_lnames().front();
 }
 
-class Completion {
+class Completer {
 public:
-    Completion(const CLI::App& app, const ValuesOf& values_of) : command_(&app), values_of_(values_of) {}
+    Completer(const CLI::App& app, const ValuesOf& values_of) : command_(&app), values_of_(values_of) {}
 
     void pass(const std::string& word) {
         if (waiting_ != nullptr) take_value(*std::exchange(waiting_, nullptr), word);
@@ -56,7 +56,7 @@ public:
         else before_.places.push_back(word);
     }
 
-    [[nodiscard]] std::vector<Candidate> of(const std::string& word) {
+    [[nodiscard]] std::vector<Completion> of(const std::string& word) {
         if (is_over_) return {};
         beginning_ = word;
         if (waiting_ != nullptr) offer_values(waiting_->get_type_name(), waiting_->get_description());
@@ -98,7 +98,7 @@ private:
             const bool is_given = std::ranges::find(given_, option) != given_.end();
             if (is_given && option->get_items_expected_max() <= 1) continue;
             const std::string name = shown_name(*option);
-            if (std::ranges::find(found_, name, &Candidate::word) == found_.end())  // each command has a --help
+            if (std::ranges::find(found_, name, &Completion::word) == found_.end())  // each command has a --help
                 offer(name, option->get_description());
         }
     }
@@ -137,25 +137,25 @@ private:
     TypedWords before_;
     bool is_over_ = false;  // what follows "--" is another program's
     std::string beginning_;
-    std::vector<Candidate> found_;
+    std::vector<Completion> found_;
 };
 
 }  // namespace
 
-std::vector<Candidate> completions(const CLI::App& app, std::vector<std::string> words, const ValuesOf& values_of) {
+std::vector<Completion> completions(const CLI::App& app, std::vector<std::string> words, const ValuesOf& values_of) {
     if (words.empty()) words.emplace_back();
     const std::string last = std::move(words.back());
     words.pop_back();
-    Completion completion(app, values_of);
+    Completer completer(app, values_of);
     for (const std::string& word : words)
-        if (word != "=") completion.pass(word);  // bash makes three words of --option=value
-    return completion.of(last == "=" ? "" : last);
+        if (word != "=") completer.pass(word);  // bash makes three words of --option=value
+    return completer.of(last == "=" ? "" : last);
 }
 
-std::string completion_text(const std::vector<Candidate>& candidates) {
+std::string completion_text(const std::vector<Completion>& completions) {
     std::string text;
-    for (const Candidate& candidate : candidates)
-        text += printable(candidate.word) + (candidate.text.empty() ? "" : "\t" + candidate.text) + "\n";
+    for (const Completion& completion : completions)
+        text += printable(completion.word) + (completion.text.empty() ? "" : "\t" + completion.text) + "\n";
     return text;
 }
 

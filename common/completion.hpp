@@ -12,7 +12,7 @@ class App;
 
 namespace oneknock {
 
-struct Candidate {
+struct Completion {
     std::string word;
     std::string text;  // what it is; may be empty
 };
@@ -29,13 +29,13 @@ using ValuesOf = std::function<std::vector<std::string>(const std::string& place
 [[nodiscard]] inline std::vector<std::string> no_values(const std::string&, const TypedWords&) { return {}; }
 
 // The words that the last one of `words` (may be empty) is the beginning of. None: a file's name, or nothing at all.
-[[nodiscard]] std::vector<Candidate> completions(const CLI::App& app, std::vector<std::string> words,
-                                                 const ValuesOf& values_of);
+[[nodiscard]] std::vector<Completion> completions(const CLI::App& app, std::vector<std::string> words,
+                                                  const ValuesOf& values_of);
 
 // The first word of a command line that asks for them; the words that were typed follow.
 inline constexpr const char* completion_word = "--complete";
 
 // A line each: the word, and behind a tab what it is.
-[[nodiscard]] std::string completion_text(const std::vector<Candidate>& candidates);
+[[nodiscard]] std::string completion_text(const std::vector<Completion>& completions);
 
 }  // namespace oneknock

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -8,6 +9,7 @@
 #include "client/commands/import_place.hpp"
 #include "client/door/key_store.hpp"
 #include "client/door/passphrase.hpp"
+#include "common/fd.hpp"
 #include "common/files.hpp"
 #include "common/log.hpp"
 #include "common/text.hpp"
@@ -20,17 +22,23 @@ namespace {
 // Locked memory is scarce, and a pipe's size is not known before its end. A key file has about a kilobyte.
 constexpr std::size_t largest_piped = 16 * 1024;
 
-Result<SecretBytes> read_standard_input() {
+// Standard input, or what a shell's <(COMMAND) stands for: it is read once, and nothing of it is left.
+bool is_piped(const std::string& file) {
+    struct stat info {};
+    return file == "-" || (stat(file.c_str(), &info) == 0 && S_ISFIFO(info.st_mode));
+}
+
+Result<SecretBytes> read_pipe(int fd, const std::string& name) {
     SecretBytes content(largest_piped);
     std::size_t length = 0;
     for (;;) {
         const auto room = content.bytes().subspan(length);
-        const auto got = read(STDIN_FILENO, room.data(), room.size());
+        const auto got = read(fd, room.data(), room.size());
         if (got < 0 && errno == EINTR) continue;
-        if (got < 0) return tl::unexpected(system_error("read", "standard input", ExitCode::data));
+        if (got < 0) return tl::unexpected(system_error("read", name, ExitCode::data));
         if (got == 0) break;
         length += static_cast<std::size_t>(got);
-        if (length == largest_piped) return fail(ExitCode::data, "standard input: too large for a key file");
+        if (length == largest_piped) return fail(ExitCode::data, printable(name) + ": too large for a key file");
     }
     content.shrink(length);
     return content;
@@ -64,11 +72,18 @@ Result<StoredKey> lock_as_wanted(StoredKey key, const ImportPlace& place, const 
     return StoredKey{std::move(*locked)};
 }
 
+Result<SecretBytes> read_source(const std::string& file) {
+    if (file == "-") return read_pipe(STDIN_FILENO, "standard input");
+    if (!is_piped(file)) return read_private_file(file);
+    const Descriptor pipe(open(file.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!pipe) return tl::unexpected(system_error("open", file, ExitCode::no_input));
+    return read_pipe(pipe.get(), file);
+}
+
 Result<StoredKey> read_key(const std::string& file) {
-    const bool piped = file == "-";
-    const auto content = piped ? read_standard_input() : read_private_file(file);
+    const auto content = read_source(file);
     if (!content) return tl::unexpected(content.error());
-    const std::string name = piped ? "standard input" : file;
+    const std::string name = file == "-" ? "standard input" : file;
     if (!is_compact_key(content->text())) return parse_stored_key(content->text(), name);
     return parse_compact_key(content->text(), name).map([](CompactKey&& compact) {
         return StoredKey{std::move(compact.key)};
@@ -88,7 +103,7 @@ void warn_of_loose_folder(const std::string& folder) {
 }
 
 std::string copies(const Imported& imported, const std::string& file) {
-    if (file == "-") return "";
+    if (is_piped(file)) return "";
     return "left: " + printable(file) + " still holds the key" +
            (imported.locked_here ? ", without a passphrase" : "") + "; once the door has opened, remove it: rm " +
            shell_word(file) + "\n";

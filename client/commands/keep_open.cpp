@@ -22,9 +22,9 @@ Result<void> knock(const Task& task, const std::vector<Target>& targets) {
 }
 
 // With the routes and addresses of now. What an address that is skipped has to say was said at the first knock.
-Result<void> knock_again(const Task& task, const KnockOptions& options) {
+Result<void> knock_again(const Task& task, const KnockOptions& options, Instant deadline) {
     std::vector<std::string> skipped;
-    const auto targets = find_targets(task.key, options, skipped);
+    const auto targets = find_targets(task.key, options, skipped, deadline);
     if (!targets) return tl::unexpected(targets.error());
     return knock(task, *targets);
 }
@@ -40,11 +40,10 @@ Instant renewal_interval(Seconds duration) { return std::max<Instant>(Instant(du
 
 Result<void> knock_unwatched(const PreparedKnock& prepared, const KnockOptions& options) {
     const Task task{prepared.door.key, options, prepared.service};
-    const Instant until = read_clocks().steady + default_wait;
     auto sent = prepared.not_found ? Result<void>(tl::unexpected(*prepared.not_found)) : knock(task, prepared.targets);
-    while (!sent && may_mend(sent.error()) && read_clocks().steady < until) {
+    while (!sent && may_mend(sent.error()) && read_clocks().steady < prepared.deadline) {
         std::this_thread::sleep_for(pause_before_another_try);
-        sent = knock_again(task, options);
+        sent = knock_again(task, options, prepared.deadline);
     }
     if (sent) std::this_thread::sleep_for(time_to_grant);
     else if (may_mend(sent.error())) return tl::unexpected(never_sent(sent.error(), options));
@@ -64,7 +63,7 @@ Result<int> keep_open(const PreparedKnock& prepared, const KnockOptions& options
     for (;;) {
         if (const auto status = child->wait_until(due)) return *status;
         due = read_clocks().steady + interval;
-        const auto sent = knock_again(Task{prepared.door.key, renewed, prepared.service}, renewed);
+        const auto sent = knock_again(Task{prepared.door.key, renewed, prepared.service}, renewed, due);
         if (!sent && !fails) log::warning("cannot knock again: " + sent.error().message);
         fails = !sent;
     }

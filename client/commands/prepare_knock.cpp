@@ -30,8 +30,8 @@ void warn(const KnockOptions& options, const OpenedDoor& door, const Service& se
 }  // namespace
 
 Result<std::vector<Target>> find_door(const KeyFile& key, const KnockOptions& options,
-                                      std::vector<std::string>& warnings) {
-    auto targets = find_targets(key, options, warnings);
+                                      std::vector<std::string>& warnings, std::optional<Instant> deadline) {
+    auto targets = find_targets(key, options, warnings, deadline);
     if (!targets) return targets;
     for (const Target& target : *targets)
         if (const auto enough = check_packet_count(options.packets, target.family); !enough)
@@ -51,13 +51,13 @@ Result<PreparedKnock> prepare_knock(const KnockOptions& options, UnixTime now, P
         return tl::unexpected(fits.error());
     std::vector<std::string> warnings;
     const bool waits = patience == Patience::will_wait;
-    if (waits && !is_numeric(door->key.door.address)) hurry_name_service();
-    auto targets = find_door(door->key, options, warnings);
+    const Instant deadline = read_clocks().steady + options.wait.value_or(default_wait);
+    auto targets = find_door(door->key, options, warnings, waits ? std::optional(deadline) : std::nullopt);
     if (!targets && !(waits && may_mend(targets.error()))) return tl::unexpected(targets.error());
     warn(options, *door, *service);
     for (const std::string& warning : warnings) log::warning(warning);
-    if (!targets) return PreparedKnock{*std::move(door), *service, {}, targets.error()};
-    return PreparedKnock{*std::move(door), *service, *std::move(targets), std::nullopt};
+    if (!targets) return PreparedKnock{*std::move(door), *service, {}, targets.error(), deadline};
+    return PreparedKnock{*std::move(door), *service, *std::move(targets), std::nullopt, deadline};
 }
 
 }  // namespace oneknock

@@ -16,7 +16,7 @@ Goal goal_of(const KnockOptions& options) {
 Result<KnockOutcome> pursue(const PreparedKnock& prepared, const KnockOptions& options, PcapWriter* record) {
     ProgressLine progress(options);
     KnockPlan plan{.goal = goal_of(options),
-                   .wait = options.wait.value_or(std::chrono::milliseconds{0}),
+                   .deadline = prepared.deadline,
                    .look_up = {},
                    .watch = {},
                    .not_found = prepared.not_found,
@@ -24,7 +24,7 @@ Result<KnockOutcome> pursue(const PreparedKnock& prepared, const KnockOptions& o
     if (options.wait) {
         plan.look_up = [&] {
             std::vector<std::string> said_before;
-            return find_door(prepared.door.key, options, said_before);
+            return find_door(prepared.door.key, options, said_before, prepared.deadline);
         };
         plan.watch = [&](const KnockOutcome& so_far) { progress.show(so_far); };
     }

@@ -16,7 +16,7 @@ public:
         : task_(task),
           plan_(plan),
           start_(start),
-          deadline_(plan.goal == Goal::sent ? never : start + plan.wait),
+          deadline_(plan.goal == Goal::sent ? never : plan.deadline),
           next_lookup_(plan.look_up ? start + lookup_pause : never) {
         outcome_.not_found = plan.not_found;
     }

@@ -38,7 +38,7 @@ struct KnockOutcome {
 // How to knock, and for how long.
 struct KnockPlan {
     Goal goal = Goal::sent;
-    Instant wait{0};  // the longest time for goals open and closed
+    Instant deadline = never;  // steady clock; for goals open and closed
     // Looks the door up anew, for goals open and closed: before each new message, and while there is no target.
     std::function<Result<std::vector<Target>>()> look_up;
     // Called about ten times a second while the loop waits.

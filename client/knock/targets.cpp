@@ -1,22 +1,12 @@
 #include "client/knock/targets.hpp"
 
 #include <algorithm>
-#include <memory>
-
-#include <netdb.h>
-#include <netinet/in.h>
-#include <resolv.h>
 
 #include "client/message/nat64.hpp"
 #include "client/message/source_address.hpp"
 
 namespace oneknock {
 namespace {
-
-int address_family(std::optional<Family> family) {
-    if (!family) return AF_UNSPEC;
-    return *family == Family::ipv4 ? AF_INET : AF_INET6;
-}
 
 std::optional<Family> wanted_family(const KnockSettings& settings) {
     if (settings.source.named) return settings.source.named->family;
@@ -37,15 +27,6 @@ bool is_named_family(const KnockSettings& settings, const Address& destination) 
     return settings.source.named->family == message_family(route);
 }
 
-// Most doors are named by a number, which the name service takes longer to read than all the rest of a start takes.
-// What has a scope, or is of another family, is left to it.
-std::optional<Endpoint> numeric_endpoint(const std::string& name, std::optional<Family> family) {
-    const auto address = Address::parse(name);
-    if (!address || address->is_ipv4_mapped() || address->family != family.value_or(address->family))
-        return std::nullopt;
-    return Endpoint{*address, 0};
-}
-
 Error wrong_family(const KnockSettings& settings, const std::string& name) {
     return {ExitCode::usage, "--source " + settings.source.named->text() + ": " + name +
                                  " has no address of that family; give a source address of the other one"};
@@ -53,34 +34,8 @@ Error wrong_family(const KnockSettings& settings, const std::string& name) {
 
 }  // namespace
 
-Result<std::vector<Endpoint>> resolve(const std::string& name, std::optional<Family> family) {
-    if (const auto numeric = numeric_endpoint(name, family)) return std::vector{*numeric};
-    addrinfo hints{};
-    hints.ai_family = address_family(family);
-    hints.ai_socktype = SOCK_DGRAM;
-    addrinfo* found = nullptr;
-    const int error = getaddrinfo(name.c_str(), nullptr, &hints, &found);
-    if (error != 0)
-        return fail(ExitCode::unavailable, "cannot resolve the door's address " + name + ": " + gai_strerror(error) +
-                                               "; check the name service, the address in the key file, and -4 or -6");
-    const std::unique_ptr<addrinfo, void (*)(addrinfo*)> list(found, freeaddrinfo);
-    std::vector<Endpoint> endpoints;
-    for (const addrinfo* entry = list.get(); entry != nullptr && endpoints.size() < most_targets;
-         entry = entry->ai_next) {
-        const auto endpoint = endpoint_of(entry->ai_addr);
-        if (endpoint && std::ranges::count(endpoints, *endpoint) == 0) endpoints.push_back(*endpoint);
-    }
-    return endpoints;
-}
-
-void hurry_name_service() {
-    if ((_res.options & RES_INIT) == 0 && res_init() != 0) return;
-    _res.retrans = std::min(_res.retrans, 2);
-    _res.retry = 1;
-}
-
 bool is_behind_nat64(const Address& destination) {
-    const auto answers = resolve(nat64_question, Family::ipv6);
+    const auto answers = resolve_until(nat64_question, Family::ipv6, read_clocks().steady + Seconds{2});
     if (!answers) return false;
     return std::ranges::any_of(*answers, [&](const Endpoint& answer) {
         const auto prefix = nat64_prefix(answer.address);
@@ -110,8 +65,9 @@ Result<Target> find_target(const Endpoint& destination, const KeyFile& key, cons
 }
 
 Result<std::vector<Target>> find_targets(const KeyFile& key, const KnockSettings& settings,
-                                         std::vector<std::string>& warnings) {
-    const auto endpoints = resolve(key.door.address, settings.family);
+                                         std::vector<std::string>& warnings, std::optional<Instant> deadline) {
+    const auto endpoints = deadline ? resolve_until(key.door.address, settings.family, *deadline)
+                                    : resolve(key.door.address, settings.family);
     if (!endpoints) {
         if (const auto target = target_without_destination(settings)) return std::vector{*target};
         return tl::unexpected(endpoints.error());

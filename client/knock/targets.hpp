@@ -4,7 +4,7 @@
 #include <optional>
 #include <vector>
 
-#include "client/knock/endpoint.hpp"
+#include "client/knock/name_lookup.hpp"
 #include "client/message/knock_settings.hpp"
 #include "keys/key_file.hpp"
 
@@ -18,33 +18,26 @@ struct Target {
     std::string warning;                  // that the server will probably refuse it; else empty
 };
 
-// A name with more addresses is cut here: the answer comes from the network.
-inline constexpr std::size_t most_targets = 16;
-// And so often may the name lead elsewhere while --wait lasts.
+// So often may the door's name lead elsewhere while --wait lasts.
 inline constexpr std::size_t most_knocks = 64;
-
-// The door's addresses, of one family if given, each once. ExitCode::unavailable, naming the door, if there are none.
-[[nodiscard]] Result<std::vector<Endpoint>> resolve(const std::string& name, std::optional<Family> family);
 
 // The route to one address of the door as it is now, and the address that a message must name there. `translated`: it
 // stands for an IPv4 server behind a NAT64, which is known without that for the well-known prefix alone.
 [[nodiscard]] Result<Target> find_target(const Endpoint& destination, const KeyFile& key, const KnockSettings& settings,
                                          bool translated = false);
 
-// Asks the name service for the prefix of this network's NAT64, and whether the address is in it.
+// Asks the name service for the prefix of this network's NAT64, and whether the address is in it. It takes 2 s at
+// most.
 [[nodiscard]] bool is_behind_nat64(const Address& destination);
 
 // What has no name, route or address now may have one in a moment; nothing else mends itself.
 [[nodiscard]] inline bool may_mend(const Error& error) { return error.code == ExitCode::unavailable; }
 
-// For --wait, which asks again by itself: a name service that does not answer is given 2 s, not 10.
-void hurry_name_service();
-
-[[nodiscard]] inline bool is_numeric(const std::string& name) { return Address::parse(name).has_value(); }
-
 // What to knock at. An address that fails (no route, a NAT64 that the policy does not allow) does not stop the others;
-// the first failure is the error if all fail. `warnings` receives what the user should know all the same.
+// the first failure is the error if all fail. `warnings` receives what the user should know all the same. With a
+// deadline (steady clock) the name service is asked as resolve_until() does.
 [[nodiscard]] Result<std::vector<Target>> find_targets(const KeyFile& key, const KnockSettings& settings,
-                                                       std::vector<std::string>& warnings);
+                                                       std::vector<std::string>& warnings,
+                                                       std::optional<Instant> deadline = {});
 
 }  // namespace oneknock

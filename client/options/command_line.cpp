@@ -60,6 +60,15 @@ void add_run(CLI::App& command, Words& words) {
     command.add_flag("--no-probe", words.no_probe, "Run the command without looking whether the port is open");
 }
 
+void add_doctor(CLI::App& command, Words& words) {
+    add(command, "DOOR", words.knock.door, "",
+        "An imported door, or the path of a key file; default: looks at all imported keys, and sends nothing");
+    add_service(command, words.knock, "A name from the key file, or tcp/22; default: ssh");
+    add_knock_options(command, words.knock);
+    command.add_flag("--no-knock", words.no_knock, "Send the server nothing");
+    command.add_flag("--json", words.knock.json, "Print JSON");
+}
+
 struct Subcommand {
     const char* name;
     const char* text;
@@ -77,6 +86,12 @@ constexpr Subcommand subcommands[] = {
      add_connect},
     {"run", "Open, wait until it is open, then run the command after --; keep a UDP service open while it runs",
      "  oneknock run home ssh -- ssh server.example.org\n  oneknock run home vpn -- openvpn home.conf", add_run},
+    {"doctor", "Look at each step from this machine to the open port",
+     "  oneknock doctor\n  oneknock doctor home\n  oneknock doctor home ssh --no-knock", add_doctor},
+    {"explain", "Take a knock apart, field by field",
+     "  oneknock open home ssh --dry-run | oneknock explain home\n"
+     "  tcpdump -nn -r knock.pcap | oneknock explain home",
+     add_explain},
     {"import", "Check a key file and store it under the name of its door",
      "  oneknock import alice.json\n  oneknock import alice.json --as office --passphrase", add_import},
     {"list", "Show the imported doors", "  oneknock list\n  oneknock list --json", add_list},
@@ -153,6 +168,18 @@ Result<KnockOptions> waiting_options(Words& words, const DefaultsOf& defaults_of
     return knock_options(Operation::open, words.knock, defaults_of);
 }
 
+Result<Command> doctor_options(Words& words, const DefaultsOf& defaults_of) {
+    const KnockWords& knock = words.knock;
+    if (knock.door.empty() && (!knock.service.empty() || words.no_knock))
+        return fail(ExitCode::usage, "say which door: oneknock doctor DOOR");
+    if (!words.knock.wait) words.knock.wait = duration_text(default_wait);
+    auto options = knock.door.empty() ? read_knock_options(Operation::open, knock)
+                                      : knock_options(Operation::open, knock, defaults_of);
+    return std::move(options).map([&](KnockOptions&& read) {
+        return Command{DoctorOptions{std::move(read), !words.no_knock}};
+    });
+}
+
 Error no_command_to_run() {
     return {ExitCode::usage, "run: put the command after --, for example: oneknock run home ssh -- ssh home"};
 }
@@ -169,6 +196,8 @@ Result<Command> command_from(const std::string& name, Words& words, std::vector<
     const auto key_fd = read_key_fd(words.knock.key_fd);
     if (!key_fd) return tl::unexpected(key_fd.error());
     if (name == "import") return Command{ImportOptions{words.file, words.passphrase, *key_fd, words.as}};
+    if (name == "explain")
+        return Command{ExplainOptions{words.knock.door, words.file.empty() ? "-" : words.file, words.json, *key_fd}};
     if (name == "unlock")
         return read_unlocked(words.knock.duration).map([&](Seconds time) {
             return Command{UnlockOptions{words.knock.door, time, *key_fd}};
@@ -180,6 +209,7 @@ Result<Command> command_from(const std::string& name, Words& words, std::vector<
     if (name == "page") return Command{PageOptions{words.knock.door, words.file, words.page_template, *key_fd}};
     if (name == "ssh-config") return Command{ssh_config_options(words)};
     if (name == "list") return Command{ListOptions{words.json}};
+    if (name == "doctor") return doctor_options(words, defaults_of);
     if (name == "connect")
         return waiting_options(words, defaults_of).map([&](KnockOptions&& knock) {
             return Command{ConnectOptions{std::move(knock), words.pass_descriptor}};

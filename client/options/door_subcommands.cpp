@@ -20,6 +20,14 @@ void add_key_fd(CLI::App& command, KnockWords& words) {
         "Read the key's passphrase from this descriptor instead of the terminal");
 }
 
+void add_explain(CLI::App& command, Words& words) {
+    add_door(command, words.knock);
+    add(command, "FILE", words.file, "",
+        "What a dry run printed, the lines of tcpdump -nn, or a list of ports; default: standard input");
+    command.add_flag("--json", words.json, "Print JSON");
+    add_key_fd(command, words.knock);
+}
+
 void add_import(CLI::App& command, Words& words) {
     add(command, "FILE", words.file, "", "The key file; - is standard input")->required();
     add(command, "--as", words.as, "NAME", "Call the door NAME here, instead of what its administrator calls it");

@@ -13,6 +13,7 @@ struct Words {
     KnockWords knock;
     bool pass_descriptor = false;
     bool no_probe = false;
+    bool no_knock = false;
     std::string file;
     std::string page_template = installed_page;
     std::optional<std::string> as;
@@ -33,6 +34,7 @@ CLI::Option* add(CLI::App& command, const char* name, T& to, const char* value, 
 void add_door(CLI::App& command, KnockWords& words);  // an imported one, or a file
 void add_key_fd(CLI::App& command, KnockWords& words);
 
+void add_explain(CLI::App& command, Words& words);
 void add_import(CLI::App& command, Words& words);
 void add_list(CLI::App& command, Words& words);
 void add_set(CLI::App& command, Words& words);

@@ -61,6 +61,18 @@ struct RunOptions {
     bool probe = true;                 // wait until a TCP service accepts connections
 };
 
+struct DoctorOptions {
+    KnockOptions knock;  // without a door: all imported keys, and nothing is sent
+    bool knocks = true;
+};
+
+struct ExplainOptions {
+    std::string door;
+    std::string file = "-";  // "-": standard input
+    bool json = false;
+    std::optional<int> key_fd = std::nullopt;
+};
+
 struct ImportOptions {
     std::string file;         // "-": standard input
     bool passphrase = false;  // lock it with a new one

@@ -115,6 +115,7 @@ Result<std::vector<std::string>> interfaces_argument(const std::vector<std::stri
 Result<std::vector<std::string>> names_argument(const std::vector<std::string>& texts) {
     std::vector<std::string> names;
     for (const std::string& text : texts) {
+        if (text.find(',') != std::string::npos) return refuse(text, "is not one service; repeat the option for each");
         if (!is_valid_name(text)) return refuse(text, "is not a service's name: " + std::string(name_rule));
         if (std::ranges::find(names, text) == names.end()) names.push_back(text);
     }

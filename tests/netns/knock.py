@@ -7,6 +7,7 @@
 `other` reaches 10.77.0.1 and fd77::1 through the server's s1.
 """
 
+import json
 import subprocess
 
 from door import Daemon, Door, close, key_for, knock
@@ -145,6 +146,25 @@ class Knock(NetworkTest):
         knock(self.client, self.key[4], "ssh", "--knocks", "64")
         self.daemon.wait_for("^accepted: alice: open tcp/22")
         self.assert_becomes(64, lambda: self.daemon.status()["capture"]["symbols"])
+
+    def explained(self, version, text, *words):
+        return run(program("oneknock"), "explain", self.key[version], *words, input=text).stdout
+
+    def test_a_knock_is_taken_apart_from_a_dry_run_and_from_what_tcpdump_saw(self):
+        for version, via in ((4, "udp"), (6, "tcp")):
+            dry = self.client.run(program("oneknock"), "open", self.key[version], "ssh", "--dry-run", "--for", "77s").stdout
+            self.assertRegex(self.explained(version, dry), r"(?m)^duration +77 s$")
+            # The server answers nothing, but the client's machine has more to say than a knock.
+            capture = Capture(self.net, self.client, "c0", "")
+            attempt(self.client, SERVER[version], 22)
+            knock(self.client, self.key[version], "ssh", "--via", via)
+            capture.packets(at_least=128)
+            seen = run("tcpdump", "-nn", "-r", capture.stop()).stdout
+            text = self.explained(version, seen)
+            self.assertRegex(text, rf"(?m)^address +{CLIENT[version]}$")
+            self.assertEqual(text.count("codebook"), 1, text)
+            (told,) = json.loads(self.explained(version, seen, "--json"))["knocks"]
+            self.assertEqual((told["operation"], told["service"], told["symbols"]), ("open", "tcp/22", 64))
 
     def test_a_door_with_addresses_of_both_families_is_knocked_at_all_of_them_unless_told_otherwise(self):
         if run("unshare", "--mount", "true", check=False).returncode != 0:

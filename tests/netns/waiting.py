@@ -4,10 +4,14 @@
              10.78.0.2  c1 ---- s1  10.78.0.1
 """
 
+import contextlib
 import json
 import os
 import pty
+import socket
+import struct
 import threading
+import time
 
 from door import Daemon, Door, PlainHouse, close, key_for, knock
 from harness import main, program, run
@@ -94,11 +98,23 @@ class Honest(PlainHouse):
         self.assertNotIn(b"\r\033[K", end)
 
 
+def answer_to(question, address):
+    """What a name server says that knows this address for every name, and no IPv6 one; RFC 1035, section 4."""
+    end_of_name = question.index(b"\0", 12)
+    kind = question[end_of_name + 1:end_of_name + 3]
+    records = b"\xc0\x0c\0\1\0\1\0\0\0\0\0\4" + socket.inet_aton(address) if kind == b"\0\1" else b""
+    header = question[:2] + b"\x85\x80\0\1" + struct.pack(">HHH", bool(records), 0, 0)
+    return header + question[12:end_of_name + 5] + records
+
+
 class Away(PlainHouse):
-    def start(self, *words, hosts=None, key=None):
-        """A knock that waits, with a file of its own in the place of /etc/hosts."""
-        mount = ("unshare", "--mount", "sh", "-c", 'mount --bind "$1" /etc/hosts; shift; exec "$@"', "sh", hosts) if hosts else ()
-        return self.net.start(self.client, *mount, program("oneknock"), "open", key or self.key, "ssh", "--wait=60s", "-v", *words)
+    def start(self, hosts=None, resolver=None, key=None, wait="60s"):
+        """A knock that waits, with files of its own in the place of /etc/hosts and /etc/resolv.conf."""
+        mount = ()
+        for own, place in ((hosts, "/etc/hosts"), (resolver, "/etc/resolv.conf")):
+            if own:
+                mount += ("unshare", "--mount", "sh", "-c", 'mount --bind "$1" "$2"; shift 2; exec "$@"', "sh", own, place)
+        return self.net.start(self.client, *mount, program("oneknock"), "open", key or self.key, "ssh", f"--wait={wait}", "-v")
 
     def test_a_network_that_is_not_there_yet_is_waited_for(self):
         self.client.ip("link set c0 down")
@@ -143,6 +159,40 @@ class Away(PlainHouse):
         with open(hosts, "a") as file:
             file.write("10.77.0.1 door.test\n")
         self.assertEqual(process.wait(), 0, process.log)
+
+    def test_a_name_server_that_is_silent_for_a_time_is_asked_again(self):
+        hosts, key = self.named("127.0.0.1 localhost\n")
+        resolver = self.net.path("resolv.conf")
+        with open(resolver, "w") as file:
+            file.write("nameserver 127.0.0.1\n")
+        self.client.ip("link set lo up")
+        with self.client:
+            asked = self.net.keep(socket.socket(socket.AF_INET, socket.SOCK_DGRAM), socket.socket.close)
+        asked.bind(("127.0.0.1", 53))
+        asked.settimeout(0.1)
+        process = self.start(hosts=hosts, resolver=resolver, key=key)
+        silent_until = time.monotonic() + 3  # longer than the first question is waited for
+        while process.exit is None:
+            with contextlib.suppress(TimeoutError):
+                question, peer = asked.recvfrom(512)
+                if time.monotonic() > silent_until:
+                    asked.sendto(answer_to(question, "10.77.0.1"), peer)
+        self.assertEqual(process.wait(), 0, process.log)
+        self.assertIn("open: tcp/22 at 10.77.0.1", process.log)
+
+    def test_the_wait_ends_in_time_where_no_name_server_answers(self):
+        _, key = self.named("")
+        servers = [f"127.0.0.{number}" for number in (1, 2, 3)]
+        resolver = self.net.path("resolv.conf")
+        with open(resolver, "w") as file:
+            file.write("search one.test two.test\n" + "".join(f"nameserver {server}\n" for server in servers))
+        self.client.ip("link set lo up")
+        with self.client:
+            for server in servers:  # they read nothing, and so are silent, where a closed port would say so
+                self.net.keep(socket.socket(socket.AF_INET, socket.SOCK_DGRAM), socket.socket.close).bind((server, 53))
+        process = self.start(resolver=resolver, key=key, wait="1s")
+        self.assertEqual(process.wait(15), 69, process.log)  # the resolver alone would take 18 s
+        self.assertIn("(tried again for 1s)", process.log)
 
     def test_a_wait_moves_to_another_network_where_the_name_leads_elsewhere(self):
         hosts, key = self.named("10.77.0.1 door.test\n")

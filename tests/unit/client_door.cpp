@@ -1,5 +1,6 @@
 #include "client/door/key_store.hpp"
 
+#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -174,6 +175,21 @@ int lines(const std::string& text) {
 }
 
 }  // namespace
+
+TEST_CASE("a key comes through a pipe, which leaves no copy") {
+    const Home home;
+    const auto text = key_file_text(sample_key());
+    std::array<int, 2> ends{};
+    REQUIRE(pipe(ends.data()) == 0);
+    const Descriptor out(ends[0]);
+    Descriptor in(ends[1]);
+    REQUIRE(write(in.get(), text.bytes().data(), text.bytes().size()) == static_cast<ssize_t>(text.bytes().size()));
+    in.reset();
+    const StandardOutput said;
+    REQUIRE(import_command({"/dev/fd/" + std::to_string(out.get())}));
+    CHECK(read_file(*find_door("home"))->text() == text.text());
+    CHECK(said.text().find("left: ") == std::string::npos);
+}
 
 TEST_CASE("an import replaces an older generation of the same key, and nothing else") {
     const Home home;

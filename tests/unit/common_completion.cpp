@@ -37,7 +37,7 @@ Words offered(Words words) {
     more->add_subcommand("list", "List");
     more->add_subcommand("add", "Add")->add_option("SERVICE", many, "Several")->type_name("")->expected(1, -1);
     Words found;
-    for (const Candidate& candidate : completions(app, std::move(words), values_of)) found.push_back(candidate.word);
+    for (const Completion& candidate : completions(app, std::move(words), values_of)) found.push_back(candidate.word);
     return found;
 }
 

@@ -7,15 +7,13 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 
+#include "server/firewall/table/data_types.hpp"
 #include "server/firewall/table/element_key.hpp"
 #include "server/firewall/table/expressions.hpp"
 #include "server/firewall/table/udp_flows.hpp"
 
 namespace oneknock {
 namespace {
-
-// nft's numbers of data types.
-constexpr std::uint32_t type_service = 12 << 6 | 13, type_route = 38;
 
 // Values of `fib daddr type` (RTN_* of rtnetlink): what this host's own sockets receive. Broadcasts and multicasts
 // are among them, or a neighbour could reach a closed UDP service with them.

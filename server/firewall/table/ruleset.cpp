@@ -3,6 +3,7 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 
+#include "server/firewall/table/data_types.hpp"
 #include "server/firewall/table/expressions.hpp"
 #include "server/firewall/table/grants.hpp"
 #include "server/firewall/table/guard_rules.hpp"
@@ -12,10 +13,6 @@ namespace {
 
 constexpr std::string_view own_ipv4 = "granted4";
 constexpr std::string_view own_ipv6 = "granted6";
-
-// nft's numbers of data types; a concatenation's is its parts' numbers, 6 bits each.
-constexpr std::uint32_t type_ipv4 = 7, type_ipv6 = 8, type_protocol = 12, type_port = 13;
-constexpr std::uint32_t type_service = type_protocol << 6 | type_port;
 
 Ruleset describe_mark(const FirewallConfig& config) {
     Ruleset set{grant_sets(config).table, {}, {{"mark_granted", Hook{NF_INET_PRE_ROUTING, before_dstnat}}}, {}};

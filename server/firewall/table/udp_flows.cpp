@@ -7,14 +7,12 @@
 #include <linux/netfilter/nf_tables.h>
 
 #include "common/bytes.hpp"
+#include "server/firewall/table/data_types.hpp"
 #include "server/firewall/table/expressions.hpp"
 #include "server/firewall/table/guard_rules.hpp"
 
 namespace oneknock {
 namespace {
-
-// A number for its bits in nft's names of data types.
-constexpr std::uint32_t type_ipv4 = 7, type_ipv6 = 8, type_port = 13;
 
 constexpr std::int32_t behind_srcnat = 110;  // NF_IP_PRI_NAT_SRC is 100
 

@@ -4,7 +4,6 @@
 #include <sched.h>
 #include <chrono>
 #include <cstdlib>
-#include <filesystem>
 #include <thread>
 
 #include <benchmark/benchmark.h>
@@ -16,6 +15,7 @@
 #include "server/gatekeeper/decide/decider.hpp"
 #include "server/listener/assembler.hpp"
 #include "tests/bench/costs/door.hpp"
+#include "tests/bench/costs/folder.hpp"
 
 using namespace oneknock;
 
@@ -29,24 +29,6 @@ const Address home = *Address::parse("192.0.2.7");
 constexpr std::chrono::milliseconds between_knocks{10};
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
-
-// A folder on the disk in question, gone at the end.
-class Folder {
-public:
-    Folder() {
-        const char* disk = std::getenv("ONEKNOCK_BENCH_DISK");
-        path_ = std::string(disk != nullptr ? disk : "/var/tmp") + "/oneknock-bench-XXXXXX";
-        if (mkdtemp(path_.data()) == nullptr) std::abort();
-        path_ += '/';
-    }
-    ~Folder() { std::filesystem::remove_all(path_); }
-    Folder(const Folder&) = delete;
-    Folder& operator=(const Folder&) = delete;
-    [[nodiscard]] const std::string& path() const { return path_; }
-
-private:
-    std::string path_;
-};
 
 // --- assembly -----------------------------------------------------------------------------------------------------
 
