@@ -35,6 +35,15 @@ int address_family(std::optional<Family> family) {
     return *family == Family::ipv4 ? AF_INET : AF_INET6;
 }
 
+// Most doors are named by a number, of which getaddrinfo() makes more work than of all the rest of a start. What has a
+// scope, or is of another family, is left to it.
+std::optional<Endpoint> numeric_endpoint(const std::string& name, std::optional<Family> family) {
+    const auto address = Address::parse(name);
+    if (!address || address->is_ipv4_mapped() || address->family != family.value_or(address->family))
+        return std::nullopt;
+    return Endpoint{*address, 0};
+}
+
 Answer ask(const std::string& name, std::optional<Family> family) {
     addrinfo hints{};
     hints.ai_family = address_family(family);

@@ -42,6 +42,13 @@ std::string read_user(json::Object& object) {
     return text;
 }
 
+Scheduling read_scheduling(json::Object& object) {
+    if (!object.has("scheduling")) return Scheduling::realtime;
+    const std::string text = object.string("scheduling");
+    if (text != "realtime" && text != "normal") object.complain("scheduling", "must be \"realtime\" or \"normal\"");
+    return text == "normal" ? Scheduling::normal : Scheduling::realtime;
+}
+
 std::vector<std::string> read_interfaces(json::Context& context, json::Object& object) {
     if (!object.has("interfaces")) return {"any"};
     std::vector<std::string> interfaces;
@@ -98,6 +105,7 @@ DaemonConfig read_members(json::Context& context, json::Object& object, const st
     if (const auto* grant = object.optional_object("grant")) read_grant(context, *grant, config);
     if (const auto* rotation = object.optional_object("rotation")) read_rotation(context, *rotation, config);
     if (const auto* firewall = object.optional_object("firewall")) config.firewall = read_firewall(context, *firewall);
+    config.scheduling = read_scheduling(object);
     config.state = read_path(object, "state", path, default_state);
     config.socket = read_socket(object, path);
     config.user = read_user(object);
@@ -146,6 +154,7 @@ std::string daemon_config_text(const DaemonConfig& config) {
     else writer.null("grace");
     writer.end();
     write_firewall(writer, config.firewall);
+    writer.string("scheduling", config.scheduling == Scheduling::normal ? "normal" : "realtime");
     writer.string("state", config.state);
     writer.string("socket", config.socket);
     writer.string("user", config.user);

@@ -19,6 +19,10 @@ enum class FirewallMode : std::uint8_t {
     set,    // we keep timed sets in a table of the administrator's
 };
 enum class ClosedAnswer : std::uint8_t { reset, drop };
+enum class Scheduling : std::uint8_t {
+    realtime,  // the daemon's processes before all other programs, where it has the right
+    normal,    // among them
+};
 
 // A daemon deletes and builds its table as it needs, so no table of the administrator's may have such a name.
 inline constexpr const char* default_table = "oneknock";  // and what each one's name begins with
@@ -65,6 +69,7 @@ struct DaemonConfig {
     // How long after the first use of a new generation the old one stays (keys/rotation); nothing: until its own end.
     std::optional<Seconds> rotation_grace{Seconds{86400}};  // 0s..366d
     FirewallConfig firewall;
+    Scheduling scheduling = Scheduling::realtime;
     std::string state = default_state;
     std::string socket = default_socket;
     std::string user = default_user;

@@ -29,7 +29,8 @@ constexpr std::size_t most_from_parent_a_turn = 64;
 constexpr std::size_t most_key_files_a_turn = 16;  // half a millisecond
 constexpr std::size_t hints_a_slice = 250;         // about half a millisecond
 constexpr std::size_t discarded_a_slice = 500;     // likewise
-constexpr std::size_t most_unwritten_lines = 64;   // of the audit: a millisecond, however busy the firewall is
+constexpr Instant rest_behind_a_slice = std::chrono::microseconds{500};
+constexpr std::size_t most_unwritten_lines = 64;  // of the audit: a millisecond, however busy the firewall is
 constexpr Instant audit_delay = std::chrono::milliseconds{5};  // by then whoever waited for a port has it
 
 constexpr RequestId for_life_sign = 0;  // no connection's number
@@ -43,7 +44,7 @@ std::string problem_of(const GrantReply& reply, const Decision& decision) {
 
 class Gatekeeper {
 public:
-    Gatekeeper(GatekeeperParts parts, Descriptor wall_timer, Decider decider, KeyProblems problems)
+    Gatekeeper(GatekeeperParts parts, Descriptor wall_timer, Decider decider, KeyProblems problems, Instant rest)
         : listener_(std::move(parts.listener)),
           parent_(std::move(parts.parent)),
           keys_(std::move(parts.keys)),
@@ -54,7 +55,8 @@ public:
           control_(std::move(parts.control_socket),
                    {listener_, parent_, decider_, grants_, decisions_, times_, problems_}),
           schedule_(listener_, std::move(wall_timer), decider_.limits().tolerance),
-          maintenance_(decider_.limits().tolerance) {}
+          maintenance_(decider_.limits().tolerance),
+          rest_(rest) {}
     Gatekeeper(const Gatekeeper&) = delete;
     Gatekeeper& operator=(const Gatekeeper&) = delete;
 
@@ -115,7 +117,9 @@ private:
         polled_.clear();
         polled_.push_back(listener_.polled(schedule_.waits_for_room()));
         if (gathers_) polled_.back().fd = -1;  // they wait for more
-        for (const Channel* channel : {&parent_, &keys_}) polled_.push_back(channel->polled());
+        polled_.push_back(parent_.polled());
+        const bool rests = std::exchange(has_read_files_, false) && rest_ > Instant{0};
+        if (!rests) polled_.push_back(keys_.polled());
         polled_.push_back({schedule_.descriptor(), POLLIN, 0});
         control_.socket().add_to(polled_);
         auto due = earliest(control_.socket().next_due(),
@@ -123,7 +127,7 @@ private:
         due = earliest(due, problems_.next_due());
         if (gathers_) due = earliest(due, gathering_.until());
         if (!grants_.awaits_answers()) due = earliest(due, audit_at_);
-        if (more_hints_ || !replaced_.empty()) due = now_.steady;
+        if (rests || more_hints_ || !replaced_.empty()) due = earliest(due, read_clocks().steady + rest_);
         poll_until(polled_, due);
     }
 
@@ -270,6 +274,7 @@ private:
                 case Channel::Received::closed: return ExitCode::ok;
                 case Channel::Received::datagram: break;
             }
+            has_read_files_ = true;
             if (const auto file = datagram_.as<PassedKeyFile>()) loading().file(*file, std::move(datagram_.descriptor));
             else if (const auto unopened = datagram_.as<UnopenedKeyFile>()) loading().unopened(*unopened);
             else if (const auto missing = datagram_.as<MissingKeyFile>()) loading().missing(*missing);
@@ -374,7 +379,8 @@ private:
 
     Now now_;
     std::optional<Instant> audit_at_;  // when the lines that wait are to be written
-    bool more_hints_ = false;
+    Instant rest_;
+    bool more_hints_ = false, has_read_files_ = false;
     bool gathers_ = false;  // candidates have come that wait for more
 
     Datagram datagram_;
@@ -388,12 +394,14 @@ Result<ExitCode> start_and_run(GatekeeperParts parts, const Identity& identity) 
     const BootId boot = read_boot_id();
     const auto folder = enter_sandbox(parts.state, parts.control_socket.get(), identity);
     if (!folder) return tl::unexpected(folder.error());
-    const auto limits = receive_settings(parts.parent);
-    if (!limits) return tl::unexpected(limits.error());
+    const auto settings = receive_settings(parts.parent);
+    if (!settings) return tl::unexpected(settings.error());
     KeyProblems problems;
-    auto decider = make_decider(*limits, *folder, boot, parts.keys, problems);
+    auto decider = make_decider(settings->limits, *folder, boot, parts.keys, problems);
     if (!decider) return tl::unexpected(decider.error());
-    return Gatekeeper(std::move(parts), std::move(wall_timer), std::move(*decider), std::move(problems)).run();
+    return Gatekeeper(std::move(parts), std::move(wall_timer), std::move(*decider), std::move(problems),
+                      settings->rests ? rest_behind_a_slice : Instant{0})
+        .run();
 }
 
 }  // namespace

@@ -74,7 +74,7 @@ Result<std::string> enter_sandbox(const Descriptor& state, int control_socket, c
     return folder;
 }
 
-Result<Limits> receive_settings(Channel& parent) {
+Result<Settings> receive_settings(Channel& parent) {
     Datagram datagram;
     auto received = Channel::Received::nothing;
     while (received == Channel::Received::nothing) {
@@ -91,7 +91,7 @@ Result<Limits> receive_settings(Channel& parent) {
                   {},
                   Seconds{settings->flows_after_s}};
     if (settings->rotation_grace_s >= 0) limits.rotation_grace = Seconds{settings->rotation_grace_s};
-    return limits;
+    return Settings{limits, settings->rests};
 }
 
 Result<Decider> make_decider(const Limits& limits, const std::string& folder, const BootId& boot, Channel& channel,

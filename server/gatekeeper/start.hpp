@@ -17,8 +17,12 @@ namespace oneknock {
 // in '/'.
 [[nodiscard]] Result<std::string> enter_sandbox(const Descriptor& state, int control_socket, const Identity& identity);
 
+struct Settings {
+    Limits limits;
+    bool rests = false;  // between slices of long work
+};
 // Blocks until the parent has sent them.
-[[nodiscard]] Result<Limits> receive_settings(Channel& parent);
+[[nodiscard]] Result<Settings> receive_settings(Channel& parent);
 
 // Blocks until every key file has come by the channel. `folder` is what enter_sandbox() gave. Clients whose files are
 // wrong are kept out, and stand in `problems`. An error with an empty message has been told by the parent already.

@@ -10,8 +10,8 @@ constexpr Instant delay = std::chrono::milliseconds{200};  // to take one comman
 
 }  // namespace
 
-KeyReload::KeyReload(Channel& keys, KeyWatch& watch, KeyPassing& passing, Instant now)
-    : keys_(keys), watch_(watch), passing_(passing), look_at_(now + passing.look_interval()) {
+KeyReload::KeyReload(Channel& keys, KeyWatch& watch, KeyPassing& passing, Instant now, Instant rest)
+    : keys_(keys), watch_(watch), passing_(passing), rest_(rest), look_at_(now + passing.look_interval()) {
     watch_.follow(passing_.links());
 }
 
@@ -33,7 +33,7 @@ bool KeyReload::on_answer(bool taken) {
 }
 
 std::optional<Instant> KeyReload::next_due(Instant now) const {
-    if (passing_.state() == KeyPassing::State::more) return now;
+    if (passing_.state() == KeyPassing::State::more) return now + rest_;
     if (!is_idle()) return std::nullopt;
     return at_ ? std::min(*at_, look_at_) : look_at_;
 }

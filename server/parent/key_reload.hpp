@@ -13,8 +13,8 @@ namespace oneknock {
 
 class KeyReload {
 public:
-    // All of them must live as long. `keys`: to the gatekeeper.
-    KeyReload(Channel& keys, KeyWatch& watch, KeyPassing& passing, Instant now);
+    // All of them must live as long. `keys`: to the gatekeeper. `rest`: between two slices of a load.
+    KeyReload(Channel& keys, KeyWatch& watch, KeyPassing& passing, Instant now, Instant rest = {});
 
     void ask(Instant now);                          // SIGHUP
     void ask(RequestId last_request, Instant now);  // oneknockctl
@@ -36,6 +36,7 @@ private:
     Channel& keys_;
     KeyWatch& watch_;
     KeyPassing& passing_;
+    Instant rest_;
     std::optional<Instant> at_;  // of the next load
     Instant look_at_;
     bool is_asked_for_ = false;

@@ -15,6 +15,7 @@
 #include "common/poll.hpp"
 #include "server/parent/foreign_elements.hpp"
 #include "server/parent/key_reload.hpp"
+#include "server/parent/scheduling.hpp"
 #include "server/parent/service_change.hpp"
 
 namespace oneknock {
@@ -35,7 +36,9 @@ milliseconds not_too_short(milliseconds duration) {
 class Loop {
 public:
     explicit Loop(ParentParts parts)
-        : parts_(parts), now_(read_clocks().steady), reload_(parts.keys, parts.watch, parts.passing, now_) {
+        : parts_(parts),
+          now_(read_clocks().steady),
+          reload_(parts.keys, parts.watch, parts.passing, now_, rest_between_slices(parts.config.scheduling)) {
         if (parts_.trial) trial_ends_ = now_ + *parts_.trial;
         if (parts_.manager.life_interval()) life_asked_at_ = now_;
         if (parts_.firewall) tell_foreign_elements();

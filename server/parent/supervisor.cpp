@@ -21,6 +21,7 @@
 #include "server/parent/notify.hpp"
 #include "server/parent/rooms.hpp"
 #include "server/parent/runtime_files.hpp"
+#include "server/parent/scheduling.hpp"
 #include "server/privsep/channel.hpp"
 #include "server/privsep/identity.hpp"
 #include "server/privsep/landlock.hpp"
@@ -104,6 +105,7 @@ GatekeeperSettings settings_of(const DaemonConfig& config) {
     settings.tolerance_s = static_cast<std::uint32_t>(config.tolerance.count());
     settings.grant_default_s = static_cast<std::uint32_t>(config.grant_default.count());
     settings.grant_maximum_s = static_cast<std::uint32_t>(config.grant_maximum.count());
+    settings.rests = rest_between_slices(config.scheduling) > Instant{0};
     if (config.rotation_grace) settings.rotation_grace_s = config.rotation_grace->count();
     if (config.firewall.mode == FirewallMode::guard)
         settings.flows_after_s = static_cast<std::uint32_t>(config.firewall.udp_maximum.count());
@@ -284,6 +286,7 @@ Result<ExitCode> start_and_run(const DaemonConfig& config, const DaemonOptions& 
     harden_process("oneknockd", false);
     const auto signals = take_signals();
     if (!signals) return tl::unexpected(signals.error());
+    if (config.scheduling == Scheduling::realtime) limit_time_without_sleep();
     Rooms rooms;
     if (const auto started = start_rooms(config, *identity, *files, rooms); !started)
         return tl::unexpected(started.error());
@@ -293,6 +296,7 @@ Result<ExitCode> start_and_run(const DaemonConfig& config, const DaemonOptions& 
     KeyPassing passing(config);
     const auto start = load_keys(rooms, passing);
     if (!start) return tl::unexpected(start.error());
+    if (config.scheduling == Scheduling::realtime) go_before_other_programs(rooms.processes);
     if (const auto kept = keep_net_admin_only(); !kept) return tl::unexpected(kept.error());
     auto firewall = set_up_firewall(config, options, *start, rooms.to_gatekeeper);
     if (!firewall) return tl::unexpected(firewall.error());

@@ -326,7 +326,8 @@ struct GatekeeperSettings {
     std::uint32_t grant_maximum_s = 0;
     std::int64_t rotation_grace_s = -1;  // -1: none
     std::uint32_t flows_after_s = 0;     // how long UDP flows may outlive their grant; 0: no firewall of ours keeps any
-    Bytes<4> padding{};
+    Flag rests;                          // between slices of long work, as the daemon goes before other programs
+    Bytes<3> padding{};
 };
 
 // What the door opens at all: the firewall refuses requests for anything else. Before Ready.
@@ -387,7 +388,8 @@ template <std::size_t size>
 [[nodiscard]] constexpr bool is_well_formed(const TrialReply& reply) { return is_well_formed(reply.was_on_trial); }
 [[nodiscard]] constexpr bool is_well_formed(const Settled& settled) { return is_well_formed(settled.lacks_services); }
 [[nodiscard]] constexpr bool is_well_formed(const GatekeeperSettings& settings) {
-    return settings.tolerance_s > 0 && settings.grant_default_s > 0 && settings.grant_maximum_s > 0;
+    return settings.tolerance_s > 0 && settings.grant_default_s > 0 && settings.grant_maximum_s > 0 &&
+           is_well_formed(settings.rests);
 }
 // Numbers, any of which may be.
 [[nodiscard]] constexpr bool is_well_formed(const BookSeed&) { return true; }

@@ -34,6 +34,36 @@ class Rooms(PlainHouse):
                 self.assertNotIn("0", status["Uid"].split(), name)
                 self.assertEqual(status["Groups"].strip(), "", name)
 
+    def policies(self):
+        return {name: os.sched_getscheduler(pid) for name, pid in self.daemon.rooms().items()}
+
+    def start_anew(self, within=(), **configuration):
+        self.daemon.stop()
+        self.door.configure(**configuration)
+        self.daemon = Daemon(self.net, self.server, self.door, within=within)
+
+    def test_the_rooms_go_before_other_programs_unless_told_or_not_allowed_and_none_works_for_ever(self):
+        said = "^cannot go before other programs "
+        try:
+            run("chrt", "-f", "1", "true")
+        except AssertionError:
+            self.skipTest("no program may have real time here")
+        self.assertEqual(set(self.policies().values()), {os.SCHED_FIFO})
+        for name, pid in self.daemon.rooms().items():
+            self.assertEqual(os.sched_getparam(pid).sched_priority, 1, name)
+            with open(f"/proc/{pid}/limits") as file:
+                self.assertRegex(file.read(), r"Max realtime timeout +10000000 +10000000 ", name)
+        self.assertEqual(self.daemon.process.count(said), 0)
+        knock(self.client, self.key, "ssh", "--wait")
+
+        self.start_anew(within=("setpriv", "--bounding-set", "-sys_nice"))
+        self.assertEqual((set(self.policies().values()), self.daemon.process.count(said)), ({os.SCHED_OTHER}, 1))
+        knock(self.client, self.key, "ssh", "--wait")
+        self.start_anew(within=("chrt", "-b", "0"))
+        self.assertEqual((set(self.policies().values()), self.daemon.process.count(said)), ({os.SCHED_BATCH}, 0))
+        self.start_anew(scheduling="normal")
+        self.assertEqual((set(self.policies().values()), self.daemon.process.count(said)), ({os.SCHED_OTHER}, 0))
+
     def test_the_gatekeeper_sees_its_state_folder_and_nothing_else(self):
         pid = self.daemon.rooms()["gatekeeper"]
         inside, outside = os.stat(f"/proc/{pid}/root/"), os.stat(self.door.state)

@@ -30,6 +30,7 @@ const std::string full = R"({
     "closed": "drop",
     "trusted": ["192.0.2.0/24", "2001:db8::/32"]
   },
+  "scheduling": "normal",
   "state": "/var/lib/x",
   "socket": "/run/x/control.sock",
   "user": "nobody"
@@ -65,6 +66,7 @@ TEST_CASE("the daemon's configuration is read as it is written, field by field")
     CHECK(config->firewall.closed == ClosedAnswer::drop);
     REQUIRE(config->firewall.trusted.size() == 2);
     CHECK(config->firewall.trusted[1].text() == "2001:db8::/32");
+    CHECK(config->scheduling == Scheduling::normal);
     CHECK(config->state == "/var/lib/x");
     CHECK(config->socket == "/run/x/control.sock");
     CHECK(config->user == "nobody");
@@ -82,6 +84,7 @@ TEST_CASE("all but four fields of the configuration have defaults") {
     CHECK(config->firewall.mode == FirewallMode::guard);
     CHECK(config->firewall.closed == ClosedAnswer::reset);
     CHECK(config->firewall.trusted.empty());
+    CHECK(config->scheduling == Scheduling::realtime);
     CHECK(config->state == "/var/lib/oneknock");
     CHECK(config->socket == "/run/oneknock/control.sock");
     CHECK(config->user == "oneknock");
@@ -143,10 +146,11 @@ TEST_CASE("a configuration with a wrong field is refused with the field's place"
         {R"("192.0.2.0/24")", R"("192.0.2.1/24")",
          R"(o.json:18: field "firewall.trusted": "192.0.2.1/24" is not a network)"},
         {R"("192.0.2.0/24")", "7", R"(o.json:18: field "firewall.trusted": )"},
-        {R"("/var/lib/x")", "null", R"(o.json:20: field "state": must be a string)"},
-        {R"("/run/x/control.sock")", long_socket.c_str(), R"(o.json:21: field "socket": is too long for a socket)"},
-        {R"("nobody")", R"("no body")", R"(o.json:22: field "user": must be a user name)"},
-        {R"("nobody")", R"("nobody", "users": [])", R"(o.json:22: field "users": is unknown)"},
+        {R"("normal")", R"("low")", R"(o.json:20: field "scheduling": must be "realtime" or "normal")"},
+        {R"("/var/lib/x")", "null", R"(o.json:21: field "state": must be a string)"},
+        {R"("/run/x/control.sock")", long_socket.c_str(), R"(o.json:22: field "socket": is too long for a socket)"},
+        {R"("nobody")", R"("no body")", R"(o.json:23: field "user": must be a user name)"},
+        {R"("nobody")", R"("nobody", "users": [])", R"(o.json:23: field "users": is unknown)"},
     };
     require_refusals(full, edits, parse_and_check_exit);
 }
