@@ -91,29 +91,30 @@ std::vector<TakenApart> read_in_hour(std::span<const std::uint16_t> ports, const
     return found;
 }
 
-// From the one after now's back to the longest ago.
+// From the one after now's back.
 template <class Visit>
-void visit_hours(UnixTime now, Visit visit) {
+void visit_hours(UnixTime now, std::chrono::hours ago, Visit visit) {
     const std::uint64_t latest = epoch_of(now).value + 1;
-    const auto count = static_cast<std::uint64_t>(longest_ago.count()) + 2;
-    for (std::uint64_t ago = 0; ago < count && ago <= latest; ++ago) visit(Epoch{latest - ago});
+    const auto count = static_cast<std::uint64_t>(ago.count()) + 2;
+    for (std::uint64_t back = 0; back < count && back <= latest; ++back) visit(Epoch{latest - back});
 }
 
 }  // namespace
 
-std::vector<TakenApart> take_apart(std::span<const std::uint16_t> ports, const KeyFile& key, UnixTime now) {
+std::vector<TakenApart> take_apart(std::span<const std::uint16_t> ports, const KeyFile& key, UnixTime now,
+                                   std::chrono::hours ago) {
     const Keys keys(key);
     std::vector<TakenApart> found;
-    visit_hours(now, [&](Epoch hour) {
+    visit_hours(now, ago, [&](Epoch hour) {
         auto more = read_in_hour(ports, key, keys, hour);
         found.insert(found.begin(), more.begin(), more.end());
     });
     return found;
 }
 
-BestHour best_hour(std::span<const std::uint16_t> ports, const KeyFile& key, UnixTime now) {
+BestHour best_hour(std::span<const std::uint16_t> ports, const KeyFile& key, UnixTime now, std::chrono::hours ago) {
     BestHour best;
-    visit_hours(now, [&](Epoch hour) {
+    visit_hours(now, ago, [&](Epoch hour) {
         const Codebook book = book_of(key, hour);
         std::size_t symbols = 0;
         for (const std::uint16_t port : ports) symbols += book.symbol(port).has_value();

@@ -26,15 +26,16 @@ struct TakenApart {
 inline constexpr std::chrono::hours longest_ago{31 * 24};
 
 // All knocks that this key has sealed, in their order: packets of other kinds may lie between them, and what has come
-// twice counts once. The hours are tried from the one after `now` back.
-[[nodiscard]] std::vector<TakenApart> take_apart(std::span<const std::uint16_t> ports, const KeyFile& key,
-                                                 UnixTime now);
+// twice counts once. The hours are tried from the one after `now` back; each takes a third of a millisecond.
+[[nodiscard]] std::vector<TakenApart> take_apart(std::span<const std::uint16_t> ports, const KeyFile& key, UnixTime now,
+                                                 std::chrono::hours ago = longest_ago);
 
 // Where nothing was found: the hour whose codebook has most of the ports. Of any ports it has a quarter.
 struct BestHour {
     Epoch hour;
     std::size_t symbols = 0;
 };
-[[nodiscard]] BestHour best_hour(std::span<const std::uint16_t> ports, const KeyFile& key, UnixTime now);
+[[nodiscard]] BestHour best_hour(std::span<const std::uint16_t> ports, const KeyFile& key, UnixTime now,
+                                 std::chrono::hours ago = longest_ago);
 
 }  // namespace oneknock

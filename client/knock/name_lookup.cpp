@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <climits>
 #include <csignal>
 #include <memory>
 #include <type_traits>
@@ -35,8 +36,8 @@ int address_family(std::optional<Family> family) {
     return *family == Family::ipv4 ? AF_INET : AF_INET6;
 }
 
-// Most doors are named by a number, of which getaddrinfo() makes more work than of all the rest of a start. What has a
-// scope, or is of another family, is left to it.
+// Most doors are named by a number, for which getaddrinfo() would read files and open sockets. What has a scope, or is
+// of another family, is left to it.
 std::optional<Endpoint> numeric_endpoint(const std::string& name, std::optional<Family> family) {
     const auto address = Address::parse(name);
     if (!address || address->is_ipv4_mapped() || address->family != family.value_or(address->family))
@@ -60,15 +61,6 @@ Answer ask(const std::string& name, std::optional<Family> family) {
         if (endpoint && std::ranges::count(known, *endpoint) == 0) answer.endpoints.at(answer.count++) = *endpoint;
     }
     return answer;
-}
-
-// Most doors are named by a number, which the name service takes longer to read than all the rest of a start takes.
-// What has a scope, or is of another family, is left to it.
-std::optional<Endpoint> numeric_endpoint(const std::string& name, std::optional<Family> family) {
-    const auto address = Address::parse(name);
-    if (!address || address->is_ipv4_mapped() || address->family != family.value_or(address->family))
-        return std::nullopt;
-    return Endpoint{*address, 0};
 }
 
 Result<std::vector<Endpoint>> endpoints_of(const Answer& answer, const std::string& name) {

@@ -14,7 +14,7 @@ namespace oneknock {
 [[nodiscard]] std::string with_host_clock(const std::string& json, std::optional<bool> synchronised);
 
 inline constexpr const char* clock_is_adrift =
-    "this host's clock is not synchronised; knocks are refused as stale or future while it is wrong by more than the "
+    "this host's clock is not synchronised; knocks are refused as stale or future while it is off by more than the "
     "tolerance: see timedatectl";
 
 }  // namespace oneknock

@@ -14,6 +14,8 @@ namespace {
 
 using Ports = std::vector<std::uint16_t>;
 
+constexpr std::chrono::hours lately{1};  // sanitizers take a hundred times as long
+
 Request asked(const char* address, UnixTime time = sample_time) {
     Request request;
     request.port = 22;
@@ -61,14 +63,14 @@ TEST_CASE("a knock is taken apart with what a server needs of it") {
         const Request request = asked(address);
         const std::size_t k = message_length(request.address.family);
         for (const std::size_t count : {codeword_length, k}) {
-            const auto found = take_apart(ports_for(request, key, count), key, sample_time);
+            const auto found = take_apart(ports_for(request, key, count), key, sample_time, lately);
             REQUIRE(found.size() == 1);
             CHECK(found[0].request == request);
             CHECK(found[0].hint_is_ours);
             CHECK(found[0].symbols == count);
             CHECK(found[0].wrong == 0);
         }
-        CHECK(take_apart(ports_for(request, key, k - 1), key, sample_time).empty());
+        CHECK(take_apart(ports_for(request, key, k - 1), key, sample_time, lately).empty());
     }
 }
 
@@ -79,7 +81,7 @@ TEST_CASE("other packets between a knock's are no hindrance, nor are those of an
     const Ports cut_off(other.begin(), other.begin() + 20), noise{22, 443, 40000, 50000, 60000, 1024, 2048, 4096};
     const auto requests = [&](const Ports& ports) {
         std::vector<Request> found;
-        for (const TakenApart& knock : take_apart(ports, key, sample_time)) found.push_back(knock.request);
+        for (const TakenApart& knock : take_apart(ports, key, sample_time, lately)) found.push_back(knock.request);
         return found;
     };
     CHECK(requests(noise + one + noise) == std::vector{first});
@@ -88,26 +90,28 @@ TEST_CASE("other packets between a knock's are no hindrance, nor are those of an
     CHECK(requests(cut_off + one) == std::vector{first});
 }
 
-TEST_CASE("the hour of a knock is found, a month back and a clock's hour ahead, and not with another key") {
+TEST_CASE(
+    "the hour of a knock is found, as far back as is looked, and a clock's hour ahead, and not with another key") {
     const KeyFile key = sample_key();
-    for (const auto ago : {std::chrono::hours{-1}, std::chrono::hours{1}, longest_ago}) {
-        const auto found = take_apart(ports_for(asked("192.0.2.7", sample_time - ago), key), key, sample_time);
+    const std::chrono::hours day{24};
+    for (const auto ago : {std::chrono::hours{-1}, std::chrono::hours{1}, day}) {
+        const auto found = take_apart(ports_for(asked("192.0.2.7", sample_time - ago), key), key, sample_time, day);
         REQUIRE(found.size() == 1);
         CHECK(found[0].hour == epoch_of(sample_time - ago));
     }
     KeyFile other = sample_key();
     const Ports ports = ports_for(asked("192.0.2.7"), key);
-    CHECK(take_apart(ports, other, sample_time).empty());
+    CHECK(take_apart(ports, other, sample_time, lately).empty());
     other.door.id = key.door.id;
     other.door.secret = key.door.secret.copy();
-    CHECK(take_apart(ports, other, sample_time).empty());
-    const BestHour best = best_hour(ports, other, sample_time);
+    CHECK(take_apart(ports, other, sample_time, lately).empty());
+    const BestHour best = best_hour(ports, other, sample_time, lately);
     CHECK((best.hour == epoch_of(sample_time) && best.symbols == codeword_length));
 }
 
 TEST_CASE("an explanation names each field") {
     const KeyFile key = sample_key();
-    const auto found = take_apart(ports_for(asked("192.0.2.7"), key), key, sample_time);
+    const auto found = take_apart(ports_for(asked("192.0.2.7"), key), key, sample_time, lately);
     const std::string text = explanation_text(found.at(0), key, sample_time + Seconds{90});
     for (const char* part :
          {"64 of 64 symbols", "right for client alice, generation 1", "1: open", "which the key calls ssh", "90 s",
