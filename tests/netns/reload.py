@@ -295,7 +295,7 @@ class Reload(NetworkTest):
             for element in opened:
                 if added[element] < when - 0.1:
                     self.assertIn(element, found, f"{when - added[element]} s after it was opened")
-                    self.assertAlmostEqual(found[element], OPEN_FOR - (when - added[element]), delta=1.5)
+                    self.assertAlmostEqual(found[element], OPEN_FOR - (when - added[element]), delta=stretched(1.5))
         self.assertEqual(closed & set(found), set())
 
     def check_that_none_opens_again(self, paths):
