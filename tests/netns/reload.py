@@ -291,11 +291,12 @@ class Reload(NetworkTest):
         self.assertEqual(len(self.monitor.events), len(opened) + 2 * len(closed), "each opened once and none prolonged")
         self.assertEqual(set(self.monitor.of("closed")), closed)
         self.polls.append(self.poll())
+        exactness = stretched(1.5)
         for when, found in self.polls:
             for element in opened:
                 if added[element] < when - 0.1:
                     self.assertIn(element, found, f"{when - added[element]} s after it was opened")
-                    self.assertAlmostEqual(found[element], OPEN_FOR - (when - added[element]), delta=stretched(1.5))
+                    self.assertAlmostEqual(found[element], OPEN_FOR - (when - added[element]), delta=exactness)
         self.assertEqual(closed & set(found), set())
 
     def check_that_none_opens_again(self, paths):
