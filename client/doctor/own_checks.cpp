@@ -1,17 +1,17 @@
 #include "client/doctor/own_checks.hpp"
 
-#include <sys/timex.h>
 #include <unistd.h>
 
 #include "client/door/askpass.hpp"
 #include "client/door/kernel_keyring.hpp"
+#include "common/clock_keeping.hpp"
 #include "common/text.hpp"
 
 namespace oneknock {
 namespace {
 
 constexpr Seconds soon{7 * 24 * 3600};
-constexpr long worrying = 10'000'000;  // microseconds: a sixth of what servers tolerate unless told otherwise
+constexpr Seconds worrying{10};  // a sixth of what servers tolerate unless told otherwise
 
 // As far as opening /dev/tty tells.
 bool has_terminal() { return access("/dev/tty", R_OK | W_OK) == 0 && isatty(STDERR_FILENO) != 0; }
@@ -19,17 +19,17 @@ bool has_terminal() { return access("/dev/tty", R_OK | W_OK) == 0 && isatty(STDE
 }  // namespace
 
 Finding check_clock(UnixTime now) {
-    timex state{};  // modes = 0: it is only read
-    const int status = adjtimex(&state);
+    const auto keeping = clock_keeping();
     const std::string shown = "it is " + time_text(now) + " here";
     const std::string advice =
         "set the clock, or have it kept: timedatectl set-ntp true. For one knock: --time-offset TIME";
-    if (status < 0 || status == TIME_ERROR || (state.status & STA_UNSYNC) != 0)
+    if (!keeping || !keeping->synchronised)
         return doubtful(
             "clock", shown + ", and nothing keeps this clock: a server refuses a knock that is a minute off", advice);
-    if (state.maxerror > worrying)
-        return doubtful("clock", shown + ", up to " + std::to_string(state.maxerror / 1'000'000) + " s off", advice);
-    return sound("clock", shown + ", at most " + std::to_string(state.maxerror / 1000) + " ms off");
+    const auto most_off = std::chrono::floor<std::chrono::milliseconds>(keeping->most_off);
+    if (keeping->most_off > worrying)
+        return doubtful("clock", shown + ", up to " + std::to_string(most_off / Seconds{1}) + " s off", advice);
+    return sound("clock", shown + ", at most " + std::to_string(most_off.count()) + " ms off");
 }
 
 Finding check_key(const std::string& path, const StoredKey& stored, UnixTime now) {

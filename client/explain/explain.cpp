@@ -45,8 +45,6 @@ bool is_capture(std::string_view text) {
     return std::ranges::any_of(beginnings, [&](std::string_view beginning) { return text.starts_with(beginning); });
 }
 
-UnixTime start_of_hour(Epoch hour) { return UnixTime{std::chrono::hours{hour.value}}; }
-
 std::string service_name(const Request& request, const KeyFile& key) {
     const auto is_it = [&](const auto& service) { return service.second == request.service(); };
     const auto named = std::ranges::find_if(key.services, is_it);
@@ -75,7 +73,7 @@ Error no_knock(const std::vector<std::uint16_t>& ports, const KeyFile& key, Unix
                                     " days; another door's, an earlier generation's, or no knock at all"};
     return {ExitCode::data,
             count + ": " + std::to_string(best.symbols) + " of them belong to this door's codebook of the hour from " +
-                time_text(start_of_hour(best.hour)) + ", but they are no knock of client " + key.client.name +
+                time_text(start_of(best.hour)) + ", but they are no knock of client " + key.client.name +
                 ": another client's, another generation's, or too much of it is missing"};
 }
 
@@ -87,7 +85,7 @@ std::string explanation_text(const TakenApart& knock, const KeyFile& key, UnixTi
     const auto number = [](auto value) { return std::to_string(value); };
     return table({
         {"codebook",
-         "the hour from " + time_text(start_of_hour(knock.hour)) + ", door generation " + number(key.door.generation)},
+         "the hour from " + time_text(start_of(knock.hour)) + ", door generation " + number(key.door.generation)},
         {"code word", number(knock.symbols) + " of " + number(codeword_length) + " symbols, " + number(knock.wrong) +
                           " of them wrong; an IPv" + number(static_cast<int>(knock.message.family)) +
                           " message needs " + number(needed)},
@@ -114,7 +112,7 @@ std::string explanations_json(const std::vector<TakenApart>& knocks, const KeyFi
             text += std::string(text.back() == '{' ? "" : ",") + json::quote(name) + ":" + value;
         };
         text += &knock == knocks.data() ? "{" : ",{";
-        member("hour", json::quote(time_text(start_of_hour(knock.hour))));
+        member("hour", json::quote(time_text(start_of(knock.hour))));
         member("door_generation", std::to_string(key.door.generation));
         member("symbols", std::to_string(knock.symbols));
         member("wrong", std::to_string(knock.wrong));

@@ -7,8 +7,9 @@
 
 namespace oneknock {
 
-// Several lines; `packets` is how many ports there were.
+// Several lines.
 [[nodiscard]] std::string explanation_text(const TakenApart& knock, const KeyFile& key, UnixTime now);
+// One object, one line; `packets` is how many ports there were.
 [[nodiscard]] std::string explanations_json(const std::vector<TakenApart>& knocks, const KeyFile& key,
                                             std::size_t packets);
 

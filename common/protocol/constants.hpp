@@ -77,5 +77,8 @@ struct Epoch {
 constexpr Epoch epoch_of(std::chrono::sys_seconds time) {
     return Epoch{static_cast<std::uint64_t>(time.time_since_epoch() / epoch_length)};
 }
+constexpr std::chrono::sys_seconds start_of(Epoch epoch) {
+    return std::chrono::sys_seconds{epoch_length * static_cast<std::int64_t>(epoch.value)};
+}
 
 }  // namespace oneknock

@@ -2,15 +2,13 @@
 
 #include <nlohmann/json.hpp>
 
-#include <sys/timex.h>
+#include "common/clock_keeping.hpp"
 
 namespace oneknock {
 
 std::optional<bool> host_clock_is_synchronised() {
-    timex asked{};
-    const int state = adjtimex(&asked);
-    if (state < 0) return std::nullopt;
-    return state != TIME_ERROR && (asked.status & STA_UNSYNC) == 0;
+    const auto keeping = clock_keeping();
+    return keeping ? std::optional(keeping->synchronised) : std::nullopt;
 }
 
 std::string with_host_clock(const std::string& json, std::optional<bool> synchronised) {

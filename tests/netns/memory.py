@@ -219,8 +219,8 @@ class TheTools(Memory):
             with self.subTest(words):
                 seen = self.trace(program("oneknock"), *words, known=lambda: secrets_in(key))
                 self.assertLessEqual({("client alice 1", "raw"), ("door home 1", "raw")}, seen)
-                if words[0] not in ("open", "close"):
-                    self.assertFalse([name for name, _ in seen if name.startswith("seed")])
+                # A book's seed is made and wiped between two system calls, when ports are made of it.
+                self.assertFalse([name for name, _ in seen if name.startswith("seed")])
         self.assert_becomes(3, lambda: self.daemon.accepted())
 
     def test_the_client_with_a_passphrase(self):

@@ -4,8 +4,6 @@
 
 namespace oneknock {
 
-UnixTime start_of(Epoch epoch) { return UnixTime{epoch_length * static_cast<std::int64_t>(epoch.value)}; }
-
 std::vector<Epoch> wanted_epochs(UnixTime now, Seconds tolerance) {
     std::vector<Epoch> wanted;
     const std::uint64_t first = epoch_of(now - tolerance).value, last = epoch_of(now + tolerance + book_lead).value;

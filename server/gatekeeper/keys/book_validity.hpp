@@ -25,6 +25,4 @@ struct BookValidity {
 // When the list of hours changes next.
 [[nodiscard]] UnixTime next_change(UnixTime now, Seconds tolerance);
 
-[[nodiscard]] UnixTime start_of(Epoch epoch);
-
 }  // namespace oneknock
