@@ -86,8 +86,8 @@ std::string explanation_text(const TakenApart& knock, const KeyFile& key, UnixTi
     return table({
         {"codebook",
          "the hour from " + time_text(start_of(knock.hour)) + ", door generation " + number(key.door.generation)},
-        {"code word", number(knock.symbols) + " of " + number(codeword_length) + " symbols, " + number(knock.wrong) +
-                          " of them wrong; an IPv" + number(static_cast<int>(knock.message.family)) +
+        {"code word", number(knock.symbols) + " of " + number(codeword_length) + " symbols, and " +
+                          number(knock.wrong) + " wrong ones; an IPv" + number(static_cast<int>(knock.message.family)) +
                           " message needs " + number(needed)},
         {"message", to_hex(knock.message.span())},
         {"hint", to_hex(knock.message.hint().bytes) +

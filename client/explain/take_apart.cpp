@@ -1,6 +1,8 @@
 #include "client/explain/take_apart.hpp"
 
+#include <algorithm>
 #include <array>
+#include <bitset>
 
 #include "common/protocol/codebook.hpp"
 #include "common/protocol/codeword.hpp"
@@ -29,11 +31,7 @@ public:
         for (std::size_t i = 0; i < codeword_length; ++i) word.at(i) = bytes_.at(i).value_or(0);
         return word;
     }
-    [[nodiscard]] std::size_t differences(const Codeword& corrected) const {
-        std::size_t count = 0;
-        for (std::size_t i = 0; i < codeword_length; ++i) count += bytes_.at(i) && *bytes_.at(i) != corrected.at(i);
-        return count;
-    }
+    [[nodiscard]] bool has(std::size_t position) const { return bytes_.at(position).has_value(); }
 
 private:
     std::array<std::optional<std::uint8_t>, codeword_length> bytes_{};
@@ -46,50 +44,74 @@ struct Keys {
     Secret32 hint;
 };
 
-std::optional<TakenApart> read(const Word& word, const KeyFile& key, const Keys& keys, Epoch hour) {
-    const auto missing = word.missing();
-    for (const Family family : {Family::ipv4, Family::ipv6}) {
-        const Code code(family);
-        if (missing.size() > codeword_length - code.k()) continue;
-        const auto corrected = code.decode(word.bytes(), missing);
-        if (!corrected) continue;
-        const Message message = code.message_of(*corrected);
-        if (auto request = unseal(message, keys.message, key.door.id))
-            return TakenApart{hour,
-                              codeword_length - missing.size(),
-                              word.differences(*corrected),
-                              message,
-                              message.hint() == hint_for(keys.hint, hour),
-                              *request};
-    }
-    return std::nullopt;
-}
-
 Codebook book_of(const KeyFile& key, Epoch hour) {
     return Codebook::build(codebook_seed(key.door.secret, key.door.id, hour), key.door.span);
 }
 
-std::vector<TakenApart> read_in_hour(std::span<const std::uint16_t> ports, const KeyFile& key, const Keys& keys,
-                                     Epoch hour) {
-    const Codebook book = book_of(key, hour);
-    std::vector<TakenApart> found;
-    Word word;
-    const auto end_if_whole = [&] {
-        auto knock = read(word, key, keys, hour);
-        if (!knock) return;
-        if (found.empty() || found.back().message != knock->message) found.push_back(*std::move(knock));
-        word = {};
-    };
-    for (const std::uint16_t port : ports) {
-        const auto symbol = book.symbol(port);
-        if (!symbol) continue;
-        // The next word begins, or one of the two is a stranger's packet, which the code corrects.
-        if (word.has_another_for(*symbol)) end_if_whole();
-        word.put(*symbol);
+// One hour's codebook, and the ports that are read with it.
+class Hour {
+public:
+    Hour(const KeyFile& key, const Keys& keys, Epoch epoch, std::span<const std::uint16_t> ports)
+        : key_(key), keys_(keys), epoch_(epoch), book_(book_of(key, epoch)), ports_(ports) {
+        for (const std::uint16_t port : ports) seen_.set(port);
     }
-    end_if_whole();
-    return found;
-}
+
+    [[nodiscard]] std::vector<TakenApart> read_all() {
+        Word word;
+        for (const std::uint16_t port : ports_) {
+            const auto symbol = book_.symbol(port);
+            if (!symbol) continue;
+            // The next word begins, or one of the two is a stranger's packet, which the code corrects.
+            if (word.has_another_for(*symbol)) end_if_whole(word);
+            word.put(*symbol);
+        }
+        end_if_whole(word);
+        return std::move(found_);
+    }
+
+private:
+    void end_if_whole(Word& word) {
+        const auto knock = read(word);
+        if (!knock) return;
+        const auto is_it = [&](const TakenApart& other) { return other.message == knock->message; };
+        if (std::ranges::none_of(found_, is_it)) found_.push_back(*knock);
+        word = {};
+    }
+
+    [[nodiscard]] std::optional<TakenApart> read(const Word& word) const {
+        const auto missing = word.missing();
+        for (const Family family : {Family::ipv4, Family::ipv6}) {
+            const Code code(family);
+            if (missing.size() > codeword_length - code.k()) continue;
+            const auto corrected = code.decode(word.bytes(), missing);
+            if (!corrected) continue;
+            const Message message = code.message_of(*corrected);
+            if (auto request = unseal(message, keys_.message, key_.door.id)) {
+                TakenApart knock{epoch_, 0, 0, message, message.hint() == hint_for(keys_.hint, epoch_), *request};
+                count(knock, word, *corrected);
+                return knock;
+            }
+        }
+        return std::nullopt;
+    }
+
+    // What has come of it, be it before or after what was enough to read it.
+    void count(TakenApart& knock, const Word& word, const Codeword& corrected) const {
+        for (std::uint8_t position = 0; position < codeword_length; ++position) {
+            const bool has_come = seen_.test(book_.port({position, corrected.at(position)}));
+            knock.symbols += has_come;
+            knock.wrong += !has_come && word.has(position);
+        }
+    }
+
+    const KeyFile& key_;
+    const Keys& keys_;
+    Epoch epoch_;
+    Codebook book_;
+    std::span<const std::uint16_t> ports_;
+    std::bitset<65536> seen_;
+    std::vector<TakenApart> found_;
+};
 
 // From the one after now's back.
 template <class Visit>
@@ -106,7 +128,7 @@ std::vector<TakenApart> take_apart(std::span<const std::uint16_t> ports, const K
     const Keys keys(key);
     std::vector<TakenApart> found;
     visit_hours(now, ago, [&](Epoch hour) {
-        auto more = read_in_hour(ports, key, keys, hour);
+        auto more = Hour(key, keys, hour, ports).read_all();
         found.insert(found.begin(), more.begin(), more.end());
     });
     return found;

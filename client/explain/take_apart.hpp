@@ -15,8 +15,8 @@ namespace oneknock {
 
 struct TakenApart {
     Epoch hour;
-    std::size_t symbols = 0;  // positions of the code word that a packet stands for
-    std::size_t wrong = 0;    // of these, that were corrected
+    std::size_t symbols = 0;  // of its code word, that have come
+    std::size_t wrong = 0;    // that have not, and in whose place another has
     Message message;
     bool hint_is_ours = false;
     Request request;

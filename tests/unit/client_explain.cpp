@@ -5,6 +5,8 @@
 
 #include "client/explain/ports_in_text.hpp"
 #include "client_fixtures.hpp"
+#include "common/protocol/codebook.hpp"
+#include "common/protocol/key_schedule.hpp"
 #include "common/protocol/knock.hpp"
 #include "tests/catch.hpp"
 
@@ -88,6 +90,29 @@ TEST_CASE("other packets between a knock's are no hindrance, nor are those of an
     CHECK(requests(one + one) == std::vector{first});  // two passes
     CHECK(requests(one + other) == std::vector{first, second});
     CHECK(requests(cut_off + one) == std::vector{first});
+}
+
+TEST_CASE("all that has come of a knock is counted, whatever came in its place") {
+    const KeyFile key = sample_key();
+    const Codebook book =
+        Codebook::build(codebook_seed(key.door.secret, key.door.id, epoch_of(sample_time)), key.door.span);
+    const Ports knock = ports_for(asked("192.0.2.7"), key);
+    const auto others = [&](std::size_t i) {  // another byte for the same position
+        const Symbol symbol = *book.symbol(knock.at(i));
+        return book.port({symbol.position, static_cast<std::uint8_t>(symbol.byte + 1)});
+    };
+    for (const std::size_t i : {std::size_t{0}, std::size_t{20}, std::size_t{45}, std::size_t{63}}) {
+        for (const Ports& ports : {Ports{others(i)} + knock, knock + Ports{others(i)}}) {
+            const auto found = take_apart(ports, key, sample_time, lately);
+            REQUIRE(found.size() == 1);
+            CHECK((found[0].symbols == codeword_length && found[0].wrong == 0));
+        }
+        Ports changed = knock;
+        changed.at(i) = others(i);
+        const auto found = take_apart(changed, key, sample_time, lately);
+        REQUIRE(found.size() == 1);
+        CHECK((found[0].symbols == codeword_length - 1 && found[0].wrong == 1));
+    }
 }
 
 TEST_CASE(
