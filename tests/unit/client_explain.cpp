@@ -16,7 +16,7 @@ namespace {
 
 using Ports = std::vector<std::uint16_t>;
 
-constexpr std::chrono::hours lately{1};  // sanitizers take a hundred times as long
+constexpr std::chrono::hours lately{1};  // sanitizers take their time
 
 Request asked(const char* address, UnixTime time = sample_time) {
     Request request;
