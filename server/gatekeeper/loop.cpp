@@ -214,6 +214,9 @@ private:
         } else if (!grants_.request(decision, moments, now_.steady)) {
             decisions_.refused(decision, Reason::firewall_failed, now_.steady);
             decisions_.problem("the firewall was not asked: too many requests wait for it", now_.steady);
+        } else if (decision.request.is_open()) {
+            for (const ClientGrant& displaced : grants_.end_displaced(decision.grant(), now_.steady))
+                decisions_.displaced(displaced, now_.steady);
         }
     }
 

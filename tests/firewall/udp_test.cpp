@@ -153,7 +153,7 @@ TEST_CASE("a client whose flows were ended is not let in by what the service sen
     }
 }
 
-TEST_CASE("one client cannot fill the set of flows") {
+TEST_CASE("one address cannot fill the set of flows") {
     const TestNetwork network;
     const auto service = bind_udp(vpn.port);
     Firewall firewall = installed({}, {vpn});

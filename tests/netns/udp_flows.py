@@ -200,6 +200,21 @@ class UdpFlows(NetworkTest):
                    "the service to be closed again")
         self.assertFalse(self.ask(session))
 
+    # --- how many --------------------------------------------------------------------------------------------------
+
+    def test_a_client_begins_sessions_at_so_many_new_addresses_and_no_more_at_once(self):
+        self.start()
+        key = self.door.add("roamer", "--source", "any", allow=("vpn", "ssh"))
+        self.daemon.wait_for("^reloaded: 2 clients")
+        for number in range(10, 18):
+            knock(self.client, key, "vpn", "--source", f"10.77.0.{number}")
+        eventually(lambda: self.daemon.accepted() == 8, "eight addresses")
+        knock(self.client, key, "vpn", "--source", "10.77.0.18")
+        eventually(lambda: self.daemon.refused() == {"rate-limited": 1}, "the ninth to be refused")
+        knock(self.client, key, "vpn", "--source", "10.77.0.10")
+        knock(self.client, key, "ssh", "--source", "10.77.0.18")
+        eventually(lambda: self.daemon.accepted() == 10, "what is no new address, and no UDP")
+
     # --- docs/operations.md, "WireGuard behind the door" -----------------------------------------------------------
 
     def test_the_knocks_of_the_recipe_for_WireGuard_bring_a_session_up_and_back(self):

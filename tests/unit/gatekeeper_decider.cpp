@@ -40,9 +40,9 @@ struct Door1 {
         return keyring;
     }
 
-    Decider decider(const std::function<void(Client&)>& change = {}) {
-        Decider decider(Verifier(keyring(change)), *Record::open("", id, at(noon), Seconds{60}), *Audit::open("", noon),
-                        Limits{});
+    Decider decider(const std::function<void(Client&)>& change = {}, Seconds flows_after = Seconds{0}) {
+        Decider decider(Verifier(keyring(change)), *Record::open("", id, at(noon), Seconds{60}, {}, flows_after),
+                        *Audit::open("", noon), Limits{});
         const std::uint64_t hour = epoch_of(noon).value;
         decider.verifier().set_epochs({Epoch{hour - 1}, Epoch{hour}, Epoch{hour + 1}});
         return decider;
@@ -380,6 +380,35 @@ TEST_CASE("a client that has its share of grants is refused more of them, and no
     CHECK(open_for(7, later) == "accepted");  // one that it has
     CHECK(decider.record().grants().live(at(noon + later).steady).size() == HeldGrants::most_per_client);
     CHECK(open_for(5000, Seconds{41}) == "accepted");  // when they have ended
+}
+
+TEST_CASE("a client begins UDP flows from new addresses only so often, and opens TCP services as before") {
+    Door1 door;
+    auto decider = door.decider([](Client& c) { c.source = *SourcePolicy::parse("any"); }, Seconds{86400});
+    Seconds later{0};
+    const auto open = [&](std::uint32_t number, const Service& service, Operation operation = Operation::open) {
+        Request request = door.request(noon + later);
+        request.address = Address::ipv4(0x0a000000 + number);
+        request.protocol = service.protocol;
+        request.port = service.port;
+        request.operation = static_cast<std::uint8_t>(operation);
+        return outcome(decider, door.candidate(request), noon + later);
+    };
+    const Service dns{protocol_udp, 53};
+    const Service ssh{protocol_tcp, 22};
+    for (std::uint32_t i = 0; i < 8; ++i) CHECK(open(i, dns) == "accepted");
+    CHECK(open(8, dns) == "rate-limited");
+    CHECK(open(7, dns) == "accepted");  // not a new one
+    CHECK(open(8, ssh) == "accepted");
+    CHECK(open(0, dns, Operation::close) == "accepted");
+    later = Seconds{1};
+    CHECK(open(9, dns) == "rate-limited");  // what was closed may go on for a while
+    later = Seconds{60};
+    CHECK(open(9, dns) == "accepted");
+    CHECK(open(10, dns) == "rate-limited");
+    later = Seconds{3600};
+    for (std::uint32_t i = 20; i < 28; ++i) CHECK(open(i, dns) == "accepted");
+    CHECK(open(28, dns) == "rate-limited");
 }
 
 TEST_CASE("an accepted open lasts until the later of its own end and that of the grant there was") {

@@ -219,6 +219,36 @@ TEST_CASE("UDP flows outlive their grants until they are taken away, those of ea
     CHECK(d.record.grants().remembered(later).empty());
 }
 
+TEST_CASE(
+    "a client that begins UDP flows at more addresses than its share gives up what ends first, and nobody else does") {
+    Desk d;
+    d.record = *Record::open("", DoorId{}, {UnixTime{Seconds{1'800'001'800}}, now}, Seconds{60}, {}, Seconds{600});
+    const Service vpn{protocol_udp, 51820};
+    std::uint8_t tag = 0;
+    const auto hold = [&](const ClientGrant& grant, Seconds duration) {
+        d.record.begin();
+        d.record.add_tag_and_grant(Tag{{++tag}}, UnixTime{}, grant, now + duration, now);
+        REQUIRE(d.record.commit());
+        return d.desk.end_displaced(grant, now);
+    };
+    const auto at = [](std::uint32_t number) { return Address::ipv4(0x0a000000 + number); };
+    for (std::uint32_t i = 0; i < 8; ++i) CHECK(hold({vpn, at(i), "alice"}, Seconds{i == 5 ? 10 : 100 + i}).empty());
+    CHECK(hold({vpn, *Address::parse("2001:db8::7"), "alice"}, Seconds{1}).empty());
+    CHECK(hold({ssh, at(20), "alice"}, Seconds{1}).empty());
+    CHECK(hold({vpn, at(20), "bob"}, Seconds{1}).empty());
+    CHECK(d.asked().empty());
+    // The new one ends first of all, and is not what is given up.
+    CHECK(hold({vpn, at(9), "alice"}, Seconds{1}) == std::vector{ClientGrant{vpn, at(5), "alice"}});
+    const auto asked = d.asked();
+    REQUIRE(asked.size() == 1);
+    CHECK(asked[0].address == at(5));
+    CHECK(asked[0].operation == Operation::close);
+    CHECK_FALSE(d.close_done(asked[0].id));
+    CHECK_FALSE(d.record.grants().noted_end({vpn, at(5), "alice"}, now));
+    CHECK(hold({vpn, at(9), "alice"}, Seconds{200}).empty());
+    CHECK(d.record.grants().size() == 11);
+}
+
 TEST_CASE("revoking leaves the grants of others, on the same address as well") {
     Desk d;
     REQUIRE(d.open("alice", home, Seconds{60}));

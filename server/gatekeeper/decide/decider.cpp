@@ -190,7 +190,11 @@ std::optional<Reason> Decider::refusal_by_policy(const Verifier::Match& match, c
     if (!request.is_open()) return std::nullopt;
     const auto closed = record_.last_close(match.client->name, request.service());
     if (closed && request.made_at() < *closed) return Reason::closed_since;
-    if (!record_.grants().has_room_for(decision.grant(), now)) return Reason::rate_limited;
+    HeldGrants& held = record_.grants();
+    if (!held.has_room_for(decision.grant(), now)) return Reason::rate_limited;
+    if (held.would_bring_flows(decision.grant(), now) &&
+        !flow_rates_[match.client->name].try_take(HeldGrants::new_with_flows, now))
+        return Reason::rate_limited;
     return std::nullopt;
 }
 

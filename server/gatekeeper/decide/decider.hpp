@@ -129,7 +129,8 @@ private:
     Audit audit_;
     Limits limits_;
     GenerationUses uses_;
-    std::map<std::string, TokenBucket> rates_;  // by client: as many as there are clients
+    std::map<std::string, TokenBucket> rates_;       // by client: as many as there are clients
+    std::map<std::string, TokenBucket> flow_rates_;  // likewise
     std::string record_problem_;
     std::vector<AuditEntry> unwritten_;
 };

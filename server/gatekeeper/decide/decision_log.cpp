@@ -80,6 +80,12 @@ void DecisionLog::refused(const Decision& decision, Reason reason, Instant now) 
         log::warning("refused: " + describe_refusal(decision, reason), fields_of(decision, reason_name(reason)));
 }
 
+void DecisionLog::displaced(const ClientGrant& grant, Instant now) {
+    if (may_log(kept_for_accepted, now))
+        log::info(grant.client + ": sessions of " + grant.address.text() + " with " + grant.service.text() +
+                  " end: it has some with " + std::to_string(HeldGrants::most_with_flows) + " other addresses by now");
+}
+
 void DecisionLog::problem(const std::string& what, Instant now) {
     if (may_log(kept_for_accepted, now)) log::error(what);
 }

@@ -16,6 +16,8 @@ class DecisionLog {
 public:
     void accepted(const Decision& decision, Instant now);
     void refused(const Decision& decision, Reason reason, Instant now);
+    // A grant that the client gave up for a new one.
+    void displaced(const ClientGrant& grant, Instant now);
     // An error that a knock has brought about.
     void problem(const std::string& what, Instant now);
 

@@ -67,6 +67,14 @@ bool GrantRequests::request(const Decision& decision, const KnockMoments& moment
     return true;
 }
 
+std::vector<ClientGrant> GrantRequests::end_displaced(const ClientGrant& grant, Instant now) {
+    auto displaced = record_.grants().displaced_by(grant, now);
+    std::vector<Held> held;
+    for (const ClientGrant& one : displaced) held.push_back({one, record_.grants().noted_end(one, now).value_or(now)});
+    close(held, std::nullopt, now);
+    return displaced;
+}
+
 std::optional<GrantRequests::Knock> GrantRequests::answer_to_knock(const GrantReply& reply, Instant now) {
     const auto found = requests_.find(reply.id);
     if (found == requests_.end()) return std::nullopt;

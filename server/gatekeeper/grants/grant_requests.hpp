@@ -43,6 +43,8 @@ public:
     // Asks for what an accepted knock wants. False: too much is asked of the firewall already; what the record says of
     // the grant is taken back.
     [[nodiscard]] bool request(const Decision& decision, const KnockMoments& moments, Instant now);
+    // Behind that: ends what the client has to give up for a new grant of a UDP service (HeldGrants).
+    std::vector<ClientGrant> end_displaced(const ClientGrant& grant, Instant now);
     // The knock this is the answer to, if it is to one. What the firewall refused is taken back; after ETIMEDOUT a
     // grant may be open, and stays listed.
     [[nodiscard]] std::optional<Knock> answer_to_knock(const GrantReply& reply, Instant now);

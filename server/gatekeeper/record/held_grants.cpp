@@ -12,6 +12,27 @@ bool HeldGrants::has_room_for(const ClientGrant& grant, Instant now) {
     return map_.all().size() < Map::capacity && (count == counts_.end() || count->second < most_per_client);
 }
 
+bool HeldGrants::would_bring_flows(const ClientGrant& grant, Instant now) {
+    drop_past(now);
+    return flows_after(grant.service) > Seconds{0} && !map_.all().contains(grant);
+}
+
+std::vector<ClientGrant> HeldGrants::displaced_by(const ClientGrant& grant, Instant now) {
+    drop_past(now);
+    const auto count = counts_.find(grant.client);
+    const bool may_be_too_many = count != counts_.end() && count->second > most_with_flows;
+    if (flows_after(grant.service) == Seconds{0} || !may_be_too_many) return {};
+    std::vector<std::pair<Instant, ClientGrant>> others;
+    for (const auto& [other, entry] : map_.all())
+        if (other.client == grant.client && other.service.protocol == protocol_udp &&
+            other.address.family == grant.address.family && other != grant)
+            others.emplace_back(entry.end, other);
+    std::ranges::sort(others);
+    std::vector<ClientGrant> displaced;
+    for (std::size_t i = 0; i + most_with_flows <= others.size(); ++i) displaced.push_back(others[i].second);
+    return displaced;
+}
+
 void HeldGrants::put(const ClientGrant& grant, Instant end, Instant now) {
     const Instant past = end + flows_after(grant.service);
     if (past <= now || !has_room_for(grant, now)) return;

@@ -14,6 +14,7 @@
 #include "common/clock.hpp"
 #include "common/expiring_map.hpp"
 #include "common/protocol/address.hpp"
+#include "common/token_bucket.hpp"
 
 namespace oneknock {
 
@@ -33,9 +34,18 @@ public:
     // Of one client, and of all. The kernel's sets have room for 65,536 addresses and services.
     static constexpr std::size_t most_per_client = 1024;
     using Map = ExpiringMap<ClientGrant, 131'072>;
+    // A client's flows go on with so many addresses and services of each family, and it begins some elsewhere so often:
+    // with the pace of one address (firewall/table/udp_flows) that is 48,000 flows in a day, and those that go idle
+    // where they have ended, of the 65,536 that the kernel's set has room for.
+    static constexpr std::size_t most_with_flows = 8;
+    static constexpr Rate new_with_flows{1.0 / 60, 8};
 
     // Whether this one may be put in, or is there.
     [[nodiscard]] bool has_room_for(const ClientGrant& grant, Instant now);
+    // Whether flows will begin under it, and none of the client's could have so far.
+    [[nodiscard]] bool would_bring_flows(const ClientGrant& grant, Instant now);
+    // What the client has to give up for this one, so that its flows keep within their share: what ends first.
+    [[nodiscard]] std::vector<ClientGrant> displaced_by(const ClientGrant& grant, Instant now);
     // Replaces the same one. Where there is no room for it, it is not taken.
     void put(const ClientGrant& grant, Instant end, Instant now);
     void erase(const ClientGrant& grant, Instant now);
