@@ -1,4 +1,4 @@
-"""`./run bench [PART...]`: measures and writes docs/benchmarks.md. Parts: knocks, stages, floods, costs, clients, monday; all of them take about
+"""`./run bench [PART...]`: measures and writes docs/benchmarks.md. Parts: knocks, stages, floods, costs, clients, monday, busy; all of them take about
 fifteen minutes. Nothing else should run on the machine. The figures are kept in build/bench/results.json, so that a part can be
 measured again alone."""
 
@@ -9,6 +9,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, "netns"))
 
+import busy  # noqa: E402
 import clients  # noqa: E402
 import contestants  # noqa: E402
 import costs  # noqa: E402
@@ -19,7 +20,7 @@ import report  # noqa: E402
 import stages  # noqa: E402
 
 PARTS = {"knocks": knocks.measure, "stages": stages.measure, "floods": floods.measure, "costs": costs.measure, "clients": clients.measure,
-         "monday": monday.measure}
+         "monday": monday.measure, "busy": busy.measure}
 RESULTS = os.path.join(report.ROOT, "build", "bench", "results.json")
 
 

@@ -176,12 +176,22 @@ def monday(monday):
                   "packets dropped"), rows)
 
 
+# --- a busy server ----------------------------------------------------------------------------------------------------
+
+
+def busy(busy):
+    who = {True: "is not slowed by it", False: "competes with it"}
+    rows = [(of["scheduling"], f"{of['load']}", who[of["client_ahead"]] if of["load"] else "", _ms(of["median_ms"]), _ms(of["p90_ms"]), _ms(of["most_ms"]))
+            for of in busy["rows"]]
+    return table(("scheduling", f"load on {busy['processors']} processors", "the client", "median ms", "90th percentile ms", "at most, ms"), rows)
+
+
 # --- the document -------------------------------------------------------------------------------------------------
 
 TABLES = {"machine": machine, "knocks": knocks, "stages": stages, "commands": commands, "floods": floods, "soak": soak,
-          "per-packet": per_packet, "per-knock": per_knock, "growth": growth, "clients": clients, "monday": monday}
+          "per-packet": per_packet, "per-knock": per_knock, "growth": growth, "clients": clients, "monday": monday, "busy": busy}
 SOURCES = {"machine": "machine", "knocks": "knocks", "stages": "stages", "commands": "knocks", "floods": "floods", "soak": "floods",
-           "per-packet": "costs", "per-knock": "costs", "growth": "costs", "clients": "clients", "monday": "monday"}
+           "per-packet": "costs", "per-knock": "costs", "growth": "costs", "clients": "clients", "monday": "monday", "busy": "busy"}
 PLOTS = {"latency": (draw_latency, "knocks"), "floods": (draw_floods, "floods"), "growth": (draw_growth, "costs")}
 
 
