@@ -1,6 +1,7 @@
 // flood: sends junk at a steady rate out of one interface, as whole Ethernet frames, so that it can claim any source.
-// Empty UDP datagrams or, with --tcp, SYNs over IPv4: what knocks are made of. Ends after --seconds or on SIGTERM, and
-// prints as one JSON object what it really sent. For namespaces a benchmark made: only private addresses are flooded.
+// Empty UDP datagrams or, with --tcp, SYNs over IPv4 or IPv6, as --to is: what knocks are made of. Ends after --seconds
+// or on SIGTERM, and prints as one JSON object what it really sent. For namespaces a benchmark made: only private
+// addresses are flooded.
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -8,10 +9,10 @@
 #include <cstdio>
 #include <cstring>
 #include <fstream>
+#include <optional>
 #include <string>
 #include <vector>
 
-#include <arpa/inet.h>
 #include <linux/if_packet.h>
 #include <net/ethernet.h>
 #include <net/if.h>
@@ -32,8 +33,25 @@ using namespace oneknock;
 constexpr std::size_t batch = 64;           // frames per system call
 constexpr double step = 0.00025;            // seconds between two looks at the clock
 constexpr double longest_catch_up = 0.005;  // what a stall may leave behind to be sent at once, in seconds
-constexpr std::size_t ip_at = 14, transport_at = ip_at + 20, udp_header = 8, tcp_header = 20;
-using Frame = std::array<std::uint8_t, transport_at + tcp_header>;
+constexpr std::size_t ip_at = 14, udp_header = 8, tcp_header = 20;
+using Frame = std::array<std::uint8_t, ip_at + 40 + tcp_header>;
+
+// Where the fields are in a frame; the addresses stand right in front of the transport header.
+struct Layout {
+    bool ipv6;
+    bool tcp;
+
+    [[nodiscard]] std::size_t address_length() const { return ipv6 ? 16 : 4; }
+    [[nodiscard]] std::size_t transport_at() const { return ip_at + (ipv6 ? 40 : 20); }
+    [[nodiscard]] std::size_t source_at() const { return transport_at() - 2 * address_length(); }
+    [[nodiscard]] std::size_t destination_at() const { return transport_at() - address_length(); }
+    [[nodiscard]] std::size_t transport_length() const { return tcp ? tcp_header : udp_header; }
+    [[nodiscard]] std::size_t checksum_at() const { return transport_at() + (tcp ? 16 : 6); }
+    [[nodiscard]] std::uint8_t protocol() const { return tcp ? protocol_tcp : protocol_udp; }
+    [[nodiscard]] std::size_t frame_length() const { return transport_at() + transport_length(); }
+    // UDP over IPv4 can do without.
+    [[nodiscard]] bool has_checksum() const { return ipv6 || tcp; }
+};
 
 volatile std::sig_atomic_t stopped = 0;
 
@@ -44,19 +62,23 @@ struct Options {
     double rate = 0;  // packets a second; 0: as many as go
     double seconds = 0;
 
-    [[nodiscard]] std::size_t frame_length() const { return transport_at + (tcp ? tcp_header : udp_header); }
+    [[nodiscard]] Address victim() const { return Address::parse(to).value(); }
+    [[nodiscard]] Layout layout() const { return {victim().family == Family::ipv6, tcp}; }
 };
 
 // Where the fields of the next packet come from.
 class Junk {
 public:
     explicit Junk(const Options& options)
-        : source_port_(static_cast<std::uint16_t>(options.source_port)), tcp_(options.tcp) {
+        : layout_(options.layout()), source_port_(static_cast<std::uint16_t>(options.source_port)) {
         if (options.source != "random") {
             const auto network = Network::parse(options.source);
-            if (!network || network->base.family != Family::ipv4) throw CLI::ValidationError("--source", "is none");
-            source_ = load_u32be(network->base.bytes.data());
-            varied_ = network->prefix_length == 32 ? 0 : ~std::uint32_t{0} >> network->prefix_length;
+            if (!network || network->base.family != options.victim().family)
+                throw CLI::ValidationError("--source", "is none of the victim's family");
+            source_ = network->base;
+            const unsigned bits = static_cast<unsigned>(8 * layout_.address_length()) - network->prefix_length;
+            if (bits > 31) throw CLI::ValidationError("--source", "has too many addresses");
+            varied_ = (std::uint32_t{1} << bits) - 1;
         }
         if (options.ports_file.empty()) {
             unsigned low = 0, high = 0;
@@ -72,16 +94,21 @@ public:
 
     void fill(Frame& frame) {
         const std::uint64_t drawn = next();
-        store_u32be(&frame[ip_at + 12], source_ != 0 ? source_ | (draw_32() & varied_) : random_source());
-        store_u16be(&frame[ip_at + 10], 0);
-        store_u16be(&frame[ip_at + 10], checksum(frame, ip_at, transport_at, 0));
+        put_source(&frame[layout_.source_at()]);
+        if (!layout_.ipv6) {
+            store_u16be(&frame[ip_at + 10], 0);
+            store_u16be(&frame[ip_at + 10], checksum(frame, ip_at, layout_.transport_at(), 0));
+        }
+        const std::size_t transport_at = layout_.transport_at();
         const std::uint64_t any_port = 1024 + (drawn & 0xffff) % 64512;
         store_u16be(&frame[transport_at], source_port_ != 0 ? source_port_ : static_cast<std::uint16_t>(any_port));
         store_u16be(&frame[transport_at + 2], ports_[static_cast<std::size_t>((drawn >> 32) * ports_.size() >> 32)]);
-        if (!tcp_) return;
-        store_u32be(&frame[transport_at + 4], static_cast<std::uint32_t>(drawn));  // the sequence number
-        store_u16be(&frame[transport_at + 16], 0);
-        store_u16be(&frame[transport_at + 16], checksum(frame, ip_at + 12, frame.size(), IPPROTO_TCP + tcp_header));
+        if (layout_.tcp) store_u32be(&frame[transport_at + 4], static_cast<std::uint32_t>(drawn));  // sequence number
+        if (!layout_.has_checksum()) return;
+        store_u16be(&frame[layout_.checksum_at()], 0);
+        const auto pseudo_header = static_cast<std::uint32_t>(layout_.protocol() + layout_.transport_length());
+        store_u16be(&frame[layout_.checksum_at()],
+                    checksum(frame, layout_.source_at(), layout_.frame_length(), pseudo_header));
     }
 
 private:
@@ -95,8 +122,21 @@ private:
 
     std::uint32_t draw_32() { return static_cast<std::uint32_t>(next() >> 32); }
 
+    void put_source(std::uint8_t* place) {
+        std::uint8_t* const last = place + layout_.address_length() - 4;
+        if (source_) {
+            std::memcpy(place, source_->bytes.data(), layout_.address_length());
+            store_u32be(last, load_u32be(last) | (draw_32() & varied_));
+        } else if (layout_.ipv6) {  // of 2000::/3
+            for (std::size_t at = 0; at < 16; at += 4) store_u32be(place + at, draw_32());
+            place[0] = static_cast<std::uint8_t>(0x20 | (place[0] & 0x1f));
+        } else {
+            store_u32be(place, random_ipv4());
+        }
+    }
+
     // A unicast address the kernel does not drop for what it is: not in 0/8, 127/8 or from 224/4 on.
-    std::uint32_t random_source() {
+    std::uint32_t random_ipv4() {
         for (;;) {
             const std::uint32_t address = draw_32();
             if (const std::uint32_t first = address >> 24; first != 0 && first != 127 && first < 224) return address;
@@ -109,33 +149,43 @@ private:
         return static_cast<std::uint16_t>(~((sum & 0xffff) + (sum >> 16)));
     }
 
-    std::uint32_t source_ = 0;  // 0: any
-    std::uint32_t varied_ = 0;  // its bits that are drawn
+    Layout layout_;
+    std::optional<Address> source_;  // nothing: any
+    std::uint32_t varied_ = 0;       // its last bits, which are drawn
     std::uint16_t source_port_;
-    bool tcp_;
     std::vector<std::uint16_t> ports_;
     std::uint64_t state_ = 0x9e3779b97f4a7c15ULL ^ static_cast<std::uint64_t>(getpid());
 };
 
 Frame template_frame(const Options& options, const std::string& own_mac) {
+    const Layout layout = options.layout();
+    const std::size_t transport_at = layout.transport_at();
     Frame frame{};
     ether_addr to{}, from{};
     if (ether_aton_r(options.to_mac.c_str(), &to) == nullptr) throw CLI::ValidationError("--to-mac", "is none");
     ether_aton_r(own_mac.c_str(), &from);
     std::memcpy(&frame[0], &to, sizeof to);
     std::memcpy(&frame[6], &from, sizeof from);
-    store_u16be(&frame[12], ETHERTYPE_IP);
-    frame[ip_at] = 0x45;
-    store_u16be(&frame[ip_at + 2], static_cast<std::uint16_t>(options.frame_length() - ip_at));
-    frame[ip_at + 8] = 64;  // hops
-    frame[ip_at + 9] = options.tcp ? IPPROTO_TCP : IPPROTO_UDP;
-    store_u32be(&frame[ip_at + 16], ntohl(inet_addr(options.to.c_str())));
+    store_u16be(&frame[12], layout.ipv6 ? ETHERTYPE_IPV6 : ETHERTYPE_IP);
+    constexpr std::uint8_t hops = 64;
+    if (layout.ipv6) {
+        frame[ip_at] = 0x60;
+        store_u16be(&frame[ip_at + 4], static_cast<std::uint16_t>(layout.transport_length()));
+        frame[ip_at + 6] = layout.protocol();
+        frame[ip_at + 7] = hops;
+    } else {
+        frame[ip_at] = 0x45;
+        store_u16be(&frame[ip_at + 2], static_cast<std::uint16_t>(layout.frame_length() - ip_at));
+        frame[ip_at + 8] = hops;
+        frame[ip_at + 9] = layout.protocol();
+    }
+    std::memcpy(&frame[layout.destination_at()], options.victim().bytes.data(), layout.address_length());
     if (options.tcp) {
         frame[transport_at + 12] = 5 << 4;  // words
         frame[transport_at + 13] = 0x02;    // SYN
         store_u16be(&frame[transport_at + 14], 64240);
     } else {
-        store_u16be(&frame[transport_at + 4], udp_header);  // a checksum of 0 means "none"
+        store_u16be(&frame[transport_at + 4], udp_header);  // over IPv4 a checksum of 0 means "none"
     }
     return frame;
 }
@@ -153,7 +203,7 @@ public:
         setsockopt(fd_, SOL_PACKET, PACKET_QDISC_BYPASS, &on, sizeof on);
         frames_.fill(template_frame(options, "02:00:00:00:0f:0f"));
         for (std::size_t i = 0; i < batch; ++i) {
-            vectors_[i] = {frames_[i].data(), options.frame_length()};
+            vectors_[i] = {frames_[i].data(), options.layout().frame_length()};
             headers_[i].msg_hdr.msg_iov = &vectors_[i];
             headers_[i].msg_hdr.msg_iovlen = 1;
         }
@@ -209,8 +259,8 @@ std::uint64_t flood(Sender& sender, Junk& junk, const Options& options, double s
 void describe(CLI::App& app, Options& options) {
     app.add_option("--interface", options.interface, "to send on")->required();
     app.add_option("--to-mac", options.to_mac, "the next hop's Ethernet address")->required();
-    app.add_option("--to", options.to, "the victim's IPv4 address")->required();
-    app.add_option("--source", options.source, "an IPv4 address, a network to draw from, or random");
+    app.add_option("--to", options.to, "the victim's address")->required();
+    app.add_option("--source", options.source, "an address, a network to draw from, or random");
     app.add_option("--source-port", options.source_port, "0: a random one each time")->check(CLI::Range(0, 65535));
     app.add_option("--destination-ports", options.destination_ports, "LOW-HIGH, drawn at random");
     app.add_option("--ports-file", options.ports_file, "draw destination ports from this list instead");
@@ -221,7 +271,7 @@ void describe(CLI::App& app, Options& options) {
 
 void run(const Options& options) {
     const auto to = Address::parse(options.to);
-    if (!to || !to->is_private()) throw CLI::ValidationError("--to", "only private IPv4 addresses are flooded");
+    if (!to || !to->is_private()) throw CLI::ValidationError("--to", "only private addresses are flooded");
     Junk junk(options);
     Sender sender(options);
     prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);  // nanoseconds; the default would stretch every step by a fifth

@@ -4,6 +4,8 @@
       impostor 10.81.0.2, too i0 ---- r2                             (the daemon; a service on tcp 22)
       crowd    10.84.0.2 ...     ---- r3 (a bridge)
 
+The links have IPv6 as well (fd81::2, fd82::1), for the floods that say so.
+
 The attacker sits on the router, the worst place there is: it sees every knock, and sends whole frames in anybody's name
 onto the last wire, between two interfaces this program made. (nmap does not send in a stranger's name where it knows no
 route for it, so it has a host of its own with the client's address.) One knock at a time, one pass of it, the grant
@@ -34,6 +36,7 @@ from traffic import Service  # noqa: E402
 
 CLIENT, SERVER, ROUTER, PORT = "10.81.0.2", "10.82.0.1", "10.82.0.254", 22
 SPAN = "1024-65535"
+CLIENT6, SERVER6, ROUTER6 = "fd81::2", "fd82::1", "fd82::254"
 FIXED_PORT = 40000    # of the client, where the attacker is to know it
 RECORDED = 50         # knocks an attacker has recorded
 PATIENCE = 1.0        # seconds for a knock to open
@@ -58,6 +61,10 @@ FLOODS = {
     "very port, 50,000/s": dict(rate=50_000, source=CLIENT, port=FIXED_PORT),
     "recorded ports, 10,000/s": dict(rate=10_000, source=CLIENT, to="recorded"),
     "recorded ports on the very port, 10,000/s": dict(rate=10_000, source=CLIENT, to="recorded", port=FIXED_PORT),
+    "IPv6, random sources, span only": dict(rate=0, to="span only", ipv6=True),
+    "IPv6, 1,024 sources, span only": dict(rate=0, to="span only", source="fd80::/118", ipv6=True),
+    "IPv6, client's address, 10,000/s": dict(rate=10_000, source=CLIENT6, ipv6=True),
+    "IPv6, very port, 10,000/s": dict(rate=10_000, source=CLIENT6, port=FIXED_PORT, ipv6=True),
     "nmap, the attacker's address": dict(scan="router"),
     "nmap, the client's address": dict(scan="impostor"),
 }
@@ -68,20 +75,22 @@ MODEL = {"very port, 10,000/s": (1, 1, 0.10), "very port, 50,000/s": (0.86, 0.01
 class Stage:
     """The network, with nobody guarding anything yet."""
 
-    def __init__(self, net):
+    def __init__(self, net, ipv6=False):
+        """`ipv6`: the client knocks over it."""
         self.net = net
+        self.client_address, self.server_address = (CLIENT6, SERVER6) if ipv6 else (CLIENT, SERVER)
         self.server, self.client, self.impostor = map(net.namespace, ("server", "client", "impostor"))
         self.router = net.router()
         for namespace in (self.server, self.router):
             for interface in ("all", "default"):
                 namespace.sysctl(f"net/ipv4/conf/{interface}/rp_filter", 0)
-        net.link(self.router, "r0", ["10.81.0.1/24"], self.client, "c0", [CLIENT + "/24"])
-        net.link(self.router, "r1", [ROUTER + "/24"], self.server, "s0", [SERVER + "/24"])
+        net.link(self.router, "r0", ["10.81.0.1/24", "fd81::1/64"], self.client, "c0", [CLIENT + "/24", CLIENT6 + "/64"])
+        net.link(self.router, "r1", [ROUTER + "/24", ROUTER6 + "/64"], self.server, "s0", [SERVER + "/24", SERVER6 + "/64"])
         net.link(self.router, "r2", ["10.83.0.1/24"], self.impostor, "i0", [CLIENT + "/32"])
-        self.client.ip("route add default via 10.81.0.1")
+        self.client.ip("route add default via 10.81.0.1", "route add default via fd81::1")
         self.impostor.ip("route add 10.83.0.1 dev i0", "route add default via 10.83.0.1")
-        self.server.ip(f"route add default via {ROUTER}")
-        self.router.ip("route add blackhole default")  # where answers to invented addresses end
+        self.server.ip(f"route add default via {ROUTER}", f"route add default via {ROUTER6}")
+        self.router.ip("route add blackhole 0.0.0.0/0", "route add blackhole ::/0")  # where answers to invented addresses end
         self.server_mac = mac_of(self.server, "s0")
         net.keep(Service(self.server, PORT), Service.stop)
         self._any_port = open_file(self.client, "net/ipv4/ip_local_port_range")
@@ -93,12 +102,12 @@ class Stage:
     def accepts(self):
         """Whether a connection from the client is accepted now. Call it inside the client's namespace."""
         self._probe_port = 50_000 + (self._probe_port + 1) % 10_000
-        with socket.socket() as probe:
+        with socket.socket(socket.AF_INET6 if ":" in self.server_address else socket.AF_INET) as probe:
             probe.settimeout(0.2)
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # leaves nothing behind
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(("", self._probe_port))
-            return probe.connect_ex((SERVER, PORT)) == 0
+            return probe.connect_ex((self.server_address, PORT)) == 0
 
 
 def open_file(namespace, name):
@@ -123,18 +132,19 @@ class Eavesdropper:
                 frame, told, _, _ = self._socket.recvmsg(64, 64)
             except BlockingIOError:
                 return packets
-            if frame[12:14] != b"\x08\x00" or frame[23] not in (UDP, TCP):
+            protocol_at, port_at = {b"\x08\x00": (23, 36), b"\x86\xdd": (20, 56)}.get(frame[12:14], (0, 0))
+            if frame[protocol_at] not in (UDP, TCP) or not port_at:
                 continue
-            port, = struct.unpack_from(">H", frame, 36)
+            port, = struct.unpack_from(">H", frame, port_at)
             if port != PORT:
                 seconds, nanoseconds = struct.unpack("qq", told[0][2])
-                packets.append((seconds + nanoseconds * 1e-9, frame[23], port))
+                packets.append((seconds + nanoseconds * 1e-9, frame[protocol_at], port))
 
 
 class Flood:
     """Junk from the attacker, until stop(). Of `protocol`; `recorded`: destination ports."""
 
-    def __init__(self, stage, protocol, recorded, rate, source="random", port=0, to="span"):
+    def __init__(self, stage, protocol, recorded, rate, source="random", port=0, to="span", ipv6=False):
         if to == "recorded" or to == "span only" and len(set(recorded)) < 64:
             with open(stage.net.path("recorded"), "w") as file:
                 file.write("\n".join(map(str, set(recorded))))
@@ -142,7 +152,7 @@ class Flood:
         else:
             where = "--destination-ports", "0-65535" if to == "any" else SPAN
         self._process = stage.net.start(
-            stage.router, program("flood"), "--interface", "r1", "--to-mac", stage.server_mac, "--to", SERVER, *where,
+            stage.router, program("flood"), "--interface", "r1", "--to-mac", stage.server_mac, "--to", SERVER6 if ipv6 else SERVER, *where,
             "--source", source, "--source-port", port, "--rate", rate, "--seconds", 3600,
             *([] if protocol == UDP else ["--tcp"]))
 
@@ -296,7 +306,7 @@ def measure_flood(stage, contestant, ear, record, name, knocks, limit):
         print(f"(no scan was through within {limit} s)")
     stage.fix_client_port(False)
     return {"contestant": contestant.name, "flood": name, "rate": round(rate), **summary(took),
-            "opened_unasked": opened_unasked, "uninvited": openings.uninvited([CLIENT]),
+            "opened_unasked": opened_unasked, "uninvited": openings.uninvited([stage.client_address]),
             "burst_ms": burst_ms(ear.heard(), len(took)), **used,
             "model": MODEL.get(name) if contestant.name == "oneknock" else None}
 
@@ -419,13 +429,18 @@ def measure_soak(minutes):
 # --- the parts ----------------------------------------------------------------------------------------------------
 
 
+def is_over_ipv6(name):
+    return bool((FLOODS.get(name) or {}).get("ipv6"))
+
+
 def measure_one(kind, name, knocks, limit):
     """One flood against one of contestants.ALL. Each meets a daemon of its own: what the last one left behind in knockd
     and fwknopd would slow the next."""
     is_ours = kind is contestants.Oneknock
+    ipv6 = is_over_ipv6(name)
     with Network() as net:
-        stage = Stage(net)
-        contestant = kind(net, stage.server, stage.client, SERVER, PORT)
+        stage = Stage(net, ipv6)
+        contestant = kind(net, stage.server, stage.client, stage.server_address, PORT)
         if name == CROWD_NAME:
             result = measure_crowd(stage, contestant, 3 if is_ours else 1)
         else:
@@ -442,7 +457,7 @@ def measure(knocks=500, others=30, soak=2, kinds=contestants.ALL, names=(*FLOODS
     for kind, name in itertools.product(kinds, names):
         if kind is contestants.Oneknock:
             results.append(measure_one(kind, name, knocks, 45))
-        elif "very port" not in name:  # the others do not look at source ports
+        elif "very port" not in name and not is_over_ipv6(name):  # the others look at neither
             results.append(measure_one(kind, name, others, 6))
     return {"floods": results, "soak": measure_soak(soak) if soak else []}
 
