@@ -79,10 +79,14 @@ def targets_of(test):
             return PROGRAMS
 
 
+class DoesNotBuild(Exception):
+    pass
+
+
 def build(targets):
     done = subprocess.run(["ninja", "-C", BUILD, "--quiet", *targets], capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        sys.exit("it does not build:\n" + done.stdout[-3000:] + done.stderr[-1000:])
+        raise DoesNotBuild(done.stdout[-3000:] + done.stderr[-1000:])
 
 
 def command_of(test):
@@ -98,16 +102,18 @@ def command_of(test):
             return [sys.executable, "-B", f"{topic}.py", *choice], os.path.join(SOURCE, "tests", "netns")
 
 
-def passes(test):
+def result_of(test):
+    """Whether it passes, and what it said last."""
     command, folder = command_of(test)
     libraries = [os.path.join(root, name) for root, _, names in os.walk(BUILD) for name in names
                  if name.startswith("libshifted_clock")]
     environment = os.environ | {"ONEKNOCK_BIN": os.path.join(BUILD, "bin"), "SHIFTED_CLOCK_LIBRARY": (libraries or [""])[0]}
     try:
-        return subprocess.run(command, cwd=folder, env=environment, capture_output=True, timeout=TEST_LIMIT,
-                              check=False).returncode == 0
+        done = subprocess.run(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              text=True, errors="replace", timeout=TEST_LIMIT, check=False)
+        return done.returncode == 0, done.stdout[-2000:]
     except subprocess.TimeoutExpired:
-        return False
+        return False, f"not through in {TEST_LIMIT} s"
 
 
 def text_of(test):
@@ -120,14 +126,17 @@ def text_of(test):
             return f"netns/{topic} {words}".strip()
 
 
-def is_missed(protection):
-    """Without it, does its test fail?"""
+def verdict_without(protection):
+    """What becomes of its test without it. Only "missed" is as it should be."""
     path = os.path.join(SOURCE, protection.file)
     whole = content_of(path)
     try:
         write(path, whole.replace(protection.old, protection.new))
         build(targets_of(protection.test))
-        return not passes(protection.test)
+        return "NOT MISSED" if result_of(protection.test)[0] else "missed"
+    except DoesNotBuild as problem:
+        print(problem)
+        return "NOT BUILT"
     finally:
         write(path, whole)
 
@@ -147,14 +156,17 @@ def main(words):
     configure()
     tests = list(dict.fromkeys(one.test for one in chosen))
     build(sorted({target for test in tests for target in targets_of(test)}))
-    broken = [test for test in tests if not passes(test)]
-    for test in broken:
-        print(f"fails with everything in its place: {text_of(test)}")
+    broken = False
+    for test in tests:
+        passed, said = result_of(test)
+        if not passed:
+            print(f"fails with everything in its place: {text_of(test)}\n{said}")
+            broken = True
     begun, unnoticed = time.monotonic(), 0
     for one in chosen:
-        noticed = is_missed(one)
-        unnoticed += not noticed
-        print(f"{'missed' if noticed else 'NOT MISSED':10} {one.row:10} {one.what} ({text_of(one.test)})", flush=True)
+        verdict = verdict_without(one)
+        unnoticed += verdict != "missed"
+        print(f"{verdict:10} {one.row:10} {one.what} ({text_of(one.test)})", flush=True)
     print(f"{len(chosen) - unnoticed} of {len(chosen)} protections are missed by their tests, "
           f"in {time.monotonic() - begun:.0f} s")
     return not broken and not unnoticed

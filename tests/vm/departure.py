@@ -28,6 +28,7 @@ class Upgraded(Server):
         self.machine.reboot()
         self.run(f"mount -o ro /dev/vdb /mnt && {LAN}")
         self.expect_closed()
+        self.wait_until(lambda: self.is_active("network-pre.target"), "network-pre.target")
         guard = int(self.unit("ExecMainExitTimestampMonotonic", "oneknockd-guard.service"))
         network = int(self.unit("ActiveEnterTimestampMonotonic", "network-pre.target"))
         expect(0 < guard <= network, f"the guard was up at {guard}, network-pre.target reached at {network}")
