@@ -43,6 +43,26 @@ class BesideFirewalls(Server):
         self.expect_closed()
 
 
+    def step_docker(self):
+        """With Docker, a container's published port: strangers are refused, and after a knock the container answers."""
+        self.run("systemctl start docker", timeout=600)
+        self.run("mkdir -p /run/box/bin && cp /bin/busybox /run/box/bin/ && tar -C /run/box -c . | docker import - box")
+        self.run("docker run -d --name web -p 8080:80 box /bin/busybox httpd -f -p 80")
+        try:
+            self.run("oneknock-keygen service add web=tcp/8080 && oneknock-keygen allow laptop web")
+            expect(not self.can_connect(8080), "the container can be reached without a knock")
+            self.alice("oneknock open home tcp/8080 --wait")
+            said = self.machine.ask("ip netns exec lan busybox wget -O - http://10.77.0.1:8080/")[1]
+            expect_in("404 Not Found", said)  # by the container: it has no pages
+            self.alice("oneknock close home tcp/8080")
+            self.wait_until(lambda: not self.can_connect(8080), "the container to be closed again")
+            self.expect_that_knocks_open()
+        finally:
+            self.run("oneknock-keygen service remove web; docker rm -f web", check=False)
+            self.run("systemctl stop docker docker.socket containerd")
+        self.expect_closed()
+
+
 class OtherLinks(Server):
     """Over other links"""
 
@@ -88,6 +108,12 @@ class OtherLinks(Server):
                   " allowed-ips 10.77.0.1/32 endpoint 10.79.0.1:51820;"
                   "ip addr add 10.77.0.1/24 dev w0; ip link set w0 up;"
                   "ip -n lan addr add 10.77.0.2/24 dev w0; ip -n lan link set w0 up", "ip link del w0; ip -n lan link del w0")
+
+    def step_ppp(self):
+        """Over PPP."""
+        ends = "noauth local nodetach noccp maxfail 1 10.77.0.{}:10.77.0.{}"
+        self.over("systemd-run --quiet --unit ppp --collect pppd " + ends.format(1, 2)
+                  + f" pty 'ip netns exec lan pppd notty {ends.format(2, 1)}'", "systemctl stop ppp")
 
     def step_bad_line(self):
         """Over a line that loses a tenth, doubles a tenth, delays by 30 to 70 ms and so reorders."""

@@ -12,10 +12,11 @@ import subprocess
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 FOLDER = os.path.join(ROOT, "build", "machine")
-_SIZE = "3G"  # sparse
+_SIZE = "4G"  # sparse
 _SYSTEM = ["systemd", "systemd-sysv", "udev", "dbus", "kmod", "iproute2", "procps", "nftables", "openssh-server",
-           "openssh-client", "linux-image-cloud-amd64", "debconf-utils", "less", "ufw", "firewalld",
-           "wireguard-tools", "iputils-ping"]
+           "openssh-client", "linux-image-amd64", "debconf-utils", "less", "ufw", "firewalld",
+           "wireguard-tools", "iputils-ping", "ppp", "docker.io", "busybox-static"]
+_ASLEEP = ["docker.service", "docker.socket", "containerd.service"]  # until a step wants them
 # What reaches the disk; the kernel finds everything else on it.
 _EARLY_MODULES = ["virtio_pci", "virtio_blk", "ext4"]
 
@@ -78,6 +79,7 @@ def _prepare(tree):
     _write(tree, "etc/fstab", "/dev/vda / ext4 defaults 0 1\n")
     chroot = ["chroot", tree]
     subprocess.run([*chroot, "systemctl", "enable", "--quiet", "agent.service"], check=True)
+    subprocess.run([*chroot, "systemctl", "disable", "--quiet", *_ASLEEP], check=True)
     subprocess.run([*chroot, "useradd", "--create-home", "--shell", "/bin/bash", "alice"], check=True)
 
 

@@ -1,5 +1,6 @@
 """From `apt install` on: what operations.md tells an administrator to do, and what systemd does then."""
 
+import json
 import re
 import time
 
@@ -144,6 +145,20 @@ class UnderSystemd(Server):
         expect(self.can_connect(), "the grant ended with the daemon")
         self.wait_until(lambda: not self.can_connect(), "the end of the grant")
         self.run("systemctl start oneknockd")
+        self.knock_and_log_in()
+
+    def step_sleep(self):
+        """Suspended and woken, it goes on; the time asleep does not count, here as in the kernel."""
+        self.alice("oneknock open home ssh --for 5m --wait")
+        begin, asleep = time.monotonic(), 60
+        self.machine.sleep(asleep)
+        left = json.loads(self.run("oneknockctl grants --json"))["grants"][0]["remaining_s"]
+        awake = time.monotonic() - begin - asleep
+        expect(left > 300 - 30 - awake, f"{left} s are left of 300, of which it was awake for {awake:.0f}")
+        kernel = self.run("nft -j list set inet oneknock granted4")
+        expires = json.loads(kernel)["nftables"][1]["set"]["elem"][0]["elem"]["expires"]
+        expect(abs(left - expires) <= 10, f"the daemon says {left} s, the kernel {expires}")
+        self.close()
         self.knock_and_log_in()
 
     def step_failed_start(self):

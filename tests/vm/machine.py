@@ -1,6 +1,7 @@
 """A virtual machine with systemd, booting from an Image into a layer of its own, and told what to do by its agent."""
 
 import base64
+import json
 import os
 import select
 import socket
@@ -23,7 +24,7 @@ class Machine:
         """`packages`: a folder that it sees as /mnt."""
         self._log = os.path.join(folder, "console")
         layer, shared = os.path.join(folder, "layer"), os.path.join(folder, "packages.img")
-        self._channel = os.path.join(folder, "channel")
+        self._channel, self._monitor = os.path.join(folder, "channel"), os.path.join(folder, "monitor")
         subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", made.disk, "-F", "raw", layer], check=True)
         subprocess.run(["mke2fs", "-q", "-d", packages, shared, "64M"], check=True)
         self._number = 0
@@ -37,7 +38,8 @@ class Machine:
              "-drive", f"file={layer},if=virtio,format=qcow2,cache=unsafe",
              "-drive", f"file={shared},if=virtio,format=raw,readonly=on",
              "-device", "virtio-serial-pci", "-chardev", f"socket,id=agent,path={self._channel},server=on,wait=off",
-             "-device", "virtserialport,chardev=agent,name=agent"], stdin=subprocess.DEVNULL)
+             "-device", "virtserialport,chardev=agent,name=agent",
+             "-qmp", f"unix:{self._monitor},server=on,wait=off"], stdin=subprocess.DEVNULL)
         self._socket = self._connect()
         self.boot = self._await_boot(None)
 
@@ -79,6 +81,31 @@ class Machine:
         encoded = base64.b64encode(b"systemctl reboot").decode()
         self._socket.sendall(f"{self._number} {encoded}\n".encode())
         self.boot = self._await_boot(self.boot)
+
+    def sleep(self, seconds):
+        """Suspended to memory for so long, and awake again."""
+        with socket.socket(socket.AF_UNIX) as monitor:
+            monitor.connect(self._monitor)
+            events = monitor.makefile("rw", encoding="utf-8")
+            self._tell(events, "qmp_capabilities")
+            self.ask("(sleep 1; echo mem >/sys/power/state) >/dev/null 2>&1 &")
+            self._await_event(events, "SUSPEND")
+            time.sleep(seconds)
+            self._tell(events, "system_wakeup")
+            self._await_event(events, "WAKEUP")
+        self.until("true")
+
+    @staticmethod
+    def _tell(events, command):
+        events.write(json.dumps({"execute": command}) + "\n")
+        events.flush()
+
+    @staticmethod
+    def _await_event(events, name):
+        for line in events:
+            if json.loads(line).get("event") == name:
+                return
+        raise Failed(f"qemu ended before {name}")
 
     @property
     def console(self):

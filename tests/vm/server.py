@@ -50,9 +50,9 @@ class Server:
             expect(status == 0, f"alice: {command}: exit {status}\n{said}")
         return status, said
 
-    def can_connect(self):
-        """Whether a stranger's connection to ssh is accepted."""
-        status, _ = self.machine.ask("timeout 10 ip netns exec lan bash -c 'exec 3<>/dev/tcp/10.77.0.1/22'")
+    def can_connect(self, port=22):
+        """Whether a stranger's connection, to ssh unless said otherwise, is accepted."""
+        status, _ = self.machine.ask(f"timeout 10 ip netns exec lan bash -c 'exec 3<>/dev/tcp/10.77.0.1/{port}'")
         return status == 0
 
     def expect_closed(self):
