@@ -19,10 +19,10 @@ public:
 
     // Uniform in 0..m-1, by rejection.
     std::uint32_t uniform(std::uint32_t m) {
-        const std::uint32_t reject_below = (0U - m) % m;  // 2^32 mod m
         for (;;) {
             const std::uint32_t word = next();
-            if (word >= reject_below) return word % m;
+            // What is below 2^32 mod m is rejected; few words are below m at all, and so a division is saved.
+            if (word >= m || word >= (0U - m) % m) return word % m;
         }
     }
 
