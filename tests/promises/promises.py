@@ -111,7 +111,8 @@ def result_of(test):
     try:
         done = subprocess.run(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                               text=True, errors="replace", timeout=TEST_LIMIT, check=False)
-        return done.returncode == 0, done.stdout[-2000:]
+        ran_none = "Ran 0 tests" in done.stdout or "No test cases matched" in done.stdout
+        return done.returncode == 0 and not ran_none, done.stdout[-2000:]
     except subprocess.TimeoutExpired:
         return False, f"not through in {TEST_LIMIT} s"
 

@@ -1,8 +1,12 @@
 // The refusals, in their order, and what goes into the record: with real keys, a record in memory and a clock of ours.
 #include "server/gatekeeper/decide/decider.hpp"
 
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
+
+#include <sys/resource.h>
 
 #include "common/protocol/key_schedule.hpp"
 #include "common/protocol/knock.hpp"
@@ -339,6 +343,33 @@ TEST_CASE("the all-zero address means the packets' source, where the policy allo
             CHECK(decision.address == home);
         }
     }
+}
+
+TEST_CASE("what could not be written down opens nothing, and may be sent again") {
+    std::string folder = (std::filesystem::temp_directory_path() / "oneknock-decider-XXXXXX").string();
+    REQUIRE(mkdtemp(folder.data()) != nullptr);
+    {
+        Door1 door;
+        std::ofstream(folder + "/new-door") << to_hex(door.id.bytes) << "\n";
+        Decider decider(Verifier(door.keyring()), *Record::open(folder + "/", door.id, at(noon), Seconds{60}),
+                        *Audit::open("", noon), Limits{});
+        decider.verifier().set_epochs({epoch_of(noon)});
+        std::signal(SIGXFSZ, SIG_IGN);
+        rlimit before{};
+        REQUIRE(getrlimit(RLIMIT_FSIZE, &before) == 0);
+        const rlimit nothing{0, before.rlim_max};
+        const auto knock = door.candidate(door.request());
+        REQUIRE(setrlimit(RLIMIT_FSIZE, &nothing) == 0);
+        const auto first = outcome(decider, knock), second = outcome(decider, knock);
+        REQUIRE(setrlimit(RLIMIT_FSIZE, &before) == 0);
+        CHECK(first == "record-failed");
+        CHECK(second == "record-failed");
+        CHECK(decider.record().grants().size() == 0);
+        CHECK(decider.record_problem().find("cannot write the replay record: ") == 0);
+        CHECK(outcome(decider, knock) == "accepted");
+        CHECK(outcome(decider, knock) == "replayed");
+    }
+    std::filesystem::remove_all(folder);
 }
 
 TEST_CASE("a client that fills its share of the record is stopped, and nothing of it can be played back") {
