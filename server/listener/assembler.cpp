@@ -227,9 +227,8 @@ bool Assembler::run_next(std::deque<Reference>& queue, Instant now) {
 // this.
 void Assembler::decode_burst(Index index, Instant now) {
     if (!take_budget(index, now)) return;
-    Window& window = table_.full(index);
-    window.new_pairs = 0;
-    attempt(index, Choice::newest, now, window.densest(tick_of(now), burst_ticks));
+    table_.full(index).new_pairs = 0;
+    attempt(index, Choice::newest, now, Window::whole_life(tick_of(now)));
 }
 
 void Assembler::decode_in_turn(Index index, Instant now) {

@@ -147,7 +147,8 @@ PROTECTIONS = [
                'set.rules.push_back(rule("guarded", "meta pkttype != host drop", {to_others_at_link(), verdict(NF_DROP)}));',
                "", Kernel("frames and addresses to which*")),
     Protection("8", "a burst stands out by when its packets came", "server/listener/assembler.cpp",
-               "window.densest(tick_of(now), burst_ticks));", "Window::whole_life(tick_of(now)));", Unit("listener")),
+               "        found = try_all(next, window.densest(tick, 2 * burst_ticks), now);\n"
+               "        when = window.densest(tick, burst_ticks);\n", "", Unit("listener", "a burst stands out*")),
     Protection("13", "the listener can make no call but its own", CALLS,
                "Filter filter(SCMP_ACT_KILL_PROCESS);", "Filter filter(SCMP_ACT_ALLOW);", Namespaces("inside", "listener")),
     Protection("13", "the gatekeeper can make no call but its own", CALLS,
