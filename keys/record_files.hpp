@@ -14,6 +14,9 @@ inline constexpr const char* record_file_name = "oneknock.db-replay";  // server
 inline constexpr const char* mark_file_name = "oneknock.db-mark";      // how far the former had got
 inline constexpr const char* record_file_magic = "oneknock replay";
 
+// Held by the daemon that uses the folder.
+inline constexpr const char* state_lock_name = "lock";
+
 // Holds the id (hexadecimal) of a door that never had a record: a missing one is no loss then.
 inline constexpr const char* new_door_name = "new-door";
 

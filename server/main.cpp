@@ -44,12 +44,12 @@ void describe(CLI::App& app, Options& options) {
                   "  oneknockd --config /etc/oneknock/oneknockd.json --read knock.pcap");
     app.add_option("--config", options.config, std::string("The configuration (default: ") + default_config + ")")
         ->type_name("FILE");
-    auto* check = app.add_flag("--check-config", options.check, "Check the configuration and key files, then exit");
+    auto* check = app.add_flag("--check-config", options.check, "Check configuration, keys and this host, then exit");
     auto* dry = app.add_flag("--dry-run", options.dry_run, "Listen and decide, but leave the firewall alone");
     auto* read = app.add_option("--read", options.capture,
                                 "Explain a capture file (- is standard input), then exit; needs no privilege")
                      ->type_name("FILE");
-    app.add_flag("--json", options.json, "With --read: print a JSON object per line")->needs(read);
+    auto* json = app.add_flag("--json", options.json, "With --read or --check-config: print JSON");
     auto* trial = app.add_option_function<std::string>(
                          "--try", [&options](const std::string& word) { options.trial = read_trial(word); },
                          "Remove the guard after TIME, such as 60s, unless confirmed by: oneknockctl confirm")
@@ -59,6 +59,10 @@ void describe(CLI::App& app, Options& options) {
     for (auto* one : {check, read, guard, remove})
         for (auto* other : {check, read, guard, remove, trial, dry})
             if (one != other) one->excludes(other);
+    app.parse_complete_callback([&options, json] {
+        if (json->count() > 0 && !options.check && options.capture.empty())
+            throw CLI::RequiresError("--json", "--read or --check-config");
+    });
 }
 
 ExitCode report(const Result<void>& result) {
@@ -82,9 +86,9 @@ ExitCode run(const Options& options) {
         log::name_program("");
         log::never_wait();  // nor for the reader of an error, which may be there or not
     }
+    if (options.check) return report(check_config(options.config, options.json));
     const auto config = read_daemon_config(options.config);
     if (!config) return report(tl::unexpected(config.error()));
-    if (options.check) return report(check_config(*config));
     if (!options.capture.empty()) return report(run_reader(options));
     if (options.guard) return report(set_guard_up(*config));
     if (options.remove) return report(remove_guard(*config));

@@ -1,8 +1,8 @@
 // What can be found wrong on this machine alone. Nothing is sent.
 #pragma once
 
-#include "client/doctor/findings.hpp"
 #include "common/clock.hpp"
+#include "common/findings.hpp"
 #include "keys/key_file.hpp"
 
 namespace oneknock {

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "client/commands/prepare_knock.hpp"
-#include "client/doctor/findings.hpp"
+#include "common/findings.hpp"
 
 namespace oneknock {
 

@@ -141,6 +141,14 @@ Result<Seconds> max_duration_argument(const std::string& text) {
     return *duration;
 }
 
+Result<Seconds> trial_argument(const std::string& text) {
+    constexpr Seconds shortest{1}, longest{86400};  // as oneknockd --try has it
+    const auto time = parse_seconds(text);
+    if (!time || *time < shortest || *time > longest)
+        return refuse(text, "is not a duration like 60s or 5m, from " + duration_text(shortest) + " to 1d");
+    return *time;
+}
+
 Result<Seconds> overlap_argument(const std::string& text) {
     const auto overlap = parse_seconds(text);
     if (!overlap || *overlap > longest_overlap)

@@ -32,6 +32,7 @@ namespace oneknock::keygen {
 [[nodiscard]] Result<PortSpan> span_argument(const std::string& text);
 [[nodiscard]] Result<SourcePolicy> source_argument(const std::string& text);
 [[nodiscard]] Result<Seconds> max_duration_argument(const std::string& text);
+[[nodiscard]] Result<Seconds> trial_argument(const std::string& text);
 [[nodiscard]] Result<Seconds> overlap_argument(const std::string& text);
 
 // "2027-01-31", which is the beginning of that day in UTC, or "2027-01-31T12:00:00Z"; nothing: "never".

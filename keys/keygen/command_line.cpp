@@ -26,6 +26,7 @@ std::vector<std::string> values_of(const std::string& place, const TypedWords& b
 Result<std::variant<std::string, Command>> parse_command_line(std::vector<std::string> words) {
     CLI::App app("Makes and manages the keys of a door", "oneknock-keygen");
     set_help_form(app, "oneknock-keygen " ONEKNOCK_VERSION,
+                  "  oneknock-keygen setup\n"
                   "  oneknock-keygen init --name home --address server.example.org \\\n      --service ssh=tcp/22\n"
                   "  oneknock-keygen add laptop --allow ssh -o laptop.json");
     std::optional<Command> command;

@@ -3,6 +3,9 @@
 
 namespace oneknock::keygen {
 
+inline constexpr const char* setup_examples =
+    "  oneknock-keygen setup\n"
+    "  oneknock-keygen setup --name home --address server.example.org \\\n      --service ssh=tcp/22 --client laptop";
 inline constexpr const char* init_examples =
     "  oneknock-keygen init --name home --address server.example.org \\\n      --service ssh=tcp/22\n"
     "  oneknock-keygen init --name home --address 192.0.2.1 \\\n      --service ssh=tcp/22 --service vpn=udp/51820\n"

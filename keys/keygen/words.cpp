@@ -1,5 +1,6 @@
 #include "keys/keygen/words.hpp"
 
+#include <array>
 #include <memory>
 
 #include "keys/keygen/arguments.hpp"
@@ -101,14 +102,17 @@ void require_output(const std::string& output) {
 
 void add_json(CLI::App& app, bool& json) { app.add_flag("--json", json, "Print JSON instead of tables"); }
 
-void declare(CLI::App& app, Init& init) {
+// What a door needs; what it may have besides follows.
+std::array<CLI::Option*, 3> add_door(CLI::App& app, Init& init) {
     add_folder(app, init.folder);
-    add_value(app, "--name", init.name, name_argument, "NAME", "The door's name")->required();
-    add_value(app, "--address", init.address, host_argument, "HOST", "Host name or address that clients knock at")
-        ->required();
-    add_value(app, "--service", init.services, services_argument, "NAME=PROTOCOL/PORT",
-              "Service that knocks open, such as ssh=tcp/22; may be repeated")
-        ->required();
+    return {
+        add_value(app, "--name", init.name, name_argument, "NAME", "The door's name"),
+        add_value(app, "--address", init.address, host_argument, "HOST", "Host name or address that clients knock at"),
+        add_value(app, "--service", init.services, services_argument, "NAME=PROTOCOL/PORT",
+                  "Service that knocks open, such as ssh=tcp/22; may be repeated")};
+}
+
+void add_door_choices(CLI::App& app, Init& init) {
     add_value(app, "--span", init.span, span_argument, "SPAN", "Ports that knocks use (default: 1024-65535)");
     add_value(app, "--interface", init.interfaces, interfaces_argument, "IF",
               "Listen on this interface only; may be repeated (default: any)");
@@ -118,6 +122,23 @@ void declare(CLI::App& app, Init& init) {
               std::string("Control socket of the daemon (default: ") + default_socket + ")");
     add_value(app, "--table", init.table, table_argument, "NAME",
               std::string("nftables table of the daemon (default: ") + default_table + ")");
+}
+
+void declare(CLI::App& app, Init& init) {
+    for (CLI::Option* const needed : add_door(app, init)) needed->required();
+    add_door_choices(app, init);
+}
+
+void declare(CLI::App& app, Setup& setup) {
+    add_door(app, setup.door);
+    add_value(app, "--client", setup.client, name_argument, "NAME", "The first client's name");
+    add_value(app, "--source", setup.source, source_argument, "POLICY",
+              "Addresses that it may open for: same, observed, any or a network (default: observed)");
+    add_value(app, "--max-duration", setup.max_duration, max_duration_argument, "TIME",
+              "Longest time that it may open for (default: 60s)");
+    app.add_flag("--qr", setup.shows_code, "Show its sealed key as a QR code, instead of writing a key file");
+    add_value(app, "--try", setup.trial, trial_argument, "TIME", "Time to confirm the trial in (default: 2m)");
+    add_door_choices(app, setup.door);
 }
 
 void declare(CLI::App& app, Add& add) {
@@ -233,6 +254,8 @@ void declare_services(CLI::App& app, std::optional<Command>& command) {
 }  // namespace
 
 void declare_commands(CLI::App& app, std::optional<Command>& command) {
+    add_command<Setup>(app, command, "setup", "Ask, make a door and a client, try them, and start the service",
+                       setup_examples);
     add_command<Init>(app, command, "init", "Make a new door", init_examples);
     add_command<Add>(app, command, "add", "Add a client and write its key file", add_examples);
     add_command<Rotate>(app, command, "rotate", "Give a client, or the door, a new key", rotate_examples);

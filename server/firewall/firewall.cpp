@@ -264,6 +264,31 @@ Result<std::optional<std::string>> Firewall::what_nobody_looks_at() {
     return nothing;
 }
 
+Result<Firewall::State> Firewall::look() {
+    const auto found = read();
+    if (!found) return tl::unexpected(found.error());
+    if (!*found) return State::absent;
+    return !has_own_table() || same_structure(wanted_image_, **found) ? State::sound : State::changed;
+}
+
+Result<Firewall::Others> Firewall::look_at_others() {
+    auto chains = socket_.all_chains();
+    if (!chains) return tl::unexpected(netlink_failure(chains.error(), "read the chains of nf_tables"));
+    if (has_own_table())
+        std::erase_if(*chains, [&](const NamedChain& chain) { return chain.table.text() == names_.table.text(); });
+    Others others{software_in(*chains), {}};
+    for (const NamedChain& chain : *chains) {
+        if (!is_on_the_way(chain)) continue;
+        auto table = socket_.read_table(chain.table);
+        if (!table) return tl::unexpected(netlink_failure(table.error(), "read the table " + chain.table.text()));
+        if (!*table || !drops_the_rest((**table).chains[chain.name])) continue;  // gone, or it does not
+        DroppingChain dropping{chain.table.text() + " " + chain.name, {}};
+        for (const Service& service : services_) dropping.mentions.push_back(mention_of(service, **table));
+        others.dropping.push_back(std::move(dropping));
+    }
+    return others;
+}
+
 Result<bool> Firewall::remove() {
     nft::Batch batch(names_.table);
     bool was_there = true;

@@ -21,6 +21,7 @@
 #include "server/firewall/nft/watch.hpp"
 #include "server/firewall/table/compare.hpp"
 #include "server/firewall/table/grants.hpp"
+#include "server/firewall/table/others.hpp"
 #include "server/firewall/table/ruleset.hpp"
 
 namespace oneknock {
@@ -56,6 +57,23 @@ public:
     // What in modes mark and set closes nothing, in words: no rule looks at our mark, or at a set. Nothing if some
     // does.
     [[nodiscard]] Result<std::optional<std::string>> what_nobody_looks_at();
+
+    // These two change nothing. Whether our table stands as it should, grants aside; in set mode whether the
+    // administrator's sets serve: what is wrong with them is the error.
+    enum class State : std::uint8_t { absent, sound, changed };
+    [[nodiscard]] Result<State> look();
+
+    // What other software has in nf_tables: who it is, and which of its chains on the way of packets for this host drop
+    // what they do not accept, with what they say about each of our services.
+    struct DroppingChain {
+        std::string name;  // "inet filter input"
+        std::vector<Mention> mentions;
+    };
+    struct Others {
+        std::vector<std::string> software;
+        std::vector<DroppingChain> dropping;
+    };
+    [[nodiscard]] Result<Others> look_at_others();
 
     // The door has these services from now on. A new one is closed, one that is gone is not closed any more and its
     // grants end, all in one batch; other grants stay as they are. Where the kernel cannot be told, the services hold

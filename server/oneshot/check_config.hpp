@@ -1,13 +1,15 @@
-// oneknockd --check-config.
+// oneknockd --check-config: what stands between this host and a door that opens, looked at piece by piece.
 #pragma once
 
+#include <string>
+
 #include "common/result.hpp"
-#include "keys/config/daemon_config.hpp"
 
 namespace oneknock {
 
-// Reads everything the daemon would read, changes nothing, and says what it would run with. The first thing that is
-// wrong is the error.
-[[nodiscard]] Result<void> check_config(const DaemonConfig& config);
+// Everything that --check-config does. What the daemon would not start with, or would leave a client out for, is an
+// error, the first of them; whatever else is found is told and no error. Nothing is changed, and no other process
+// started.
+[[nodiscard]] Result<void> check_config(const std::string& path, bool json);
 
 }  // namespace oneknock

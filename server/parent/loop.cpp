@@ -183,6 +183,7 @@ private:
         reply.id = id;
         reply.was_on_trial = trial_ends_.has_value();
         if (trial_ends_) log::info("confirmed: the guard stays");
+        if (trial_ends_) parts_.manager.tell_confirmed();
         trial_ends_.reset();
         tell_status();
         parts_.gatekeeper.send(reply);

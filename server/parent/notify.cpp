@@ -12,6 +12,7 @@
 
 #include "common/log.hpp"
 #include "common/text.hpp"
+#include "common/trial.hpp"
 #include "common/unix_datagrams.hpp"
 
 namespace oneknock {
@@ -73,6 +74,7 @@ void ServiceManager::tell_ready(const std::string& status) const {
 void ServiceManager::tell_status(const std::string& status) const { tell("STATUS=" + status); }
 void ServiceManager::tell_stopping() const { tell("STOPPING=1\nSTATUS=stopped; the firewall's table stays"); }
 void ServiceManager::tell_alive() const { tell("WATCHDOG=1"); }
+void ServiceManager::tell_confirmed() const { tell(trial_confirmed); }
 
 void ServiceManager::tell(const std::string& state) const {
     if (fd_) static_cast<void>(send(fd_.get(), state.data(), state.size(), MSG_DONTWAIT | MSG_NOSIGNAL));

@@ -24,6 +24,7 @@ public:
     void tell_status(const std::string& status) const;
     void tell_stopping() const;
     void tell_alive() const;
+    void tell_confirmed() const;  // the trial: common/trial.hpp
 
     // How often it wants to be told that the daemon lives, thrice over; nothing: it does not ask.
     [[nodiscard]] std::optional<Instant> life_interval() const { return life_interval_; }

@@ -1,72 +1,27 @@
 #include "server/parent/rooms.hpp"
 
 #include <algorithm>
-#include <cerrno>
 #include <csignal>
 #include <cstring>
 #include <filesystem>
 
 #include <fcntl.h>
-#include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "common/spawn.hpp"
 
 namespace oneknock {
 namespace {
 
 constexpr int first_end = STDERR_FILENO + 1;
 
-Error cannot_start(const std::string& program, int error) {
-    const char* const limit =
-        error == EAGAIN ? "; is a limit of processes set (ulimit -u, TasksMax= or LimitNPROC= in the unit)?" : "";
-    return {error == EACCES ? ExitCode::permission : ExitCode::system,
-            "cannot start " + program + ": " + std::strerror(error) + limit};
+// `ends` are above all the numbers that they will have, so that none takes another's place.
+void give(SpawnActions& actions, const std::vector<Descriptor>& ends) {
+    int number = first_end;
+    for (const Descriptor& end : ends) actions.copy(end.get(), number++);
+    actions.close_from(number);
 }
-
-class SpawnActions {
-public:
-    SpawnActions() { posix_spawn_file_actions_init(&actions_); }
-    ~SpawnActions() { posix_spawn_file_actions_destroy(&actions_); }
-    SpawnActions(const SpawnActions&) = delete;
-    SpawnActions& operator=(const SpawnActions&) = delete;
-
-    // `ends` are above all the numbers that they will have, so that none takes another's place.
-    void give(const std::vector<Descriptor>& ends) {
-        int number = first_end;
-        for (const Descriptor& end : ends) note(posix_spawn_file_actions_adddup2(&actions_, end.get(), number++));
-        note(posix_spawn_file_actions_addclosefrom_np(&actions_, number));
-    }
-    [[nodiscard]] int error() const { return error_; }
-    [[nodiscard]] const posix_spawn_file_actions_t* get() const { return &actions_; }
-
-private:
-    void note(int error) {
-        if (error_ == 0) error_ = error;
-    }
-
-    posix_spawn_file_actions_t actions_;
-    int error_ = 0;
-};
-
-class SpawnAttributes {
-public:
-    SpawnAttributes() {
-        sigset_t none, all;
-        sigemptyset(&none);
-        sigfillset(&all);
-        posix_spawnattr_init(&attributes_);
-        posix_spawnattr_setsigmask(&attributes_, &none);
-        posix_spawnattr_setsigdefault(&attributes_, &all);
-        posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-    }
-    ~SpawnAttributes() { posix_spawnattr_destroy(&attributes_); }
-    SpawnAttributes(const SpawnAttributes&) = delete;
-    SpawnAttributes& operator=(const SpawnAttributes&) = delete;
-    [[nodiscard]] const posix_spawnattr_t* get() const { return &attributes_; }
-
-private:
-    posix_spawnattr_t attributes_;
-};
 
 // Copies of them, above the numbers that they will have.
 Result<std::vector<Descriptor>> lift(const std::vector<Descriptor>& ends) {
@@ -87,17 +42,10 @@ Result<pid_t> start_room(RoomPlan plan) {
     const auto ends = lift(plan.ends);
     if (!ends) return tl::unexpected(ends.error());
     SpawnActions actions;
-    actions.give(*ends);
-    std::string name = plan.program;
-    std::vector<char*> words{name.data()};
-    for (std::string& argument : plan.arguments) words.push_back(argument.data());
-    words.push_back(nullptr);
-    pid_t pid = -1;
-    const int error = actions.error() != 0 ? actions.error()
-                                           : posix_spawn(&pid, path->c_str(), actions.get(), SpawnAttributes().get(),
-                                                         words.data(), environ);
-    if (error != 0) return tl::unexpected(cannot_start(*path, error));
-    return pid;
+    give(actions, *ends);
+    std::vector<std::string> words{plan.program};
+    words.insert(words.end(), plan.arguments.begin(), plan.arguments.end());
+    return spawn(*path, std::move(words), actions);
 }
 
 Result<std::string> companion_program(const std::string& name) {

@@ -18,8 +18,6 @@
 namespace oneknock {
 namespace {
 
-constexpr const char* lock_name = "lock";
-
 // The folder and everything above it; only what is made here gets this mode. Empty: the working directory.
 Result<void> make_folder(const std::string& path, mode_t mode) {
     if (path.empty()) return {};
@@ -39,7 +37,7 @@ Result<Descriptor> open_state(const DaemonConfig& config) {
 }
 
 Result<Descriptor> lock_state(const DaemonConfig& config, const Descriptor& folder) {
-    Descriptor lock(openat(folder.get(), lock_name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+    Descriptor lock(openat(folder.get(), state_lock_name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (!lock) return tl::unexpected(system_error("create the lock in", config.state, ExitCode::cannot_create));
     if (flock(lock.get(), LOCK_EX | LOCK_NB) == 0) return lock;
     return fail(ExitCode::unavailable, "another oneknockd uses the state folder " + config.state +
@@ -64,7 +62,7 @@ Result<void> hand_over_state(const DaemonConfig& config, const Descriptor& folde
     if (!identity.can_change) return {};
     if (fchownat(folder.get(), "", identity.uid, identity.gid, AT_EMPTY_PATH) != 0)
         return tl::unexpected(system_error("hand over", config.state, ExitCode::cannot_create));
-    std::vector<std::string> names{lock_name, new_door_name, record_file_name, mark_file_name};
+    std::vector<std::string> names{state_lock_name, new_door_name, record_file_name, mark_file_name};
     for (const char* suffix : audit_suffixes) names.push_back(std::string(audit_file_name) + suffix);
     for (const std::string& name : names)
         if (const auto given = hand_over(folder, name, config.state + "/" + name, identity); !given) return given;

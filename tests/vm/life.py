@@ -38,14 +38,61 @@ class Installed(Server):
         """The packages' own test (debian/tests, as autopkgtest runs it) passes."""
         expect_in("open after a knock", self.run("/mnt/knock"))
 
-    def step_door(self):
-        """A door and a client are made, and the key is carried to the client over ssh."""
-        self.run("oneknock-keygen init --name home --address 10.77.0.1 --service ssh=tcp/22")
-        self.run("oneknock-keygen add laptop --allow ssh --max-duration 10m -o /root/laptop.json")
+    def step_setup(self):
+        """`oneknock-keygen setup`, typed at a terminal, makes the door, waits for a knock that lets a new session in, and
+        starts the service."""
+        self.at_terminal()
+        for question, answer in (("Name of the door", "home"), ("clients knock at", "10.77.0.1"),
+                                 ("and nothing else.*\\[ssh\\]", ""), ("first client", "")):
+            self.answer(question, answer)
+        self.bring_key()
+        self.answer("Press Enter", "")
+        self.shown("here with yes")
+        self.expect_closed()
+        self.answer("here with yes", "yes")
+        self.shown("No knock has been accepted")
+        self.alice(f"oneknock open home ssh --wait && {SSH} root@10.77.0.1 true")
+        self.answer("No knock has been accepted", "yes")
+        self.shown("^Done:")
+        for unit in ("oneknockd.service", "oneknockd-guard.service"):
+            expect(self.machine.ask(f"systemctl is-enabled {unit}")[1].strip() == "enabled" and self.is_active(unit), unit)
+        self.knock_and_log_in()
+
+    def step_taken_down(self):
+        """What it has made is taken down by hand; then it is set up without a confirmation, and
+        nothing is left of that."""
+        self.run("systemctl disable -q --now oneknockd-guard oneknockd && oneknockd --remove"
+                 " && rm -r /etc/oneknock /var/lib/oneknock/* /root/laptop.json")
+        self.alice("oneknock remove home")
+        self.at_terminal("--name home --address 10.77.0.1 --service ssh=tcp/22 --client laptop --try 3s")
+        self.answer("Press Enter", "")
+        self.shown("the trial was not confirmed; all of it is undone")
+        expect("oneknock" not in self.tables() and self.can_connect(), "something is closed")
+        self.run("test ! -e /etc/oneknock -a ! -e /root/laptop.json -a -z \"$(ls /var/lib/oneknock)\"")
+        expect(not self.is_active() and self.machine.ask("systemctl is-enabled oneknockd")[1].strip() == "disabled", "it is on")
+
+    def at_terminal(self, words=""):
+        self.run("rm -f /run/typed /run/shown && mkfifo /run/typed && systemd-run --quiet --collect --unit typist sh -c"
+                 f" 'exec script -qefc \"oneknock-keygen setup {words}\" /run/shown <>/run/typed >/dev/null'")
+
+    def shown(self, pattern):
+        self.machine.until(f"tr -d '\\r' </run/shown | grep -q '{pattern}'")
+
+    def answer(self, question, answer):
+        self.shown(question)
+        self.run(f"echo '{answer}' >/run/typed")
+
+    def bring_key(self):
         self.alice("test -e ~/.ssh/id_ed25519 || ssh-keygen -q -t ed25519 -N '' -f ~/.ssh/id_ed25519")
         self.run("mkdir -p -m 700 /root/.ssh && cat /home/alice/.ssh/id_ed25519.pub >>/root/.ssh/authorized_keys")
         self.alice("scp -q -o StrictHostKeyChecking=accept-new root@10.77.0.1:laptop.json . && oneknock import laptop.json"
                    " && rm laptop.json")
+
+    def step_door(self):
+        """A door and a client are made, and the key is carried to the client over ssh."""
+        self.run("oneknock-keygen init --name home --address 10.77.0.1 --service ssh=tcp/22")
+        self.run("oneknock-keygen add laptop --allow ssh --max-duration 10m -o /root/laptop.json")
+        self.bring_key()
         self.run("shred -u /root/laptop.json")
 
     def step_check(self):

@@ -5,6 +5,7 @@
 #include "common/text.hpp"
 #include "keys/keygen/commands/advice.hpp"
 #include "keys/keygen/commands/commands.hpp"
+#include "keys/keygen/commands/steps.hpp"
 #include "keys/keygen/folder/atomic_files.hpp"
 #include "keys/keygen/folder/door_change.hpp"
 #include "keys/keygen/folder/staged_key_file.hpp"
@@ -58,7 +59,9 @@ void report(const Add& command) {
     tell_next_step(command.handout, command.output);
 }
 
-Result<void> add_to(const DoorFolder& folder, const Add& command) {
+}  // namespace
+
+Result<void> add_client(const DoorFolder& folder, const Add& command) {
     const UnixTime now = read_clocks().wall;
     if (command.expires && *command.expires <= now)
         return fail(ExitCode::usage, "--expires: " + time_text(*command.expires) + " is in the past");
@@ -74,16 +77,13 @@ Result<void> add_to(const DoorFolder& folder, const Add& command) {
     if (auto checked = check_client_is_new(command, folder); !checked) return checked;
     if (auto checked = check_output(command.output, folder); !checked) return checked;
     const Client client = make_client(command, now);
-    return write_client_and_key(command, folder, client, make_key_file(*door, client, now)).map([&] {
-        report(command);
-    });
+    return write_client_and_key(command, folder, client, make_key_file(*door, client, now));
 }
-
-}  // namespace
 
 Result<void> run(const Add& command) {
     return change_door(command.folder, [&](const DoorFolder& folder) {
-        return add_to(folder, command).map([&] {
+        return add_client(folder, command).map([&] {
+            report(command);
             return Wanted{command.client, [](const InForce& now) { return now.let_in == true; },
                           command.client + " is let in", ""};
         });

@@ -111,10 +111,21 @@ struct ServiceList {
     bool json = false;
 };
 
-using Command = std::variant<Init, Add, Rotate, List, Show, Allow, Deny, Limit, Revoke, Unrevoke, ServiceAdd,
+// A door, its first client, a trial and the service in one go. What is not given is asked on the terminal.
+struct Setup {
+    Init door;
+    std::string client;
+    SourcePolicy source = *SourcePolicy::parse("observed");  // most first clients are behind a NAT
+    Seconds max_duration{60};
+    bool shows_code = false;  // instead of a key file
+    Seconds trial{120};
+};
+
+using Command = std::variant<Setup, Init, Add, Rotate, List, Show, Allow, Deny, Limit, Revoke, Unrevoke, ServiceAdd,
                              ServiceRemove, ServiceList>;
 
 // Each does all of its work or none of it, and tells on standard error what it did.
+[[nodiscard]] Result<void> run(const Setup& command);  // keys/keygen/setup
 [[nodiscard]] Result<void> run(const Init& command);
 [[nodiscard]] Result<void> run(const Add& command);
 [[nodiscard]] Result<void> run(const Rotate& command);

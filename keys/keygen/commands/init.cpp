@@ -5,6 +5,7 @@
 #include "common/log.hpp"
 #include "common/text.hpp"
 #include "keys/keygen/commands/commands.hpp"
+#include "keys/keygen/commands/steps.hpp"
 #include "keys/keygen/folder/atomic_files.hpp"
 #include "keys/keygen/folder/door_folder.hpp"
 #include "keys/record_files.hpp"
@@ -14,7 +15,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-Door make_door(const Init& command) {
+Door new_door(const Init& command) {
     Door door;
     door.name = command.name;
     door.address = command.address;
@@ -35,14 +36,6 @@ DaemonConfig make_config(const Init& command) {
     config.socket = command.socket;
     config.firewall.own_table = command.table;
     return config;
-}
-
-Result<void> check_nothing_exists(const DoorFolder& folder) {
-    for (const std::string& path : {folder.config(), folder.door(), folder.clients()})
-        if (path_exists(path))
-            return fail(ExitCode::cannot_create,
-                        path + " already exists; not overwritten. Use another directory for the new door");
-    return {};
 }
 
 Result<void> write_folder(const DoorFolder& folder, const Door& door, const DaemonConfig& config, Undo& undo) {
@@ -107,10 +100,18 @@ void warn_of_other_doors(const DoorFolder& folder, const DaemonConfig& config) {
 
 }  // namespace
 
-Result<void> run(const Init& command) {
+Result<void> check_no_door(const DoorFolder& folder) {
+    for (const std::string& path : {folder.config(), folder.door(), folder.clients()})
+        if (path_exists(path))
+            return fail(ExitCode::cannot_create,
+                        path + " already exists; not overwritten. Use another directory for the new door");
+    return {};
+}
+
+Result<void> make_door(const Init& command) {
     const DoorFolder folder(command.folder);
-    if (auto checked = check_nothing_exists(folder); !checked) return checked;
-    const Door door = make_door(command);
+    if (auto checked = check_no_door(folder); !checked) return checked;
+    const Door door = new_door(command);
     const DaemonConfig config = make_config(command);
     Undo undo;
     if (auto written = write_folder(folder, door, config, undo); !written) return written;
@@ -118,6 +119,12 @@ Result<void> run(const Init& command) {
     warn_of_other_doors(folder, config);
     announce_new_door(command.state, door.id);
     log::info("wrote " + folder.config() + ", " + folder.door() + " and " + folder.clients());
+    return {};
+}
+
+Result<void> run(const Init& command) {
+    if (auto made = make_door(command); !made) return made;
+    const DoorFolder folder(command.folder);
     log::info("next: oneknock-keygen add --dir " + folder.path() + " CLIENT --allow " +
               command.services.begin()->first + " -o CLIENT.json");
     log::info("then: oneknockd --config " + folder.config());

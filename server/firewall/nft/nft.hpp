@@ -13,6 +13,7 @@
 
 #include "common/fd.hpp"
 #include "server/firewall/table/compare.hpp"
+#include "server/firewall/table/others.hpp"
 #include "server/firewall/table/ruleset.hpp"
 
 struct nlmsghdr;
@@ -72,6 +73,9 @@ public:
     // Nothing if there is no such table or set. A change by others half-way through makes it start again.
     [[nodiscard]] Result<std::optional<TableImage>> read_table(const TableName& table);
     [[nodiscard]] Result<std::optional<SetImage>> read_set(const TableName& table, const std::string& set);
+
+    // Of all tables.
+    [[nodiscard]] Result<std::vector<NamedChain>> all_chains();
 
     // Whether a rule of any table looks a packet up in this set; or, of any table but this one, at a packet's mark.
     [[nodiscard]] Result<bool> any_rule_looks_up(const TableName& table, const std::string& set);

@@ -153,6 +153,22 @@ Result<std::optional<SetImage>> Socket::read_set(const TableName& table, const s
     return found[set];
 }
 
+Result<std::vector<NamedChain>> Socket::all_chains() {
+    std::vector<NamedChain> chains;
+    const auto begin = [&](nlmsghdr*) { chains.clear(); };
+    const int error = ask({NFT_MSG_GETCHAIN, NFPROTO_UNSPEC, true}, begin, [&](const nlmsghdr* answer) {
+        const ChainHandle found = new_chain();
+        if (nftnl_chain_nlmsg_parse(answer, found.get()) < 0) return false;
+        chains.push_back({{static_cast<std::uint8_t>(nftnl_chain_get_u32(found.get(), NFTNL_CHAIN_FAMILY)),
+                           text_or_empty(nftnl_chain_get_str(found.get(), NFTNL_CHAIN_TABLE))},
+                          text_or_empty(nftnl_chain_get_str(found.get(), NFTNL_CHAIN_NAME)),
+                          image_of_chain(found.get())});
+        return true;
+    });
+    if (error != 0) return tl::unexpected(error);
+    return chains;
+}
+
 // Of all families.
 Result<bool> Socket::any_rule(const std::function<bool(const TableName& table, const std::string& text)>& is_wanted) {
     bool found = false;

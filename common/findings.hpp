@@ -1,4 +1,5 @@
-// What `oneknock doctor` finds: a line a check as soon as it is known, or one JSON object at the end.
+// What `oneknock doctor` and `oneknockd --check-config` find: a line a check as soon as it is known, or one JSON object
+// at the end.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +11,12 @@
 namespace oneknock {
 
 struct Finding {
-    enum class Verdict : std::uint8_t { ok, warning, failed };
+    enum class Verdict : std::uint8_t {
+        ok,
+        warning,
+        failed,
+        unknown,  // it could not be looked at
+    };
     std::string check;  // a word: what was looked at
     Verdict verdict = Verdict::ok;
     std::string text;              // what was found
@@ -23,6 +29,9 @@ struct Finding {
 }
 [[nodiscard]] inline Finding doubtful(std::string check, std::string text, std::string advice) {
     return {std::move(check), Finding::Verdict::warning, std::move(text), std::move(advice)};
+}
+[[nodiscard]] inline Finding unseen(std::string check, std::string text, std::string advice) {
+    return {std::move(check), Finding::Verdict::unknown, std::move(text), std::move(advice)};
 }
 // The error says what to do.
 [[nodiscard]] inline Finding failed(std::string check, const Error& error) {

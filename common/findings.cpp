@@ -1,4 +1,4 @@
-#include "client/doctor/findings.hpp"
+#include "common/findings.hpp"
 
 #include <algorithm>
 
@@ -12,7 +12,8 @@ namespace {
 constexpr std::size_t verdict_width = 9, check_width = 12;
 
 const char* word(Finding::Verdict verdict) {
-    return verdict == Finding::Verdict::ok ? "ok" : verdict == Finding::Verdict::warning ? "warning" : "failed";
+    constexpr const char* words[] = {"ok", "warning", "failed", "unknown"};
+    return words[static_cast<std::size_t>(verdict)];
 }
 
 std::string padded(std::string text, std::size_t width) {
@@ -23,7 +24,11 @@ std::string padded(std::string text, std::size_t width) {
 std::string indented(const std::string& text) {
     const std::string margin(verdict_width + check_width, ' ');
     std::string result;
-    for (const char c : text) result += c == '\n' ? "\n" + margin : std::string(1, c);
+    for (std::size_t at = 0; at <= text.size();) {
+        const auto end = std::min(text.find('\n', at), text.size());
+        result += (at == 0 ? "" : "\n" + margin) + printable(text.substr(at, end - at));
+        at = end + 1;
+    }
     return result;
 }
 
