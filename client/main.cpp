@@ -25,6 +25,7 @@ struct Run {
     Result<int> operator()(const RunOptions& options) const { return run_command(options); }
     Result<int> operator()(const DoctorOptions& options) const { return doctor_command(options); }
     Result<int> operator()(const ExplainOptions& options) const { return done(explain_command(options)); }
+    Result<int> operator()(const EnrolOptions& options) const { return done(enrol_command(options)); }
     Result<int> operator()(const ImportOptions& options) const { return done(import_command(options)); }
     Result<int> operator()(const PassphraseOptions& options) const { return done(passphrase_command(options)); }
     Result<int> operator()(const UnlockOptions& options) const { return done(unlock_command(options)); }

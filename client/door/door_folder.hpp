@@ -34,9 +34,14 @@ struct DoorFiles {
 // That there is no such file is no failure.
 [[nodiscard]] Result<void> remove_file(const std::string& path);
 
-// What is at NAME.json in the folder, in order; also with names that no door has. A folder that is not there yet holds
-// nothing.
-[[nodiscard]] std::vector<std::string> names_in(const std::string& folder);
+// What is at NAME.json, or with another suffix, in the folder, in order; also with names that no door has. A folder
+// that is not there yet holds nothing.
+[[nodiscard]] std::vector<std::string> names_in(const std::string& folder, std::string_view suffix = ".json");
+
+// Each missing part of the path, private to this user.
+[[nodiscard]] Result<void> make_folders(const std::string& folder);
+// Others who may write in the folder can swap one door's key for another's.
+void warn_of_loose_folder(const std::string& folder);
 
 // An imported door by its name. Not a name: ExitCode::usage. No such door: ExitCode::no_input, with the one that was
 // probably meant.

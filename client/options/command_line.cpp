@@ -92,6 +92,8 @@ constexpr Subcommand subcommands[] = {
      "  oneknock open home ssh --dry-run | oneknock explain home\n"
      "  tcpdump -nn -r knock.pcap | oneknock explain home",
      add_explain},
+    {"enrol", "Print what a key for this machine can be sealed for", "  oneknock enrol\n  oneknock enrol --for 1d",
+     add_enrol},
     {"import", "Check a key file and store it under the name of its door",
      "  oneknock import alice.json\n  oneknock import alice.json --as office --passphrase", add_import},
     {"list", "Show the imported doors", "  oneknock list\n  oneknock list --json", add_list},
@@ -195,7 +197,10 @@ Result<Command> command_from(const std::string& name, Words& words, std::vector<
                              const DefaultsOf& defaults_of) {
     const auto key_fd = read_key_fd(words.knock.key_fd);
     if (!key_fd) return tl::unexpected(key_fd.error());
-    if (name == "import") return Command{ImportOptions{words.file, words.passphrase, *key_fd, words.as}};
+    if (name == "import")
+        return Command{ImportOptions{words.file, words.passphrase, *key_fd, words.as, words.words, words.yes}};
+    if (name == "enrol")
+        return read_enrolment_time(words.knock.duration).map([](Seconds time) { return Command{EnrolOptions{time}}; });
     if (name == "explain")
         return Command{ExplainOptions{words.knock.door, words.file.empty() ? "-" : words.file, words.json, *key_fd}};
     if (name == "unlock")

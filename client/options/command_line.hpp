@@ -19,8 +19,8 @@ struct ShowText {
 };
 
 using Command = std::variant<ShowText, KnockOptions, ConnectOptions, RunOptions, DoctorOptions, ExplainOptions,
-                             ImportOptions, PassphraseOptions, ListOptions, RemoveOptions, SetOptions, UnlockOptions,
-                             LockOptions, PageOptions, SshConfigOptions>;
+                             EnrolOptions, ImportOptions, PassphraseOptions, ListOptions, RemoveOptions, SetOptions,
+                             UnlockOptions, LockOptions, PageOptions, SshConfigOptions>;
 
 // What is set for the door of this name.
 using DefaultsOf = std::function<Result<DoorDefaults>(const std::string& door)>;

@@ -19,6 +19,8 @@ struct Words {
     std::optional<std::string> as;
     std::vector<std::string> assignments;
     std::optional<std::string> locked;
+    std::optional<std::string> words;
+    bool yes = false;
     bool passphrase = false;
     bool remove = false;
     bool install = false;
@@ -35,6 +37,7 @@ void add_door(CLI::App& command, KnockWords& words);  // an imported one, or a f
 void add_key_fd(CLI::App& command, KnockWords& words);
 
 void add_explain(CLI::App& command, Words& words);
+void add_enrol(CLI::App& command, Words& words);
 void add_import(CLI::App& command, Words& words);
 void add_list(CLI::App& command, Words& words);
 void add_set(CLI::App& command, Words& words);
