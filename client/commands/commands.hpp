@@ -9,6 +9,7 @@ namespace oneknock {
 
 [[nodiscard]] Result<void> open_or_close_command(const KnockOptions& options);
 [[nodiscard]] Result<void> connect_command(const ConnectOptions& options);
+[[nodiscard]] Result<void> rotate_command(const RotateOptions& options);
 // The status of the command, if it did not take this program's place.
 [[nodiscard]] Result<int> run_command(const RunOptions& options);
 [[nodiscard]] Result<void> enrol_command(const EnrolOptions& options);

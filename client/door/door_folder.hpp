@@ -20,11 +20,15 @@ namespace oneknock {
 // The files of one imported door.
 struct DoorFiles {
     DoorFiles(const std::string& folder, const std::string& door)
-        : name(door), key(folder + "/" + door + ".json"), defaults(folder + "/" + door + ".conf") {}
+        : name(door),
+          key(folder + "/" + door + ".json"),
+          defaults(folder + "/" + door + ".conf"),
+          pending(folder + "/" + door + ".pending") {}
 
     std::string name;
     std::string key;
     std::string defaults;  // what `oneknock set` keeps; mostly there is none
+    std::string pending;   // the next key, until `oneknock rotate` has seen it used; mostly there is none
 };
 
 // Whether something is at this path, be it a link that leads nowhere.

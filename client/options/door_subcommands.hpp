@@ -18,6 +18,9 @@ struct Words {
     std::string page_template = installed_page();
     std::optional<std::string> as;
     std::vector<std::string> assignments;
+    std::string host;
+    std::string folder = "/etc/oneknock";
+    bool no_sudo = false;
     std::optional<std::string> locked;
     std::optional<std::string> words;
     bool yes = false;

@@ -55,6 +55,14 @@ struct ConnectOptions {
     bool pass_descriptor = false;  // ssh's ProxyUseFdpass
 };
 
+struct RotateOptions {
+    KnockOptions knock;                    // the door by its name
+    std::string host;                      // where ssh goes
+    std::vector<std::string> ssh_options;  // what it is told besides
+    std::string folder;                    // the door's, there
+    bool sudo = true;
+};
+
 struct RunOptions {
     KnockOptions knock;
     std::vector<std::string> command;  // not empty

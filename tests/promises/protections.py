@@ -214,6 +214,8 @@ PROTECTIONS = [
     Protection("19", "a half that has expired opens nothing", "client/door/enrolments.cpp",
                "    if (key->expires <= now) return has_expired(path, key->expires);\n",
                "    if (false) return has_expired(path, now);\n", Namespaces("enrol", "expired")),
+    Protection("locked out", "the old key goes only once the next one was used", "client/commands/rotate.cpp",
+               "        if (*used) return {};\n", "        return {};\n", Namespaces("rotate_via", "proves_nothing")),
     Protection("every bit", "a message whose tag is wrong is refused", "common/protocol/message.cpp",
                "if (sodium_memcmp(computed.bytes.data(), claimed.bytes.data(), tag_length) != 0) return std::nullopt;",
                "static_cast<void>(computed);", Unit("protocol")),
