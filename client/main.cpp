@@ -23,8 +23,10 @@ struct Run {
     Result<int> operator()(const KnockOptions& options) const { return done(open_or_close_command(options)); }
     Result<int> operator()(const ConnectOptions& options) const { return done(connect_command(options)); }
     Result<int> operator()(const RunOptions& options) const { return run_command(options); }
+    Result<int> operator()(const RotateOptions& options) const { return done(rotate_command(options)); }
     Result<int> operator()(const DoctorOptions& options) const { return doctor_command(options); }
     Result<int> operator()(const ExplainOptions& options) const { return done(explain_command(options)); }
+    Result<int> operator()(const EnrolOptions& options) const { return done(enrol_command(options)); }
     Result<int> operator()(const ImportOptions& options) const { return done(import_command(options)); }
     Result<int> operator()(const PassphraseOptions& options) const { return done(passphrase_command(options)); }
     Result<int> operator()(const UnlockOptions& options) const { return done(unlock_command(options)); }

@@ -14,6 +14,7 @@
 #include "common/json.hpp"
 #include "common/text.hpp"
 #include "keys/key_encryption.hpp"
+#include "keys/spelled_words.hpp"
 
 namespace oneknock {
 namespace {
@@ -23,9 +24,6 @@ namespace {
 constexpr PassphraseCost page_cost{3, 32ULL << 20};
 
 constexpr std::size_t passphrase_words = 6;
-constexpr std::string_view consonants = "bdfghjklmnprstvz";
-constexpr std::string_view vowels = "aeiou";
-constexpr std::size_t word_length = 4;  // of both in turn
 
 constexpr std::string_view key_element = "<script type=\"application/json\" id=\"key\">";
 constexpr std::string_view no_key = "null";
@@ -62,12 +60,10 @@ std::string installed_page() {
 }
 
 SecretBytes generate_passphrase() {
-    SecretBytes text(passphrase_words * (word_length + 1) - 1);
-    for (std::size_t i = 0; i < text.bytes().size(); ++i) {
-        const std::size_t at = i % (word_length + 1);
-        const std::string_view letters = at == word_length ? " " : at % 2 == 0 ? consonants : vowels;
-        text.bytes()[i] = static_cast<std::uint8_t>(letters[random_below(static_cast<std::uint32_t>(letters.size()))]);
-    }
+    SecretBytes text(passphrase_words * (spelled_length + 1) - 1);
+    std::ranges::fill(text.bytes(), ' ');
+    for (std::size_t i = 0; i < passphrase_words; ++i)
+        spell(random_below(spelled_words), text.bytes().subspan(i * (spelled_length + 1)).first<spelled_length>());
     return text;
 }
 

@@ -9,8 +9,10 @@ namespace oneknock {
 
 [[nodiscard]] Result<void> open_or_close_command(const KnockOptions& options);
 [[nodiscard]] Result<void> connect_command(const ConnectOptions& options);
+[[nodiscard]] Result<void> rotate_command(const RotateOptions& options);
 // The status of the command, if it did not take this program's place.
 [[nodiscard]] Result<int> run_command(const RunOptions& options);
+[[nodiscard]] Result<void> enrol_command(const EnrolOptions& options);
 [[nodiscard]] Result<void> import_command(const ImportOptions& options);
 // Its work without the printing.
 struct Imported {
@@ -18,6 +20,7 @@ struct Imported {
     bool replaced = false;     // an older generation
     bool locked_here = false;  // the file that was imported has no passphrase, what is stored has one
     std::string next;          // a line that says what to do with it
+    std::string used_up;       // the half that has opened a sealed key, which is gone
 };
 [[nodiscard]] Result<Imported> import_key(const ImportOptions& options);
 [[nodiscard]] Result<void> passphrase_command(const PassphraseOptions& options);

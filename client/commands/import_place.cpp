@@ -33,9 +33,19 @@ tl::unexpected<Error> keep(const std::string& path, const std::string& why) {
     return fail(ExitCode::cannot_create, printable(path) + ": " + why);
 }
 
+std::pair<std::uint32_t, std::uint32_t> generations(const KeyFile& key) {
+    return {key.door.generation, key.client.generation};
+}
+
+bool may_be_equal(const StoredKey& stored, const KeyFile& key) {
+    const KeyFile& present = clear_part(stored);
+    if (generations(present) != generations(key)) return false;
+    return is_encrypted(stored) ||
+           (present.client.secret.equals(key.client.secret) && present.door.secret.equals(key.door.secret));
+}
+
 Result<void> check_is_newer(const KeyFile& key, const KeyFile& present, const std::string& path) {
-    const auto numbers = [](const KeyFile& file) { return std::pair(file.door.generation, file.client.generation); };
-    if (numbers(key) == numbers(present))
+    if (generations(key) == generations(present))
         return keep(path, "already has a key of this generation; nothing was changed");
     if (key.door.generation < present.door.generation || key.client.generation < present.client.generation)
         return keep(path,
@@ -71,6 +81,12 @@ Result<ImportPlace> new_place(const KeyFile& key, const std::string& folder, con
 }
 
 }  // namespace
+
+std::optional<DoorFiles> find_imported_key(const KeyFile& key, const std::string& folder) {
+    for (const Present& present : find_same(key, folder))
+        if (may_be_equal(present.key, key)) return DoorFiles(folder, present.name);
+    return std::nullopt;
+}
 
 Result<ImportPlace> find_place(const KeyFile& key, const std::string& folder, const std::optional<std::string>& as) {
     if (as && !is_door_name(*as))

@@ -21,4 +21,8 @@ struct ImportPlace {
 [[nodiscard]] Result<ImportPlace> find_place(const KeyFile& key, const std::string& folder,
                                              const std::optional<std::string>& as);
 
+// Where this very key is already: door, client and generations are the same, and so are the secrets as far as they can
+// be read without a passphrase.
+[[nodiscard]] std::optional<DoorFiles> find_imported_key(const KeyFile& key, const std::string& folder);
+
 }  // namespace oneknock

@@ -44,20 +44,24 @@ Result<PreparedKnock> prepare_knock(const KnockOptions& options, UnixTime now, P
     if (!time) return tl::unexpected(time.error());
     auto door = open_door(options.door, *time, options.key_fd);
     if (!door) return tl::unexpected(door.error());
-    const auto service = find_service(*door, options.service);
+    return prepare_knock(*std::move(door), options, patience);
+}
+
+Result<PreparedKnock> prepare_knock(OpenedDoor door, const KnockOptions& options, Patience patience) {
+    const auto service = find_service(door, options.service);
     if (!service) return tl::unexpected(service.error());
     if (const auto fits = check_wait(options, *service); !fits) return tl::unexpected(fits.error());
-    if (const auto fits = check_choice(options.source, door->key.client.source); !fits)
+    if (const auto fits = check_choice(options.source, door.key.client.source); !fits)
         return tl::unexpected(fits.error());
     std::vector<std::string> warnings;
     const bool waits = patience == Patience::will_wait;
     const Instant deadline = read_clocks().steady + options.wait.value_or(default_wait);
-    auto targets = find_door(door->key, options, warnings, waits ? std::optional(deadline) : std::nullopt);
+    auto targets = find_door(door.key, options, warnings, waits ? std::optional(deadline) : std::nullopt);
     if (!targets && !(waits && may_mend(targets.error()))) return tl::unexpected(targets.error());
-    warn(options, *door, *service);
+    warn(options, door, *service);
     for (const std::string& warning : warnings) log::warning(warning);
-    if (!targets) return PreparedKnock{*std::move(door), *service, {}, targets.error(), deadline};
-    return PreparedKnock{*std::move(door), *service, *std::move(targets), std::nullopt, deadline};
+    if (!targets) return PreparedKnock{std::move(door), *service, {}, targets.error(), deadline};
+    return PreparedKnock{std::move(door), *service, *std::move(targets), std::nullopt, deadline};
 }
 
 }  // namespace oneknock

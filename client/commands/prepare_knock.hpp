@@ -29,5 +29,7 @@ enum class Patience : std::uint8_t { none, will_wait };
 
 // Nothing is sent; warnings are printed. `now` is this machine's clock. With patience there may be no targets yet.
 [[nodiscard]] Result<PreparedKnock> prepare_knock(const KnockOptions& options, UnixTime now, Patience patience);
+// The same with a key that is open already.
+[[nodiscard]] Result<PreparedKnock> prepare_knock(OpenedDoor door, const KnockOptions& options, Patience patience);
 
 }  // namespace oneknock

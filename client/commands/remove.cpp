@@ -32,7 +32,7 @@ Result<void> remove_command(const RemoveOptions& options) {
     if (!files) return tl::unexpected(files.error());
     forget(files->key);
     const std::string target = target_of(files->key);
-    for (const std::string& path : {files->key, files->defaults})
+    for (const std::string& path : {files->key, files->defaults, files->pending})
         if (const auto gone = remove_file(path); !gone) return gone;
     if (const auto synced = sync_folder(folder_of(files->key)); !synced) return synced;
     std::string text = "removed: " + printable(files->key) + "\n";

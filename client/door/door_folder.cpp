@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/fd.hpp"
+#include "common/log.hpp"
 #include "common/nearest_word.hpp"
 #include "common/text.hpp"
 #include "keys/names.hpp"
@@ -18,7 +19,7 @@
 namespace oneknock {
 namespace {
 
-constexpr std::string_view suffix = ".json";
+constexpr std::string_view key_suffix = ".json";
 
 // Relative paths in the variables are invalid and to be ignored (XDG Base Directory Specification).
 std::string absolute_variable(const char* name) {
@@ -58,7 +59,7 @@ Result<std::string> config_folder() {
     return home + "/.config/oneknock";
 }
 
-bool is_path(std::string_view door) { return door.find('/') != door.npos || door.ends_with(suffix); }
+bool is_path(std::string_view door) { return door.find('/') != std::string_view::npos || door.ends_with(key_suffix); }
 
 bool is_door_name(std::string_view word) { return is_valid_name(word) && !is_path(word); }
 
@@ -77,7 +78,7 @@ Result<void> remove_file(const std::string& path) {
     return tl::unexpected(system_error("remove", path, ExitCode::cannot_create));
 }
 
-std::vector<std::string> names_in(const std::string& folder) {
+std::vector<std::string> names_in(const std::string& folder, std::string_view suffix) {
     std::vector<std::string> names;
     const std::unique_ptr<DIR, int (*)(DIR*)> entries(opendir(folder.c_str()), closedir);
     if (!entries) return names;
@@ -88,6 +89,21 @@ std::vector<std::string> names_in(const std::string& folder) {
     }
     std::ranges::sort(names);
     return names;
+}
+
+Result<void> make_folders(const std::string& folder) {
+    for (std::size_t slash = folder.find('/', 1);; slash = folder.find('/', slash + 1)) {
+        const std::string part = folder.substr(0, slash);
+        if (mkdir(part.c_str(), 0700) != 0 && errno != EEXIST)
+            return tl::unexpected(system_error("create the folder", part, ExitCode::cannot_create));
+        if (slash == std::string::npos) return {};
+    }
+}
+
+void warn_of_loose_folder(const std::string& folder) {
+    struct stat info {};
+    if (stat(folder.c_str(), &info) == 0 && (info.st_mode & 022) != 0)
+        log::warning(printable(folder) + ": others may write here; run: chmod go-w " + shell_word(folder));
 }
 
 Result<DoorFiles> find_imported(const std::string& name) {

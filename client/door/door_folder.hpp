@@ -20,11 +20,15 @@ namespace oneknock {
 // The files of one imported door.
 struct DoorFiles {
     DoorFiles(const std::string& folder, const std::string& door)
-        : name(door), key(folder + "/" + door + ".json"), defaults(folder + "/" + door + ".conf") {}
+        : name(door),
+          key(folder + "/" + door + ".json"),
+          defaults(folder + "/" + door + ".conf"),
+          pending(folder + "/" + door + ".pending") {}
 
     std::string name;
     std::string key;
     std::string defaults;  // what `oneknock set` keeps; mostly there is none
+    std::string pending;   // the next key, until `oneknock rotate` has seen it used; mostly there is none
 };
 
 // Whether something is at this path, be it a link that leads nowhere.
@@ -34,9 +38,14 @@ struct DoorFiles {
 // That there is no such file is no failure.
 [[nodiscard]] Result<void> remove_file(const std::string& path);
 
-// What is at NAME.json in the folder, in order; also with names that no door has. A folder that is not there yet holds
-// nothing.
-[[nodiscard]] std::vector<std::string> names_in(const std::string& folder);
+// What is at NAME.json, or with another suffix, in the folder, in order; also with names that no door has. A folder
+// that is not there yet holds nothing.
+[[nodiscard]] std::vector<std::string> names_in(const std::string& folder, std::string_view suffix = ".json");
+
+// Each missing part of the path, private to this user.
+[[nodiscard]] Result<void> make_folders(const std::string& folder);
+// Others who may write in the folder can swap one door's key for another's.
+void warn_of_loose_folder(const std::string& folder);
 
 // An imported door by its name. Not a name: ExitCode::usage. No such door: ExitCode::no_input, with the one that was
 // probably meant.

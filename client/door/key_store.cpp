@@ -32,15 +32,19 @@ Result<KeyFile> unlock(const EncryptedKey& locked, const std::string& path, std:
 
 }  // namespace
 
+Result<void> check_not_expired(const KeyFile& key, const std::string& path, UnixTime now) {
+    if (!key.expires || *key.expires > now) return {};
+    return fail(ExitCode::data, path + ": this key expired at " + time_text(*key.expires) +
+                                    "; ask the administrator of " + key.door.name + " for a new one");
+}
+
 Result<OpenedDoor> open_door(const std::string& door, UnixTime now, std::optional<int> key_fd) {
     auto path = find_door(door);
     if (!path) return tl::unexpected(path.error());
     auto stored = read_stored_key(*path);
     if (!stored) return tl::unexpected(stored.error());
-    const KeyFile& clear = clear_part(*stored);
-    if (clear.expires && *clear.expires <= now)
-        return fail(ExitCode::data, *path + ": this key expired at " + time_text(*clear.expires) +
-                                        "; ask the administrator of " + clear.door.name + " for a new one");
+    if (const auto valid = check_not_expired(clear_part(*stored), *path, now); !valid)
+        return tl::unexpected(valid.error());
     if (!is_encrypted(*stored)) return OpenedDoor{*std::move(path), std::get<KeyFile>(*std::move(stored))};
     auto key = unlock(std::get<EncryptedKey>(*stored), *path, key_fd);
     if (!key) return tl::unexpected(key.error());

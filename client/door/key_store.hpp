@@ -21,6 +21,9 @@ struct OpenedDoor {
 [[nodiscard]] Result<OpenedDoor> open_door(const std::string& door, UnixTime now,
                                            std::optional<int> key_fd = std::nullopt);
 
+// ExitCode::data if the key has expired; `path` is its file's.
+[[nodiscard]] Result<void> check_not_expired(const KeyFile& key, const std::string& path, UnixTime now);
+
 // Puts the key in the place of the file that `path` names: where that is a link, of the file it leads to, so that no
 // older key stays behind there; its unlocking key is forgotten. Warns of other names (hard links) under which one does.
 [[nodiscard]] Result<void> replace_stored_key(const std::string& path, const StoredKey& older, const StoredKey& key);

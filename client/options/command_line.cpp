@@ -60,6 +60,20 @@ void add_run(CLI::App& command, Words& words) {
     command.add_flag("--no-probe", words.no_probe, "Run the command without looking whether the port is open");
 }
 
+// How the knocks are made is what is set for the door.
+void add_rotate(CLI::App& command, Words& words) {
+    add(command, "DOOR", words.knock.door, "", "The name of an imported door")->required();
+    add_service(command, words.knock, "What is knocked for, before and after; default: ssh");
+    add(command, "--via", words.host, "HOST",
+        "Where ssh reaches the server: USER@HOST, an alias, or ssh://USER@HOST:PORT")
+        ->required();
+    add(command, "--dir", words.folder, "DIR", "Directory of the door there; default: /etc/oneknock");
+    command.add_flag("--no-sudo", words.no_sudo, "Do not use sudo there; default: only if the user is not root");
+    add(command, "--wait", words.knock.wait, "[=TIME]", "Knock until the port answers, for 10s or TIME");
+    command.add_flag("-v,--verbose", words.knock.verbose, "Tell of each message that is sent");
+    add_key_fd(command, words.knock);
+}
+
 void add_doctor(CLI::App& command, Words& words) {
     add(command, "DOOR", words.knock.door, "",
         "An imported door, or the path of a key file; default: looks at all imported keys, and sends nothing");
@@ -86,12 +100,18 @@ constexpr Subcommand subcommands[] = {
      add_connect},
     {"run", "Open, wait until it is open, then run the command after --; keep a UDP service open while it runs",
      "  oneknock run home ssh -- ssh server.example.org\n  oneknock run home vpn -- openvpn home.conf", add_run},
+    {"rotate", "Get the next key from the server by ssh, see it work, and let go of the old one",
+     "  oneknock rotate home --via root@server.example.org\n  oneknock rotate home --via admin@server.example.org -- "
+     "-p 2222",
+     add_rotate},
     {"doctor", "Look at each step from this machine to the open port",
      "  oneknock doctor\n  oneknock doctor home\n  oneknock doctor home ssh --no-knock", add_doctor},
     {"explain", "Take a knock apart, field by field",
      "  oneknock open home ssh --dry-run | oneknock explain home\n"
      "  tcpdump -nn -r knock.pcap | oneknock explain home",
      add_explain},
+    {"enrol", "Print what a key for this machine can be sealed for", "  oneknock enrol\n  oneknock enrol --for 1d",
+     add_enrol},
     {"import", "Check a key file and store it under the name of its door",
      "  oneknock import alice.json\n  oneknock import alice.json --as office --passphrase", add_import},
     {"list", "Show the imported doors", "  oneknock list\n  oneknock list --json", add_list},
@@ -114,7 +134,7 @@ bool is_subcommand(const std::string& word) {
 // The words in the order that CLI11 expects, so that they may be typed in any: `oneknock --json list`.
 struct Arguments {
     std::vector<std::string> words;    // the subcommand first, if there is one
-    std::vector<std::string> command;  // of `run`: everything after "--"
+    std::vector<std::string> command;  // of `run` and `rotate`: everything after "--"
 };
 
 // `--wait` alone becomes `--wait=10s`: it takes its value only with '=', never the next word.
@@ -126,7 +146,7 @@ Arguments arrange(std::vector<std::string> words) {
     const auto name = std::find_if(words.begin(), end, is_subcommand);
     if (name != end) std::rotate(words.begin(), name, name + 1);
     std::replace(words.begin(), end, std::string("--wait"), "--wait=" + duration_text(default_wait));
-    if (end != words.end() && words.front() == "run") {
+    if (end != words.end() && (words.front() == "run" || words.front() == "rotate")) {
         result.command.assign(end + 1, words.end());
         words.erase(end, words.end());
     }
@@ -184,6 +204,19 @@ Error no_command_to_run() {
     return {ExitCode::usage, "run: put the command after --, for example: oneknock run home ssh -- ssh home"};
 }
 
+bool is_root_at(const std::string& host) { return host.starts_with("root@") || host.starts_with("ssh://root@"); }
+
+Result<Command> rotate_options(Words& words, std::vector<std::string> tail, const DefaultsOf& defaults_of) {
+    if (words.host.empty() || words.host.front() == '-')
+        return fail(ExitCode::usage, "--via: say where ssh reaches the server, such as root@server.example.org");
+    if (!words.folder.starts_with('/'))
+        return fail(ExitCode::usage, "--dir: must be a whole path on the server, such as /etc/oneknock");
+    return waiting_options(words, defaults_of).map([&](KnockOptions&& knock) {
+        return Command{RotateOptions{std::move(knock), words.host, std::move(tail), words.folder,
+                                     !words.no_sudo && !is_root_at(words.host)}};
+    });
+}
+
 SshConfigOptions ssh_config_options(const Words& words) {
     return {words.knock.door, words.knock.service.empty() ? "ssh" : words.knock.service,
             words.install  ? SshConfigAction::install
@@ -191,37 +224,50 @@ SshConfigOptions ssh_config_options(const Words& words) {
                            : SshConfigAction::print};
 }
 
-Result<Command> command_from(const std::string& name, Words& words, std::vector<std::string> tail,
-                             const DefaultsOf& defaults_of) {
-    const auto key_fd = read_key_fd(words.knock.key_fd);
-    if (!key_fd) return tl::unexpected(key_fd.error());
-    if (name == "import") return Command{ImportOptions{words.file, words.passphrase, *key_fd, words.as}};
+Result<Command> run_options(Words& words, std::vector<std::string> tail, const DefaultsOf& defaults_of) {
+    if (tail.empty()) return tl::unexpected(no_command_to_run());
+    if (words.no_probe && words.knock.wait)
+        return fail(ExitCode::usage, "--no-probe does not look whether the port is open, which --wait waits for");
+    return knock_options(Operation::open, words.knock, defaults_of).map([&](KnockOptions&& knock) {
+        return Command{RunOptions{std::move(knock), std::move(tail), !words.no_probe}};
+    });
+}
+
+// Of the subcommands that send nothing; nothing for others.
+std::optional<Result<Command>> local_command(const std::string& name, const Words& words,
+                                             const std::optional<int>& key_fd) {
+    if (name == "import")
+        return Command{ImportOptions{words.file, words.passphrase, key_fd, words.as, words.words, words.yes}};
+    if (name == "enrol")
+        return read_enrolment_time(words.knock.duration).map([](Seconds time) { return Command{EnrolOptions{time}}; });
     if (name == "explain")
-        return Command{ExplainOptions{words.knock.door, words.file.empty() ? "-" : words.file, words.json, *key_fd}};
+        return Command{ExplainOptions{words.knock.door, words.file.empty() ? "-" : words.file, words.json, key_fd}};
     if (name == "unlock")
         return read_unlocked(words.knock.duration).map([&](Seconds time) {
-            return Command{UnlockOptions{words.knock.door, time, *key_fd}};
+            return Command{UnlockOptions{words.knock.door, time, key_fd}};
         });
     if (name == "lock") return Command{LockOptions{words.locked}};
     if (name == "remove") return Command{RemoveOptions{words.knock.door}};
     if (name == "set") return Command{SetOptions{words.knock.door, words.assignments}};
-    if (name == "passphrase") return Command{PassphraseOptions{words.knock.door, words.remove, *key_fd}};
-    if (name == "page") return Command{PageOptions{words.knock.door, words.file, words.page_template, *key_fd}};
+    if (name == "passphrase") return Command{PassphraseOptions{words.knock.door, words.remove, key_fd}};
+    if (name == "page") return Command{PageOptions{words.knock.door, words.file, words.page_template, key_fd}};
     if (name == "ssh-config") return Command{ssh_config_options(words)};
     if (name == "list") return Command{ListOptions{words.json}};
+    return std::nullopt;
+}
+
+Result<Command> command_from(const std::string& name, Words& words, std::vector<std::string> tail,
+                             const DefaultsOf& defaults_of) {
+    const auto key_fd = read_key_fd(words.knock.key_fd);
+    if (!key_fd) return tl::unexpected(key_fd.error());
+    if (auto local = local_command(name, words, *key_fd)) return *std::move(local);
     if (name == "doctor") return doctor_options(words, defaults_of);
+    if (name == "rotate") return rotate_options(words, std::move(tail), defaults_of);
     if (name == "connect")
         return waiting_options(words, defaults_of).map([&](KnockOptions&& knock) {
             return Command{ConnectOptions{std::move(knock), words.pass_descriptor}};
         });
-    if (name == "run") {
-        if (tail.empty()) return tl::unexpected(no_command_to_run());
-        if (words.no_probe && words.knock.wait)
-            return fail(ExitCode::usage, "--no-probe does not look whether the port is open, which --wait waits for");
-        return knock_options(Operation::open, words.knock, defaults_of).map([&](KnockOptions&& knock) {
-            return Command{RunOptions{std::move(knock), std::move(tail), !words.no_probe}};
-        });
-    }
+    if (name == "run") return run_options(words, std::move(tail), defaults_of);
     return knock_options(name == "open" ? Operation::open : Operation::close, words.knock, defaults_of)
         .map([](KnockOptions&& knock) { return Command{std::move(knock)}; });
 }

@@ -18,9 +18,9 @@ struct ShowText {
     std::string text;
 };
 
-using Command = std::variant<ShowText, KnockOptions, ConnectOptions, RunOptions, DoctorOptions, ExplainOptions,
-                             ImportOptions, PassphraseOptions, ListOptions, RemoveOptions, SetOptions, UnlockOptions,
-                             LockOptions, PageOptions, SshConfigOptions>;
+using Command = std::variant<ShowText, KnockOptions, ConnectOptions, RunOptions, RotateOptions, DoctorOptions,
+                             ExplainOptions, EnrolOptions, ImportOptions, PassphraseOptions, ListOptions, RemoveOptions,
+                             SetOptions, UnlockOptions, LockOptions, PageOptions, SshConfigOptions>;
 
 // What is set for the door of this name.
 using DefaultsOf = std::function<Result<DoorDefaults>(const std::string& door)>;

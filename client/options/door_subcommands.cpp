@@ -28,10 +28,18 @@ void add_explain(CLI::App& command, Words& words) {
     add_key_fd(command, words.knock);
 }
 
+void add_enrol(CLI::App& command, Words& words) {
+    add(command, "--for", words.knock.duration, "TIME",
+        "How long a key can be sealed for it and imported, such as 1d, at most 30d; default: 7d");
+}
+
 void add_import(CLI::App& command, Words& words) {
     add(command, "FILE", words.file, "", "The key file; - is standard input")->required();
     add(command, "--as", words.as, "NAME", "Call the door NAME here, instead of what its administrator calls it");
     command.add_flag("--passphrase", words.passphrase, "Encrypt the key with a passphrase");
+    auto* const given = add(command, "--words", words.words, "WORDS",
+                            "Of a sealed key: take it if these are its words, and ask nobody");
+    command.add_flag("--yes", words.yes, "Of a sealed key: take it whatever its words are")->excludes(given);
     add_key_fd(command, words.knock);
 }
 

@@ -18,7 +18,12 @@ struct Words {
     std::string page_template = installed_page();
     std::optional<std::string> as;
     std::vector<std::string> assignments;
+    std::string host;
+    std::string folder = "/etc/oneknock";
+    bool no_sudo = false;
     std::optional<std::string> locked;
+    std::optional<std::string> words;
+    bool yes = false;
     bool passphrase = false;
     bool remove = false;
     bool install = false;
@@ -35,6 +40,7 @@ void add_door(CLI::App& command, KnockWords& words);  // an imported one, or a f
 void add_key_fd(CLI::App& command, KnockWords& words);
 
 void add_explain(CLI::App& command, Words& words);
+void add_enrol(CLI::App& command, Words& words);
 void add_import(CLI::App& command, Words& words);
 void add_list(CLI::App& command, Words& words);
 void add_set(CLI::App& command, Words& words);

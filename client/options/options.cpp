@@ -2,6 +2,8 @@
 
 #include <charconv>
 
+#include "keys/enrolment.hpp"
+
 namespace oneknock {
 namespace {
 
@@ -81,6 +83,15 @@ void take(U& to, Result<T> from, std::optional<Error>& error) {
     else if (!error) error = std::move(from).error();
 }
 
+// --for, where it is not a knock's.
+Result<Seconds> read_validity(const std::optional<std::string>& word, Seconds usual, Seconds longest) {
+    if (!word) return usual;
+    const auto time = parse_seconds(*word);
+    if (!time || *time < Seconds{1} || *time > longest)
+        return usage("--for " + *word + ": must be a time from 1s to " + duration_text(longest) + ", such as 8h");
+    return *time;
+}
+
 }  // namespace
 
 Result<std::optional<int>> read_key_fd(const std::optional<std::string>& word) {
@@ -96,11 +107,11 @@ Result<std::optional<int>> read_key_fd(const std::optional<std::string>& word) {
 }
 
 Result<Seconds> read_unlocked(const std::optional<std::string>& word) {
-    if (!word) return usual_unlocked;
-    const auto time = parse_seconds(*word);
-    if (!time || *time < Seconds{1} || *time > longest_unlocked)
-        return usage("--for " + *word + ": must be a time from 1s to 30d, such as 8h");
-    return *time;
+    return read_validity(word, usual_unlocked, longest_unlocked);
+}
+
+Result<Seconds> read_enrolment_time(const std::optional<std::string>& word) {
+    return read_validity(word, usual_enrolment, longest_enrolment);
 }
 
 Result<KnockOptions> read_knock_options(Operation operation, const KnockWords& words) {

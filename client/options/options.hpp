@@ -55,6 +55,14 @@ struct ConnectOptions {
     bool pass_descriptor = false;  // ssh's ProxyUseFdpass
 };
 
+struct RotateOptions {
+    KnockOptions knock;                    // the door by its name
+    std::string host;                      // where ssh goes
+    std::vector<std::string> ssh_options;  // what it is told besides
+    std::string folder;                    // the door's, there
+    bool sudo = true;
+};
+
 struct RunOptions {
     KnockOptions knock;
     std::vector<std::string> command;  // not empty
@@ -78,6 +86,16 @@ struct ImportOptions {
     bool passphrase = false;  // lock it with a new one
     std::optional<int> key_fd = std::nullopt;
     std::optional<std::string> as = std::nullopt;  // a name of its own, instead of the door's
+    // Of a key that was sealed for this machine; where neither is given, a person is asked.
+    std::optional<std::string> words = std::nullopt;  // what the administrator has
+    bool yes = false;                                 // whatever the words are
+};
+
+// --for of enrol.
+[[nodiscard]] Result<Seconds> read_enrolment_time(const std::optional<std::string>& word);
+
+struct EnrolOptions {
+    Seconds time;  // until it expires
 };
 
 inline constexpr Seconds usual_unlocked{3600};

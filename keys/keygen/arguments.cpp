@@ -122,6 +122,11 @@ Result<std::vector<std::string>> names_argument(const std::vector<std::string>& 
     return names;
 }
 
+Result<std::optional<Enrolment>> enrolment_argument(const std::string& text) {
+    initialise_crypto();  // it has a checksum
+    return parse_enrolment(text).map([](const Enrolment& enrolment) { return std::optional(enrolment); });
+}
+
 Result<PortSpan> span_argument(const std::string& text) { return PortSpan::parse(text); }
 
 Result<SourcePolicy> source_argument(const std::string& text) {

@@ -10,6 +10,7 @@
 #include "common/protocol/address.hpp"
 #include "common/protocol/port_span.hpp"
 #include "common/result.hpp"
+#include "keys/enrolment.hpp"
 #include "keys/source_policy.hpp"
 
 namespace oneknock::keygen {
@@ -29,6 +30,7 @@ namespace oneknock::keygen {
 [[nodiscard]] Result<std::vector<std::string>> interfaces_argument(const std::vector<std::string>& texts);
 [[nodiscard]] Result<std::vector<std::string>> names_argument(const std::vector<std::string>& texts);
 
+[[nodiscard]] Result<std::optional<Enrolment>> enrolment_argument(const std::string& text);
 [[nodiscard]] Result<PortSpan> span_argument(const std::string& text);
 [[nodiscard]] Result<SourcePolicy> source_argument(const std::string& text);
 [[nodiscard]] Result<Seconds> max_duration_argument(const std::string& text);

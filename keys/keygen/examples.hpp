@@ -15,6 +15,7 @@ inline constexpr const char* init_examples =
 inline constexpr const char* add_examples =
     "  oneknock-keygen add laptop --allow ssh -o laptop.json\n"
     "  oneknock-keygen add desk --allow ssh --expires 2027-01-31 -o - | \\\n      ssh desk oneknock import -\n"
+    "  oneknock-keygen add work --allow ssh --for oneknock-enrol:01... -o work.json\n"
     "  oneknock-keygen add phone --allow web --source observed --qr \\\n      --page-url https://knock.example.org/";
 inline constexpr const char* rotate_examples =
     "  oneknock-keygen rotate laptop -o laptop-2.json\n"

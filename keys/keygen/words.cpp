@@ -85,7 +85,7 @@ void add_code(CLI::App& app, std::string& output, Handout& handout) {
         ->needs(code);
 }
 
-// A key file, a page or a code: one of the three.
+// A key file, in the clear or sealed, a page or a code: one of them.
 void add_output(CLI::App& app, std::string& output, Handout& handout, const std::string& description) {
     auto* const file = add_value(app, "-o,--output", output, path_argument, "FILE", description);
     add_page(app, output, handout);
@@ -94,6 +94,10 @@ void add_output(CLI::App& app, std::string& output, Handout& handout, const std:
     auto* const code = app.get_option("--qr");
     page->excludes(file)->excludes(code);
     code->excludes(file);
+    add_value(app, "--for", handout.recipient, enrolment_argument, "STRING",
+              "Seal the key file for the client whose `oneknock enrol` printed this")
+        ->excludes(page)
+        ->excludes(code);
 }
 
 void require_output(const std::string& output) {
@@ -162,6 +166,7 @@ void declare(CLI::App& app, Rotate& rotate) {
         require_output(rotate.output);
         if (rotate.door && rotate.handout.form == Handout::Form::page) throw CLI::ExcludesError("--door", "--page");
         if (rotate.door && rotate.handout.is_code()) throw CLI::ExcludesError("--door", "--qr");
+        if (rotate.door && rotate.handout.recipient) throw CLI::ExcludesError("--door", "--for");
     });
     add_value(app, "--overlap", rotate.overlap, overlap_argument, "TIME",
               "Longest time that the old key stays valid (default: 7d)");

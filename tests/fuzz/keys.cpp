@@ -1,7 +1,9 @@
-// The files of keys: a door's, a client's, a key file with and without a passphrase, and a sealed key in few bytes.
+// The files of keys: a door's, a client's, a key file with and without a passphrase, a sealed key in few bytes, and
+// what goes between client and server when one is enrolled.
 #include <sodium.h>
 
 #include "keys/compact_key.hpp"
+#include "keys/enrolment.hpp"
 #include "keys/key_file.hpp"
 #include "keys/keyring.hpp"
 #include "tests/fuzz/fuzz.hpp"
@@ -98,12 +100,40 @@ void check_compact(ByteSpan bytes) {
           stored_key_text(StoredKey(std::move(parsed->key))).text());
 }
 
+// Likewise.
+constexpr std::uint8_t string_kind = 'e';
+constexpr std::uint8_t sealed_kind = 's';
+constexpr std::uint8_t half_kind = 'h';
+
+void check_string(std::string_view text) {
+    const auto parsed = parse_enrolment(text);
+    if (!parsed) {
+        HOLDS(parsed.error().code == ExitCode::usage);
+        return HOLDS(printable(parsed.error().message) == parsed.error().message);
+    }
+    const auto again = parse_enrolment(enrolment_text(*parsed));
+    HOLDS(again && again->id == parsed->id && again->expires == parsed->expires);
+}
+
+// Whatever is in a box: nobody made it for this half.
+void check_box(std::string_view text) {
+    static const EnrolmentKey half{Secret32::from(std::array<std::uint8_t, Secret32::size>{1, 2, 3}), UnixTime{}};
+    const auto parsed = parse_sealed(text, name);
+    if (parsed) HOLDS(!open_sealed(*parsed, half, name));
+}
+
 }  // namespace
 
 void one_input(Input input) {
     const std::uint8_t kind = input.u8();
     if (kind == compact_kind) return check_compact(input.rest());
     const std::string_view text = input.text();
+    if (kind == string_kind) return check_string(text);
+    if (kind == half_kind) return check(text, parse_enrolment_key, enrolment_key_text);
+    if (kind == sealed_kind) {
+        check_box(text);
+        return check(text, parse_sealed, sealed_text);
+    }
     if (kind % 3 == 0) check(text, door, door_text);
     else if (kind % 3 == 1) check(text, client, client_text);
     else check(text, parse_stored_key, stored_key_text);
@@ -118,6 +148,11 @@ std::vector<Bytes> seeds() {
     add("0", test::valid_door);
     add("1", test::valid_client);
     add("2", test::valid_key_file);
+    const EnrolmentKey half{Secret32::from(std::array<std::uint8_t, Secret32::size>{4, 5, 6}),
+                            UnixTime{Seconds{1'800'000'000}}};
+    add("e", enrolment_text(half.shown()));
+    add("h", enrolment_key_text(half).text());
+    add("s", sealed_text({half.shown().id, std::vector<std::uint8_t>(200, 7)}).text());
     EncryptedKey locked{*parse_key_file(test::valid_key_file, name), {3, 256U << 20, {1, 2, 3}, {4, 5, 6}}};
     locked.key.door.secret = Secret32();
     locked.key.client.secret = Secret32();

@@ -223,6 +223,26 @@ class TheTools(Memory):
                 self.assertFalse([name for name, _ in seen if name.startswith("seed")])
         self.assert_becomes(3, lambda: self.daemon.accepted())
 
+    def test_a_key_that_is_sealed_on_its_way(self):
+        words, sealed = (program("oneknock"), "enrol"), self.net.path("sealed.json")
+        string = run(*words, env={"XDG_CONFIG_HOME": self.net.path("config")}).stdout
+        self.trace(*words, known=self.halves)
+        seen = self.keygen_traced("add", "alice", "--allow", "ssh", "--for", string, "-o", sealed)
+        self.assertIn(("door home 1", "raw"), seen)
+        known = {**self.secrets(), **self.halves()}
+        seen = self.trace(program("oneknock"), "import", sealed, "--yes", known=lambda: known)
+        self.assertLessEqual({"client alice 1", "door home 1"}, {name for name, _ in seen})
+        self.assertEqual(sum(name.startswith("half") for name, form in seen if form == "raw"), 1)
+
+    def halves(self):
+        """Of the enrolments that wait, by their files."""
+        found, folder = {}, self.net.path("config", "oneknock")
+        for name in os.listdir(folder) if os.path.isdir(folder) else []:
+            if name.endswith(".enrolment"):
+                with open(os.path.join(folder, name)) as file:
+                    found["half " + name] = base64.b64decode(json.load(file)["secret"])
+        return found
+
     def test_the_client_with_a_passphrase(self):
         key = self.door.add("alice")
         self.daemon = Daemon(self.net, self.server, self.door)

@@ -15,6 +15,8 @@ UNAVAILABLE = 69
 
 class SshHouse(NetworkTest):
     """A client and a server with an sshd behind a running daemon, and a key for "laptop"."""
+    services = ["ssh=tcp/22"]
+    allow = ("ssh",)
 
     def build(self):
         if not os.path.exists(SSHD):
@@ -23,8 +25,8 @@ class SshHouse(NetworkTest):
         self.server, self.client = map(net.namespace, ("server", "client"))
         net.link(self.server, "s0", ["10.77.0.1/24", "fd77::1/64"], self.client, "c0", ["10.77.0.2/24", "fd77::2/64"])
         self.start_sshd()
-        self.door = Door(net, "10.77.0.1", services=["ssh=tcp/22"])
-        self.key = self.door.add("laptop")
+        self.door = Door(net, "10.77.0.1", services=self.services)
+        self.key = self.door.add("laptop", allow=self.allow)
         self.daemon = Daemon(net, self.server, self.door)
 
     def start_sshd(self):
@@ -36,9 +38,13 @@ class SshHouse(NetworkTest):
         with open(net.path("sshd_config"), "w") as file:
             file.write(f"HostKey {net.path('host')}\nAuthorizedKeysFile {net.path('authorized')}\nStrictModes no\nUsePAM no\n"
                        f"PidFile none\nPermitRootLogin prohibit-password\nPasswordAuthentication no\nListenAddress ::\n"
-                       f"ListenAddress 0.0.0.0\nSubsystem sftp internal-sftp\n")
+                       f"ListenAddress 0.0.0.0\nSubsystem sftp internal-sftp\n{self.more_for_sshd()}")
         sshd = net.start(self.server, SSHD, "-D", "-e", "-f", net.path("sshd_config"))
         sshd.wait_for("Server listening on 0.0.0.0")
+
+    def more_for_sshd(self):
+        """Further lines of its configuration."""
+        return ""
 
     def options(self):
         return ("-F", "none", "-i", self.net.path("user"), "-o", "StrictHostKeyChecking=no", "-o",

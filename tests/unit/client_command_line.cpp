@@ -133,3 +133,36 @@ TEST_CASE("the words of an imported door reach its subcommands") {
     CHECK(std::get<LockOptions>(*parse_command_line({"lock", "home"})).door == "home");
     CHECK_FALSE(std::get<LockOptions>(*parse_command_line({"lock"})).door);
 }
+
+TEST_CASE("the words of an enrolment reach it, and the import that ends it") {
+    CHECK(std::get<EnrolOptions>(*parse_command_line({"enrol"})).time == Seconds{7 * 86400});
+    CHECK(std::get<EnrolOptions>(*parse_command_line({"enrol", "--for", "1d"})).time == Seconds{86400});
+    for (const char* time : {"0s", "31d", "500ms", "8", "soon"})
+        CHECK_FALSE(parse_command_line({"enrol", "--for", time}));
+    const auto import = parse_command_line({"import", "--words", "bako lumi", "key.json"});
+    CHECK(std::get<ImportOptions>(*import).words == "bako lumi");
+    CHECK(std::get<ImportOptions>(*parse_command_line({"import", "--yes", "-"})).yes);
+    CHECK_FALSE(parse_command_line({"import", "--words", "bako", "--yes", "key.json"}));
+}
+
+TEST_CASE("a rotation knows where ssh goes, and uses sudo there unless its user is root") {
+    const auto rotation = [](Words words) {
+        words.insert(words.begin(), "rotate");
+        return std::get<RotateOptions>(*parse_command_line(words));
+    };
+    const auto options = rotation({"home", "--via", "admin@example.org", "--", "-p", "2222", "--wait"});
+    CHECK(options.host == "admin@example.org");
+    CHECK(options.ssh_options == Words{"-p", "2222", "--wait"});
+    CHECK(options.folder == "/etc/oneknock");
+    CHECK(options.knock.service == "ssh");
+    CHECK(options.knock.wait == default_wait);
+    CHECK(options.sudo);
+    CHECK_FALSE(rotation({"home", "vpn", "--via", "ssh://root@example.org:2222"}).sudo);
+    CHECK_FALSE(rotation({"home", "--via", "root@example.org"}).sudo);
+    CHECK_FALSE(rotation({"home", "--no-sudo", "--via", "example.org"}).sudo);
+    for (const Words& words :
+         {Words{"rotate", "home"}, Words{"rotate", "--via", "example.org"},
+          Words{"rotate", "home", "--via", "-oProxyCommand=true"}, Words{"rotate", "home", "--via", ""},
+          Words{"rotate", "home", "--via", "example.org", "--dir", "etc"}})
+        CHECK(parse_command_line(words).error().code == ExitCode::usage);
+}

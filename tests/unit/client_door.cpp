@@ -359,10 +359,11 @@ TEST_CASE("what is set for a door is shown, kept over a new generation, and take
     CHECK_FALSE(std::filesystem::exists(file));
 }
 
-TEST_CASE("a door that is removed is gone with its defaults, also if its key is broken") {
+TEST_CASE("a door that is removed is gone with its defaults and its next key, also if its key is broken") {
     const Home home;
     REQUIRE(import_key(bring(home, sample_key())));
     REQUIRE(set_command({"home", {"via=tcp"}}));
+    REQUIRE(create_private_file(home.path + "/config/oneknock/home.pending", as_bytes("{}")));
     REQUIRE(remove_command({"home"}));
     CHECK(std::filesystem::is_empty(home.path + "/config/oneknock"));
     CHECK(remove_command({"home"}).error().code == ExitCode::no_input);

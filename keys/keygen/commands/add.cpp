@@ -65,6 +65,7 @@ Result<void> add_client(const DoorFolder& folder, const Add& command) {
     const UnixTime now = read_clocks().wall;
     if (command.expires && *command.expires <= now)
         return fail(ExitCode::usage, "--expires: " + time_text(*command.expires) + " is in the past");
+    if (auto checked = check_recipient(command.handout, now); !checked) return checked;
     const auto door = folder.read_door();
     if (!door) return tl::unexpected(door.error());
     if (const auto paths = client_paths(folder.clients()); !paths) return tl::unexpected(paths.error());

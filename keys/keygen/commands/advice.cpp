@@ -1,5 +1,7 @@
 #include "keys/keygen/commands/advice.hpp"
 
+#include <unistd.h>
+
 #include "common/log.hpp"
 #include "keys/keygen/folder/staged_key_file.hpp"
 
@@ -20,7 +22,12 @@ void tell_next_step(const Handout& handout, const std::string& key_file) {
     if (handout.form == Form::page || handout.form == Form::picture_of_code)
         return log::info("next: copy " + key_file + " to the client, give its user the passphrase by another way, " +
                          "and remove the file here");
-    if (key_file == standard_output) return;
+    if (key_file == standard_output && (!handout.recipient || isatty(STDOUT_FILENO) == 0)) return;
+    if (handout.recipient)
+        return log::info(
+            "next: send " + (key_file == standard_output ? "what was printed" : key_file) +
+            " to the client's user, who runs `oneknock import` on it; compare the words above with those " +
+            "shown there, by a way on which nobody else can change them, such as a call");
     log::info("next: copy " + key_file + " to the client, run `oneknock import` on it there, and remove it here");
 }
 

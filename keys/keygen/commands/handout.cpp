@@ -5,6 +5,7 @@
 
 #include <unistd.h>
 
+#include "common/log.hpp"
 #include "keys/compact_key.hpp"
 #include "keys/keygen/qr/qr_code.hpp"
 
@@ -52,10 +53,24 @@ Result<SecretBytes> code_of(const Handout& handout, const KeyFile& key) {
     return print_passphrase(sealed->passphrase).map([&] { return *std::move(text); });
 }
 
+Result<SecretBytes> sealed_text_of(const Enrolment& recipient, const KeyFile& key) {
+    return seal_for_one(key, recipient).map([](const SealedForOne& sealed) {
+        log::info("words: " + enrolment_words(sealed));
+        return sealed_text(sealed);
+    });
+}
+
 }  // namespace
+
+Result<void> check_recipient(const Handout& handout, UnixTime now) {
+    if (!handout.recipient || handout.recipient->expires > now) return {};
+    return fail(ExitCode::usage, "--for: the string expired at " + time_text(handout.recipient->expires) +
+                                     "; ask for a new one, from `oneknock enrol`");
+}
 
 Result<SecretBytes> text_of(const Handout& handout, const KeyFile& key) {
     if (handout.is_code()) return code_of(handout, key);
+    if (handout.recipient) return sealed_text_of(*handout.recipient, key);
     return handout.form == Handout::Form::page ? page_text(handout, key) : key_file_text(key);
 }
 

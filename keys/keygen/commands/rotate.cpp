@@ -34,6 +34,7 @@ void report(const Rotate& command, const Client& client) {
 Result<void> rotate_client(const Rotate& command, const DoorFolder& folder) {
     const std::string path = folder.client(command.client);
     const UnixTime now = read_clocks().wall;
+    if (auto checked = check_recipient(command.handout, now); !checked) return checked;
     const auto door = folder.read_door();
     if (!door) return tl::unexpected(door.error());
     auto client = folder.read_client_of(*door, command.client);

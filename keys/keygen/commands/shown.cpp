@@ -51,6 +51,7 @@ void write_generations(JsonWriter& writer, std::string_view name, const std::vec
 void write_door(JsonWriter& writer, const Overview& overview, const Door& door) {
     writer.integer("schema", 1);
     writer.string("door", door.name);
+    writer.string("door_id", to_hex(door.id.bytes));
     writer.boolean("knows_uses", overview.knows_uses);
     writer.boolean("knows_door_uses", overview.knows_door_uses);
 }

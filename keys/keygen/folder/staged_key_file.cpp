@@ -7,6 +7,7 @@
 
 #include "common/files.hpp"
 #include "common/log.hpp"
+#include "keys/enrolment.hpp"
 #include "keys/keygen/folder/atomic_files.hpp"
 
 namespace oneknock::keygen {
@@ -15,7 +16,8 @@ namespace {
 namespace fs = std::filesystem;
 
 Result<void> print(const SecretBytes& text) {
-    if (isatty(STDOUT_FILENO) != 0) log::warning("the following lines contain a secret; clear the screen afterwards");
+    if (isatty(STDOUT_FILENO) != 0 && !is_sealed_for_one(text.text()))
+        log::warning("the following lines contain a secret; clear the screen afterwards");
     return write_standard_output(text.bytes());
 }
 
