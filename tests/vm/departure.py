@@ -24,7 +24,7 @@ class Upgraded(Server):
         self.close()
 
     def step_boot(self):
-        """After a boot the guard was up before the network, and a knock opens."""
+        """After a boot the guard was up before the network and before any service, and a knock opens."""
         self.machine.reboot()
         self.run(f"mount -o ro /dev/vdb /mnt && {LAN}")
         self.expect_closed()
@@ -32,6 +32,8 @@ class Upgraded(Server):
         guard = int(self.unit("ExecMainExitTimestampMonotonic", "oneknockd-guard.service"))
         network = int(self.unit("ActiveEnterTimestampMonotonic", "network-pre.target"))
         expect(0 < guard <= network, f"the guard was up at {guard}, network-pre.target reached at {network}")
+        ssh = int(self.unit("ExecMainStartTimestampMonotonic", "ssh.service"))
+        expect(guard <= ssh, f"the guard was up at {guard}, sshd started at {ssh}")
         self.wait_until(self.is_active, "the daemon")
         self.knock_and_log_in()
 
