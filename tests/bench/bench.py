@@ -1,5 +1,5 @@
 """`./run bench [PART...]`: measures and writes docs/benchmarks.md. Parts: knocks, stages, floods, costs, clients, monday, busy; all of them take about
-fifteen minutes. Nothing else should run on the machine. The figures are kept in build/bench/results.json, so that a part can be
+half an hour. Nothing else should run on the machine. The figures are kept in build/bench/results.json, so that a part can be
 measured again alone."""
 
 import json

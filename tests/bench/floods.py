@@ -451,7 +451,7 @@ def measure_one(kind, name, knocks, limit):
     return result
 
 
-def measure(knocks=500, others=30, soak=2, kinds=contestants.ALL, names=(*FLOODS, CROWD_NAME)):
+def measure(knocks=100, others=30, soak=2, kinds=contestants.ALL, names=(*FLOODS, CROWD_NAME)):
     """`others`: knocks for knockd and fwknop, which are slow; bounded in time as well. `soak`: minutes, or 0."""
     results = []
     for kind, name in itertools.product(kinds, names):
@@ -464,7 +464,7 @@ def measure(knocks=500, others=30, soak=2, kinds=contestants.ALL, names=(*FLOODS
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--knocks", type=int, default=500, help="for oneknock, per flood")
+    parser.add_argument("--knocks", type=int, default=100, help="for oneknock, per flood")
     parser.add_argument("--others", type=int, default=30, help="for knockd and fwknop; 6 seconds of it at most")
     parser.add_argument("--soak", type=int, default=2, metavar="MINUTES", help="of the long flood; 0: none")
     parser.add_argument("--only", help="one contestant")
