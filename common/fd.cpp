@@ -27,6 +27,18 @@ void Descriptor::reset(int fd) {
     fd_ = fd;
 }
 
+std::optional<std::size_t> read_to_end(int fd, std::span<std::uint8_t> room) {
+    for (std::size_t length = 0; length < room.size();) {
+        const auto got = read(fd, &room[length], room.size() - length);
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) return std::nullopt;
+        if (got == 0) return length;
+        length += static_cast<std::size_t>(got);
+    }
+    errno = EFBIG;
+    return std::nullopt;
+}
+
 bool write_all(int fd, ByteSpan content) {
     while (!content.empty()) {
         const auto wrote = ::write(fd, content.data(), content.size());

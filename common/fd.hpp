@@ -1,6 +1,10 @@
 // File descriptors: owned, written to whole, and passed to other processes.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -37,6 +41,9 @@ public:
 private:
     int fd_ = -1;
 };
+
+// How many bytes came until the end, fewer than there is room for. Nothing: errno says why; EFBIG, if more came.
+[[nodiscard]] std::optional<std::size_t> read_to_end(int fd, std::span<std::uint8_t> room);
 
 // Writes all of it, and waits for room where there is none, also on a descriptor that somebody made non-blocking; else
 // false, and errno says why.

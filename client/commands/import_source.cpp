@@ -20,18 +20,12 @@ constexpr std::size_t largest_piped = 16 * 1024;
 
 Result<SecretBytes> read_pipe(int fd, const std::string& name) {
     SecretBytes content(largest_piped);
-    std::size_t length = 0;
-    for (;;) {
-        const auto room = content.bytes().subspan(length);
-        const auto got = read(fd, room.data(), room.size());
-        if (got < 0 && errno == EINTR) continue;
-        if (got < 0) return tl::unexpected(system_error("read", name, ExitCode::data));
-        if (got == 0) break;
-        length += static_cast<std::size_t>(got);
-        if (length == largest_piped) return fail(ExitCode::data, printable(name) + ": too large for a key file");
+    if (const auto length = read_to_end(fd, content.bytes())) {
+        content.shrink(*length);
+        return content;
     }
-    content.shrink(length);
-    return content;
+    if (errno == EFBIG) return fail(ExitCode::data, printable(name) + ": too large for a key file");
+    return tl::unexpected(system_error("read", name, ExitCode::data));
 }
 
 // A sealed key is no secret: its file may have come by mail, with whatever mode.

@@ -36,20 +36,14 @@ std::vector<std::string> words_for(const SshDestination& destination, const std:
     _exit(ssh_failed);
 }
 
-Result<SecretBytes> read_all(int fd) {
+Result<SecretBytes> read_answer(int fd) {
     SecretBytes text(longest_answer);
-    std::size_t length = 0;
-    while (length < longest_answer) {
-        const auto got = read(fd, &text.bytes()[length], longest_answer - length);
-        if (got < 0 && errno == EINTR) continue;
-        if (got < 0) return tl::unexpected(system_error("read from", "ssh"));
-        if (got == 0) {
-            text.shrink(length);
-            return text;
-        }
-        length += static_cast<std::size_t>(got);
+    if (const auto length = read_to_end(fd, text.bytes())) {
+        text.shrink(*length);
+        return text;
     }
-    return fail(ExitCode::data, "the server's answer is longer than any of oneknock-keygen");
+    if (errno == EFBIG) return fail(ExitCode::data, "the server's answer is longer than any of oneknock-keygen");
+    return tl::unexpected(system_error("read from", "ssh"));
 }
 
 int status_of(pid_t pid) {
@@ -69,7 +63,7 @@ Result<RemoteAnswer> run_at(const SshDestination& destination, const std::string
     if (pid == 0) become(words_for(destination, command), input.get());
     if (pid < 0) return tl::unexpected(system_error("run", "ssh"));
     input.reset();
-    auto text = read_all(output.get());
+    auto text = read_answer(output.get());
     output.reset();  // whoever still writes is told
     const int status = status_of(pid);
     if (!text) return tl::unexpected(text.error());
