@@ -21,7 +21,7 @@ constexpr std::array units{Unit{"ms", milliseconds{1}},         Unit{"s", millis
                            Unit{"m", milliseconds{60'000}},     Unit{"h", milliseconds{3'600'000}},
                            Unit{"d", milliseconds{86'400'000}}, Unit{"w", milliseconds{604'800'000}}};
 
-Instant read(clockid_t id) {
+Instant now_on(clockid_t id) {
     timespec now{};
     clock_gettime(id, &now);
     return Seconds{now.tv_sec} + std::chrono::nanoseconds{now.tv_nsec};
@@ -32,7 +32,7 @@ Instant read(clockid_t id) {
 Now read_clocks() {
     // The kernel's timeouts of set elements stand still while the machine sleeps, so what counts them must as well:
     // else a grant would be over here, past listing and revoking, that still opens the port there.
-    return {UnixTime{std::chrono::floor<Seconds>(read(CLOCK_REALTIME))}, read(CLOCK_MONOTONIC)};
+    return {UnixTime{std::chrono::floor<Seconds>(now_on(CLOCK_REALTIME))}, now_on(CLOCK_MONOTONIC)};
 }
 
 std::optional<milliseconds> parse_duration(std::string_view text, bool allow_negative) {

@@ -29,7 +29,7 @@ void Descriptor::reset(int fd) {
 
 std::optional<std::size_t> read_to_end(int fd, std::span<std::uint8_t> room) {
     for (std::size_t length = 0; length < room.size();) {
-        const auto got = read(fd, &room[length], room.size() - length);
+        const auto got = ::read(fd, &room[length], room.size() - length);
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) return std::nullopt;
         if (got == 0) return length;
