@@ -1,26 +1,37 @@
-"""./run fuzz [SECONDS [TARGET...]]: every target, or those named, for so many seconds of processor time, two at a time.
+"""./run fuzz [--altogether] [SECONDS [TARGET...]]: every target, or those named, for so many seconds of processor time,
+two at a time.
 
-They run only while nothing else wants the processor, so that they may be left running beside other work. What one finds is left in build/fuzz/findings and makes the exit status 1. The corpora that grow are in build/fuzz/corpus;
-`tests/fuzz/run.py keep` puts those few files of them into tests/fuzz/corpus that together reach most.
+They run only while nothing else wants the processor, so that they may be left running beside other work. Interrupted, it
+ends them and prints what they did. What each run of a target did is added to build/fuzz/runs.json; with --altogether, what
+is there counts towards the seconds, and the sums are printed. What one finds is left in build/fuzz/findings and makes the
+exit status 1. The corpora that grow are in build/fuzz/corpus; `tests/fuzz/run.py keep` puts those few files of them into
+tests/fuzz/corpus that together reach most.
 """
 
 import concurrent.futures
 import hashlib
+import json
 import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 PROGRAMS = "build/fuzz/bin/fuzz"
 GROWN = "build/fuzz/corpus"
 FINDINGS = "build/fuzz/findings"
+RUNS = "build/fuzz/runs.json"  # a list of what fuzz() returns
 KEPT = "tests/fuzz/corpus"
 AT_ONCE = 2
 LONGEST_INPUT = {"capture": 4096, "channel": 8192, "netlink": 4096, "journal": 4096}
 MOST_KEPT, LARGEST_KEPT = 16, 1024  # files of a target, and bytes of each
+HEAD = "| target | seconds | executions | a second | edges | findings |\n| --- | --- | --- | --- | --- | --- |"
+
+interrupted = threading.Event()
+one_writes = threading.Lock()
 
 
 def targets():
@@ -61,12 +72,12 @@ def processor_seconds(pid):
 
 
 def stop_after(process, seconds):
-    """What it used. libFuzzer counts what it did when it is interrupted."""
+    """What it used. That is how libFuzzer ends with its counts, and well."""
     used = 0
     while process.poll() is None:
         used = max(used, processor_seconds(process.pid))
-        if used >= seconds:
-            process.send_signal(signal.SIGINT)
+        if used >= seconds or interrupted.is_set():
+            process.send_signal(signal.SIGUSR1)
             process.wait()
         time.sleep(1)
     return used
@@ -79,27 +90,69 @@ def fuzz(target, seconds):
                 ["chrt", "--idle", "0", f"{PROGRAMS}/{target}", "-print_final_stats=1", "-timeout=300",
                  "-close_fd_mask=3", f"-max_len={LONGEST_INPUT.get(target, 2048)}",
                  f"-artifact_prefix={FINDINGS}/{target}-", folder, kept(target)],
-                stdout=subprocess.DEVNULL, stderr=log) as process:
+                stdout=subprocess.DEVNULL, stderr=log, start_new_session=True) as process:
             used = stop_after(process, seconds)
         log.seek(0)
         said = log.read()
-    runs = last(r"number_of_executed_units: +(\d+)", said)
-    edges, of = last(r"cov: (\d+)", said), last(r"\((\d+) inline 8-bit counters\)", said)
     found = len(findings(target) - before)
-    print(f"| {target} | {used:,.0f} | {runs:,} | {runs / max(used, 1):,.0f} | {edges:,} of {of:,} | {found} |",
-          flush=True)
-    return found == 0 and process.returncode == 0
+    done = {"target": target, "seconds": used, "executions": last(r"number_of_executed_units: +(\d+)", said),
+            "edges": last(r"cov: (\d+)", said), "of": last(r"\((\d+) inline 8-bit counters\)", said), "findings": found}
+    if found == 0 and process.returncode != 0:
+        print(f"run fuzz: {target} ended with {process.returncode}; what it said is in build/fuzz/{target}.log", flush=True)
+        done["findings"] = 1
+    return done
 
 
-def run(seconds, chosen):
+def row(done):
+    rate = done["executions"] / max(done["seconds"], 1)
+    return (f"| {done['target']} | {done['seconds']:,.0f} | {done['executions']:,} | {rate:,.0f} | "
+            f"{done['edges']:,} of {done['of']:,} | {done['findings']} |")
+
+
+def runs():
+    if not os.path.exists(RUNS):
+        return []
+    with open(RUNS, encoding="utf-8") as file:
+        return json.load(file)
+
+
+def remember(done):
+    with one_writes:
+        known = runs() + [done]
+        with open(f"{RUNS}.new", "w", encoding="utf-8") as file:
+            json.dump(known, file, indent=1)
+        os.replace(f"{RUNS}.new", RUNS)
+
+
+def altogether(target):
+    done = {"target": target, "seconds": 0, "executions": 0, "edges": 0, "of": 0, "findings": 0}
+    for run_of_it in filter(lambda known: known["target"] == target, runs()):
+        for what in ("seconds", "executions", "findings"):
+            done[what] += run_of_it[what]
+        done["edges"], done["of"] = run_of_it["edges"], run_of_it["of"]
+    return done
+
+
+def run(seconds, chosen, what_was_counts):
     os.makedirs(FINDINGS, exist_ok=True)
-    print("| target | seconds | executions | a second | edges | findings |\n| --- | --- | --- | --- | --- | --- |",
-          flush=True)
+    print(HEAD, flush=True)
+
+    def one(target):
+        left = seconds - (altogether(target)["seconds"] if what_was_counts else 0)
+        if left <= 0 or interrupted.is_set():
+            return True
+        done = fuzz(target, left)
+        print(row(done), flush=True)
+        remember(done)
+        return done["findings"] == 0
+
     with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
-        good = list(pool.map(lambda target: fuzz(target, seconds), chosen))
-    if not all(good):
+        good = all(list(pool.map(one, chosen)))
+    if what_was_counts:
+        print("altogether:", HEAD, *map(row, map(altogether, chosen)), sep="\n", flush=True)
+    if not good:
         print(f"findings are in {FINDINGS}; to see one again: {PROGRAMS}/TARGET FILE", flush=True)
-    return all(good)
+    return good
 
 
 def reached(control):
@@ -155,11 +208,15 @@ def main():
     arguments = sys.argv[1:]
     if arguments[:1] == ["keep"]:
         return keep(arguments[1:] or targets())
+    what_was_counts = "--altogether" in arguments
+    arguments = [word for word in arguments if word != "--altogether"]
     seconds = int(arguments[0]) if arguments else 60
     unknown = set(arguments[1:]) - set(targets())
     if unknown:
         sys.exit(f"run fuzz: no such target: {' '.join(sorted(unknown))}; there are: {' '.join(targets())}")
-    return sys.exit(0 if run(seconds, arguments[1:] or targets()) else 1)
+    for sign in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(sign, lambda *_: interrupted.set())
+    return sys.exit(0 if run(seconds, arguments[1:] or targets(), what_was_counts) else 1)
 
 
 if __name__ == "__main__":
