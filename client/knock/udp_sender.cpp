@@ -1,12 +1,10 @@
-#include <algorithm>
-#include <array>
 #include <cerrno>
 #include <utility>
+#include <vector>
 
 #include <poll.h>
 
 #include "client/knock/sender.hpp"
-#include "common/protocol/constants.hpp"
 
 namespace oneknock {
 namespace {
@@ -20,27 +18,20 @@ public:
         : fd_(std::move(fd)), destination_(destination), source_port_(local_port(fd_.get())) {}
 
     void send(std::span<const std::uint16_t> ports) override {
-        while (!ports.empty()) {
-            const auto batch = ports.first(std::min(ports.size(), codeword_length));
-            send_batch(batch);
-            ports = ports.subspan(batch.size());
+        std::vector<SocketAddress> to;  // as many as there are: mostly one, and 64 are 8 KiB
+        to.reserve(ports.size());
+        for (const std::uint16_t port : ports) to.emplace_back(destination_, port);
+        std::vector<mmsghdr> headers(ports.size());
+        for (std::size_t i = 0; i < ports.size(); ++i) {
+            headers[i].msg_hdr.msg_name = to[i].get();
+            headers[i].msg_hdr.msg_namelen = to[i].length;
         }
+        send_headers(headers);
     }
     PassOutcome end_pass() override { return std::exchange(outcome_, {}); }
     [[nodiscard]] std::uint16_t source_port() const override { return source_port_; }
 
 private:
-    void send_batch(std::span<const std::uint16_t> ports) {
-        std::array<SocketAddress, codeword_length> to;
-        std::array<mmsghdr, codeword_length> headers{};
-        for (std::size_t i = 0; i < ports.size(); ++i) {
-            to[i] = SocketAddress(destination_, ports[i]);
-            headers[i].msg_hdr.msg_name = to[i].get();
-            headers[i].msg_hdr.msg_namelen = to[i].length;
-        }
-        send_headers({headers.data(), ports.size()});
-    }
-
     // The kernel stops at the first datagram it cannot send; the others may still go.
     void send_headers(std::span<mmsghdr> headers) {
         bool stalled = false;

@@ -8,7 +8,7 @@ The links have IPv6 as well (fd81::2, fd82::1), for the floods that say so.
 
 The attacker sits on the router, the worst place there is: it sees every knock, and sends whole frames in anybody's name
 onto the last wire, between two interfaces this program made. (nmap does not send in a stranger's name where it knows no
-route for it, so it has a host of its own with the client's address.) One knock at a time, one pass of it, the grant
+route for it, so it has a host of its own with the client's address.) One knock at a time, both passes of it, the grant
 taken away in between. A knock has opened when a connection from the client is accepted within a second of the client
 program's start.
 
@@ -39,6 +39,7 @@ SPAN = "1024-65535"
 CLIENT6, SERVER6, ROUTER6 = "fd81::2", "fd82::1", "fd82::254"
 FIXED_PORT = 40000    # of the client, where the attacker is to know it
 RECORDED = 50         # knocks an attacker has recorded
+PASS = 64             # packets of oneknock's; a plain `open` makes two
 PATIENCE = 1.0        # seconds for a knock to open
 CROWD, BEHIND_ONE_ADDRESS = 200, 20
 CROWD_NAME = f"{CROWD} clients in one second"
@@ -318,11 +319,12 @@ def summary(took):
 
 
 def burst_ms(packets, knocks):
-    """The median time between the first and the last packet of a knock; None where some were not heard."""
+    """The median time between the first and the last packet of a knock's first pass; None where some were not heard."""
     if not knocks or len(packets) % knocks:
         return None
     size = len(packets) // knocks
-    return 1000 * statistics.median(packets[i + size - 1][0] - packets[i][0] for i in range(0, len(packets), size))
+    last = min(size, PASS) - 1
+    return 1000 * statistics.median(packets[i + last][0] - packets[i][0] for i in range(0, len(packets), size))
 
 
 def line_of(result):

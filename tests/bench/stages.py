@@ -40,8 +40,12 @@ class Trace:
             os.system(f"mount -t tracefs tracefs {_TRACING} 2>/dev/null")
         self._folder = f"{_TRACING}/instances/oneknock-{os.getpid()}"
         os.mkdir(self._folder)  # fails where there is no tracing
-        self._set("trace_clock", "mono")
-        self._set("set_event", "\n".join(events))
+        try:
+            self._set("trace_clock", "mono")
+            self._set("set_event", "\n".join(events))
+        except OSError:  # an event that this kernel does not have
+            self.remove()
+            raise
 
     def _set(self, name, value):
         with open(f"{self._folder}/{name}", "w") as file:

@@ -1,6 +1,8 @@
 // Lines at the control socket, from peers of every manner, while the other rooms answer, late or wrongly.
 #include "server/gatekeeper/control/commands.hpp"
 
+#include <set>
+
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <nlohmann/json.hpp>
@@ -76,7 +78,7 @@ public:
             report.id = request->id;
             report.packets = input.u64();
             report.dropped = input.u8();
-            HOLDS(parts_->control.handle(report, parts_->now.steady));
+            HOLDS(parts_->control.handle(report, parts_->now.steady) || answered_already_.erase(report.id) == 1);
         }
     }
     void odd_answers(Input& input) {
@@ -84,7 +86,7 @@ public:
         confirm(input.u8(), input.flag());
         CaptureReport report;
         report.id = input.u8();
-        static_cast<void>(parts_->control.handle(report, parts_->now.steady));
+        if (parts_->control.handle(report, parts_->now.steady)) answered_already_.insert(report.id);
         reload(input.u8(), input.flag());
         settle(input.u8(), input.flag());
     }
@@ -132,6 +134,7 @@ private:
     socklen_t length_ = 0;
     std::optional<GatekeeperParts> parts_;
     std::vector<Peer> peers_;
+    std::multiset<RequestId> answered_already_;  // by an odd answer that met a question
 };
 
 void one_step(Control& control, Input& input) {

@@ -2,6 +2,7 @@
 
 #include <iterator>
 #include <sstream>
+#include <tuple>
 
 #include "tests/catch.hpp"
 
@@ -41,6 +42,53 @@ TEST_CASE("every order of options and words gives the same knock") {
         CHECK(options.duration == Seconds{300});
         CHECK(options.family == Family::ipv4);
         CHECK(options.wait == std::chrono::milliseconds{10'000});
+    }
+}
+
+// `open DOOR SERVICE` and `connect DOOR [SERVICE]` are read without a parser; a "--" takes them to it.
+TEST_CASE("plain words mean what they mean to the parser") {
+    const auto all_of = [](const KnockOptions& knock) {
+        return std::tuple{knock.operation,
+                          knock.door,
+                          knock.service,
+                          knock.duration,
+                          knock.via,
+                          knock.via_chosen,
+                          knock.packets,
+                          knock.pace,
+                          knock.pace_chosen,
+                          knock.passes_chosen,
+                          knock.family,
+                          knock.wait,
+                          knock.source.named,
+                          knock.time_offset,
+                          knock.dry_run,
+                          knock.verbose,
+                          knock.source.observed,
+                          knock.write,
+                          knock.key_fd,
+                          knock.json};
+    };
+    const DefaultsOf defaults = [](const std::string& door) {
+        if (door == "wrong") return DoorDefaults{"/c/wrong.conf", {{"pace", "9s"}, {"packets", "1"}}};
+        return DoorDefaults{"/c/home.conf", {{"via", "tcp"}, {"for", "5m"}, {"family", "6"}, {"wait", "3s"}}};
+    };
+    for (Words words : {Words{"open", "home", "ssh"}, Words{"open", "./key.json", "tcp/22"},
+                        Words{"open", "open", "run"}, Words{"connect", "home"}, Words{"connect", "home", "web"},
+                        Words{"open", "wrong", "ssh"}, Words{"connect", "wrong"}}) {
+        CAPTURE(words);
+        const auto plain = parse_command_line(words, defaults);
+        words.insert(words.begin() + 1, "--");
+        const auto parsed = parse_command_line(words, defaults);
+        REQUIRE(plain.has_value() == parsed.has_value());
+        if (!plain) {
+            CHECK(plain.error().message == parsed.error().message);
+        } else if (const auto* connect = std::get_if<ConnectOptions>(&*plain)) {
+            CHECK(all_of(connect->knock) == all_of(std::get<ConnectOptions>(*parsed).knock));
+            CHECK(connect->pass_descriptor == std::get<ConnectOptions>(*parsed).pass_descriptor);
+        } else {
+            CHECK(all_of(std::get<KnockOptions>(*plain)) == all_of(std::get<KnockOptions>(*parsed)));
+        }
     }
 }
 
