@@ -59,8 +59,15 @@ def commands(knocks):
     return "\n\n".join(parts)
 
 
-def stages(stages):
-    return table(("stage", "median ms"), [(name, f"{value:.2f}") for name, value in stages.items()])
+def stages(measured):
+    rows = table(("stage", "median ms"), [(name, f"{value:.2f}") for name, value in measured["stages"].items()])
+    of = measured["start_up"]
+    if not of:
+        return rows
+    return rows + (
+        f"\n\nUntil its first packet the client executes {of['instructions'] / 1e6:.1f} million instructions, with {of['page_faults']} page faults and "
+        f"{of['system_calls']} system calls. {of['cpuids']} of the instructions ask the processor what it is (CPUID), as glibc does when any program "
+        f"starts; in a virtual machine the hypervisor answers, here in {of['us_a_cpuid']:.1f} µs each: {of['cpuids'] * of['us_a_cpuid'] / 1000:.2f} ms.")
 
 
 def draw_latency(knocks):

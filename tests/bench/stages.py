@@ -4,6 +4,7 @@ the kernel's own trace has them. Tracing costs a little, so this is measured apa
     ONEKNOCK_BIN=build/bench/bin python3 tests/bench/stages.py        as root; about ten seconds
 """
 
+import json
 import os
 import random
 import re
@@ -11,7 +12,7 @@ import statistics
 import time
 
 from contestants import Oneknock
-from harness import Network
+from harness import Network, program
 from knocks import Bench, Clock
 
 KNOCKS = 50
@@ -86,8 +87,18 @@ def stages_of(events):
     return [1000 * (after - before) for before, after in zip(moments, moments[1:])] + [1000 * (moments[-1] - moments[0])]
 
 
+def start_up(bench, contestant):
+    """What start_up.cpp counts, of the client; nothing on processors that it does not know."""
+    path = program("start_up")
+    if not os.path.exists(path):
+        return {}
+    found = json.loads(bench.client.run(path, *contestant.command(), timeout=600).stdout)
+    print(found, flush=True)
+    return found
+
+
 def measure():
-    """{stage: median ms}; nothing where the kernel cannot trace."""
+    """{"stages": {stage: median ms}, "start_up": ...}; no stages where the kernel cannot trace."""
     found = []
     with Network() as net:
         bench = Bench(net)
@@ -96,7 +107,7 @@ def measure():
                 trace = net.keep(Trace(), Trace.remove)
             except OSError as problem:
                 print(f"stages: not measured, this kernel does not trace ({problem})", flush=True)
-                return {}
+                return {"stages": {}, "start_up": start_up(bench, contestant)}
             with bench.client:
                 clock = Clock(bench.server, contestant.command())
             for _ in range(KNOCKS):
@@ -106,13 +117,14 @@ def measure():
                 found.append(stages_of(trace.events()))
                 bench.close(contestant)
             clock.stop()
+            counted = start_up(bench, contestant)
     whole = [each for each in found if each]
     assert len(whole) > KNOCKS * 0.8, f"only {len(whole)} of {KNOCKS} traces show a whole knock"
     names = [stage[0] for stage in STAGES] + ["from start to connection"]
     figures = {name: statistics.median(each[i] for each in whole) for i, name in enumerate(names)}
     for name, value in figures.items():
         print(f"{name}: {value:.3f} ms", flush=True)
-    return figures
+    return {"stages": figures, "start_up": counted}
 
 
 if __name__ == "__main__":
