@@ -273,7 +273,7 @@ def of_one(bench, contestant, runs):
     return figures
 
 
-def measure(runs=100):
+def measure(runs=300):
     """{"floor": ..., "oneknock": ..., "knockd": ..., "fwknop": ..., "times_faster": {"knockd": ..., "fwknop": ...}}"""
     with Network() as net:
         bench = Bench(net)
@@ -302,4 +302,4 @@ def tell(topic, figures, unit=""):
 
 
 if __name__ == "__main__":
-    measure(int(sys.argv[1]) if len(sys.argv) > 1 else 100)
+    measure(*map(int, sys.argv[1:2]))
