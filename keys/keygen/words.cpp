@@ -85,6 +85,11 @@ void add_code(CLI::App& app, std::string& output, Handout& handout) {
         ->needs(code);
 }
 
+CLI::Option* add_recipient(CLI::App& app, Handout& handout) {
+    return add_value(app, "--for", handout.recipient, enrolment_argument, "STRING",
+                     "Seal the key file for the client whose `oneknock enrol` printed this");
+}
+
 // A key file, in the clear or sealed, a page or a code: one of them.
 void add_output(CLI::App& app, std::string& output, Handout& handout, const std::string& description) {
     auto* const file = add_value(app, "-o,--output", output, path_argument, "FILE", description);
@@ -94,10 +99,7 @@ void add_output(CLI::App& app, std::string& output, Handout& handout, const std:
     auto* const code = app.get_option("--qr");
     page->excludes(file)->excludes(code);
     code->excludes(file);
-    add_value(app, "--for", handout.recipient, enrolment_argument, "STRING",
-              "Seal the key file for the client whose `oneknock enrol` printed this")
-        ->excludes(page)
-        ->excludes(code);
+    add_recipient(app, handout)->excludes(page)->excludes(code);
 }
 
 void require_output(const std::string& output) {
@@ -140,7 +142,10 @@ void declare(CLI::App& app, Setup& setup) {
               "Addresses that it may open for: same, observed, any or a network (default: observed)");
     add_value(app, "--max-duration", setup.max_duration, max_duration_argument, "TIME",
               "Longest time that it may open for (default: 60s)");
-    app.add_flag("--qr", setup.shows_code, "Show its sealed key as a QR code, instead of writing a key file");
+    auto* const code = app.add_flag_callback(
+        "--qr", [&setup] { setup.handout.form = Handout::Form::code_on_terminal; },
+        "Show its sealed key as a QR code, instead of writing a key file");
+    add_recipient(app, setup.handout)->excludes(code);
     add_value(app, "--try", setup.trial, trial_argument, "TIME", "Time to confirm the trial in (default: 2m)");
     add_door_choices(app, setup.door);
 }

@@ -264,6 +264,24 @@ class FirstSteps(NetworkTest):
         typist.presses_ctrl_c()
         self.assertEqual(typist.ends(), -signal.SIGINT)
 
+    def test_a_key_that_is_sealed_for_the_machine_that_asked_for_it(self):
+        home = {"XDG_CONFIG_HOME": self.net.path("home")}
+        string = run(program("oneknock"), "enrol", env=home).stdout.strip()
+        typist = self.setup(*ANSWERS, "--for", string)
+        typist.sees(f"^# oneknock-keygen add laptop --allow ssh --source observed --for {string} -o /root/laptop.json$")
+        words = typist.sees("words: (.*)$")[1]
+        typist.sees("is in /root/laptop.json, sealed")
+        typist.sees("Compare the words")
+        typist.sees("Press Enter")
+        run(program("oneknock"), "import", self.key(), "--words", words, env=home)
+        typist.types("")
+        typist.sees("here with yes")
+        self.client.run(program("oneknock"), "open", "home", "ssh", "--wait", env=home)
+        typist.types("yes")
+        typist.sees("^Done:")
+        typist.sees("remove it here: rm /root/laptop.json")
+        self.assertEqual(typist.ends(), 0)
+
     def test_what_would_be_in_vain_is_refused_before_anything_is_asked(self):
         files = self.files()
         script = self.run_in(program("oneknock-keygen"), "setup", check=False)

@@ -117,7 +117,7 @@ struct Setup {
     std::string client;
     SourcePolicy source = *SourcePolicy::parse("observed");  // most first clients are behind a NAT
     Seconds max_duration{60};
-    bool shows_code = false;  // instead of a key file
+    Handout handout;  // a key file, in the clear or sealed, or a code on the terminal
     Seconds trial{120};
 };
 

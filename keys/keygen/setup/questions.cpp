@@ -85,7 +85,7 @@ Result<void> ask_services(const Terminal& terminal, Init& door) {
 
 Result<std::string> new_client(const Setup& setup, const Person& person, const std::string& answer) {
     auto name = name_argument(answer);
-    if (!name || setup.shows_code) return name;
+    if (!name || setup.handout.is_code()) return name;
     const std::string file = key_file_of(person, *name);
     if (!path_exists(file)) return name;
     return fail(ExitCode::cannot_create, file + " already exists, where the key would be put; choose another name");

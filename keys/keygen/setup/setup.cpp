@@ -25,7 +25,8 @@ namespace oneknock::keygen {
 namespace {
 
 // Before anything is asked: what would end in vain.
-Result<void> check_beforehand(const Init& door) {
+Result<void> check_beforehand(const Setup& setup) {
+    const Init& door = setup.door;
     if (geteuid() != 0)
         return fail(ExitCode::permission,
                     "setup makes files of root's, closes ports and starts the daemon; run it as root: sudo "
@@ -41,7 +42,7 @@ Result<void> check_beforehand(const Init& door) {
         return fail(ExitCode::unavailable, "a daemon answers on " + door.socket +
                                                " already; for a second door give this one another directory, table, "
                                                "state directory and socket (--dir, --table, --state, --socket)");
-    if (check_no_door(folder)) return {};
+    if (check_no_door(folder)) return check_recipient(setup.handout, read_clocks().wall);
     return fail(ExitCode::cannot_create, "there is a door in " + folder.path() +
                                              " already, and setup only makes new ones. Try that one with: oneknockd "
                                              "--config " +
@@ -74,9 +75,9 @@ public:
 
     // The key may have been imported by now.
     void say_what_to_forget() const {
-        if (trial_)
-            Terminal::say("A key that was imported on " + setup_.client + " is of no use: oneknock remove " +
-                          setup_.door.name);
+        if (!trial_) return;
+        Terminal::say("A key that was imported on " + setup_.client + " is of no use: oneknock remove " +
+                      setup_.door.name + (setup_.handout.recipient ? "; its string is used up: oneknock enrol" : ""));
     }
     // False: some of it is left.
     [[nodiscard]] bool undo() { return traces_.undo(); }
@@ -108,10 +109,10 @@ private:
         for (const auto& [name, service] : setup_.door.services) add.allow.push_back(name);
         add.source = setup_.source;
         add.max_duration = setup_.max_duration;
-        if (setup_.shows_code) add.handout.form = Handout::Form::code_on_terminal;
-        add.output = setup_.shows_code ? standard_output : key_file_of(person_, setup_.client);
+        add.handout = setup_.handout;
+        add.output = add.handout.is_code() ? standard_output : key_file_of(person_, setup_.client);
         Terminal::show_command(add_command(setup_.door, add));
-        if (!setup_.shows_code) key_file_ = add.output;
+        if (!add.handout.is_code()) key_file_ = add.output;
         traces_.add([paths = std::vector{folder_.client(add.client)}] { return remove_paths(paths); });
         return add_client(folder_, add).and_then([&]() -> Result<void> {
             if (key_file_.empty()) return {};
@@ -132,13 +133,7 @@ private:
     }
 
     [[nodiscard]] Result<void> hand_over() const {
-        const std::string bring = setup_.shows_code ? "Scan the code, or take its text, to " + setup_.client +
-                                                          ", and give it to `oneknock import` there."
-                                                    : "The key of " + setup_.client + " is in " + key_file_ +
-                                                          ". Fetch it from there, with oneknock installed:";
-        Terminal::say("\n" + bring);
-        if (!setup_.shows_code)
-            Terminal::say("    " + how_to_fetch(person_, key_file_, setup_.door.address, ssh_port()));
+        say_how_to_bring_the_key();
         Terminal::say("\nThen begins a trial of " + duration_text(setup_.trial) + ": " + services() +
                       " will be closed to whoever has not knocked.");
         Terminal::say(has_udp() ? "TCP sessions that are open now, this one too, go on; those of UDP end."
@@ -147,6 +142,21 @@ private:
             .ask<std::string>("Press Enter once the key is imported", "",
                               [](const std::string&) -> Result<std::string> { return std::string(); })
             .map([](const std::string&) {});
+    }
+
+    void say_how_to_bring_the_key() const {
+        if (setup_.handout.is_code())
+            return Terminal::say("\nScan the code, or take its text, to " + setup_.client +
+                                 ", and give it to `oneknock import` there.");
+        const bool sealed = setup_.handout.recipient.has_value();
+        Terminal::say("\nThe key of " + setup_.client + " is in " + key_file_ +
+                      (sealed ? ", sealed. Send it to its user, for `oneknock import`, or fetch it from there:"
+                              : ". Fetch it from there, with oneknock installed:"));
+        Terminal::say("    " + how_to_fetch(person_, key_file_, setup_.door.address, ssh_port()));
+        if (sealed)
+            Terminal::say(
+                "Compare the words above with those that it shows there, by a way on which nobody else can "
+                "change them, such as a call.");
     }
 
     [[nodiscard]] std::string services() const {
@@ -214,8 +224,8 @@ private:
 
     void say_what_is_left() const {
         if (!key_file_.empty() && path_exists(key_file_))
-            Terminal::say("The key has been carried to " + setup_.client + "; remove it here: shred -u " +
-                          shell_word(key_file_));
+            Terminal::say("The key has been carried to " + setup_.client + "; remove it here: " +
+                          (setup_.handout.recipient ? "rm " : "shred -u ") + shell_word(key_file_));
         if (first_service() == "ssh")
             Terminal::say("So that ssh knocks by itself, on " + setup_.client + ": oneknock ssh-config " +
                           setup_.door.name + " --install");
@@ -246,7 +256,7 @@ void introduce(bool managed) {
 }  // namespace
 
 Result<void> run(const Setup& command) {
-    if (auto possible = check_beforehand(command.door); !possible) return possible;
+    if (auto possible = check_beforehand(command); !possible) return possible;
     const auto terminal = Terminal::open();
     if (!terminal) return tl::unexpected(terminal.error());
     const Person who = person();

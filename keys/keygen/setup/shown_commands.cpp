@@ -30,6 +30,7 @@ std::string add_command(const Init& door, const Add& add) {
     for (const std::string& service : add.allow) text += " --allow " + service;
     text += option("--source", add.source.text(), "same") +
             option("--max-duration", duration_text(add.max_duration), "60s");
+    if (add.handout.recipient) text += " --for " + enrolment_text(*add.handout.recipient);
     return text + (add.handout.is_code() ? " --qr" : " -o " + shell_word(add.output));
 }
 
