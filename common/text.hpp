@@ -21,6 +21,9 @@ template <class Range, class Text = std::identity>
     return all;
 }
 
+// "1 client", "2 clients".
+[[nodiscard]] std::string counted(std::size_t count, std::string_view noun);
+
 // Rows of equally many cells, the first being the headings: each column as wide as its widest cell, two spaces between
 // columns, a line feed at the end of every row.
 [[nodiscard]] std::string table(const std::vector<std::vector<std::string>>& rows);

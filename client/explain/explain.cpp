@@ -61,7 +61,7 @@ std::string meaning_of(const Address& address) {
 
 // The nearest to being one.
 Error no_knock(const std::vector<std::uint16_t>& ports, const KeyFile& key, UnixTime now) {
-    const std::string count = std::to_string(ports.size()) + " ports";
+    const std::string count = counted(ports.size(), "port");
     const BestHour best = best_hour(ports, key, now);
     const std::size_t by_chance = ports.size() / 2;
     if (ports.size() < message_length(Family::ipv4))

@@ -1,4 +1,5 @@
 #include "client/knock/sender.hpp"
+#include "common/text.hpp"
 
 #include <cerrno>
 #include <cstring>
@@ -12,7 +13,7 @@ Result<std::unique_ptr<Sender>> open_sender(Via via, const Endpoint& local, cons
 Result<void> check_pass(const PassOutcome& outcome, std::size_t needed, const Endpoint& destination) {
     if (outcome.sent >= needed) return {};
     const std::string place = destination.address.text();
-    const std::string count = "only " + std::to_string(outcome.sent) + " packets to " + place + " could be sent, but " +
+    const std::string count = "only " + counted(outcome.sent, "packet") + " to " + place + " could be sent, but " +
                               std::to_string(needed) + " are needed: ";
     // Both are what a dropping rule in the host's own output chain gives.
     if (outcome.error == EPERM || outcome.error == EACCES)

@@ -8,6 +8,7 @@
 
 #include "common/log.hpp"
 #include "common/poll.hpp"
+#include "common/text.hpp"
 #include "server/gatekeeper/control/commands.hpp"
 #include "server/gatekeeper/decide/decider.hpp"
 #include "server/gatekeeper/decide/decision_log.hpp"
@@ -326,8 +327,8 @@ private:
         take_out(control_.is_strict(end.last_request));
         problems_.log_news();
         if (is_news)
-            log::info("reloaded: " + std::to_string(decider_.verifier().keyring().clients.size()) + " clients, " +
-                      changed + " new or changed, " + gone + " gone" + wrong_files());
+            log::info("reloaded: " + counted(decider_.verifier().keyring().clients.size(), "client") + ", " + changed +
+                      " new or changed, " + gone + " gone" + wrong_files());
     }
 
     void check(const LoadedKeys& loaded, bool is_new_door) {
@@ -337,7 +338,7 @@ private:
     }
 
     std::string wrong_files() const {
-        return problems_.all().empty() ? "" : ", " + std::to_string(problems_.all().size()) + " files wrong";
+        return problems_.all().empty() ? "" : ", " + counted(problems_.all().size(), "file") + " wrong";
     }
 
     void change_keys(KeyChange& change) {
@@ -347,7 +348,8 @@ private:
         if (decider_.door_has_changed() || has_new_door) schedule_.resend(door());
         prepare_books();
         if (const auto closed = grants_.close_what_is_no_longer_allowed(now_.steady); closed > 0)
-            log::info("closed " + std::to_string(closed) + " grants that are no longer allowed");
+            log::info("closed " + counted(closed, "grant") + " that " + (closed == 1 ? "is" : "are") +
+                      " no longer allowed");
         if (has_new_door) tell_services();  // behind what closes: the firewall closes nothing of a service that is gone
     }
 

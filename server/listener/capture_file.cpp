@@ -82,7 +82,7 @@ Result<std::optional<CaptureFile::Frame>> CaptureFile::next() {
 Result<void> CaptureFile::unreadable() const {
     if (unreadable_.empty()) return {};
     const auto text = [](const auto& entry) {
-        return std::to_string(entry.second) + " packets of link type " + link_type_name(entry.first);
+        return counted(entry.second, "packet") + " of link type " + link_type_name(entry.first);
     };
     return fail(ExitCode::data, name_ + ": " + join(unreadable_, text) + " cannot be read");
 }

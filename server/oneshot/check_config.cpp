@@ -80,7 +80,7 @@ std::string sentence(const DaemonConfig& config, const Keyring& keyring) {
     return config.path + ": OK: door " + keyring.door.name + ", services " +
            join(keyring.door.services,
                 [](const auto& named) { return named.first + " (" + named.second.text() + ")"; }) +
-           ", " + std::to_string(keyring.clients.size()) + " clients, tolerance " + duration_text(config.tolerance) +
+           ", " + counted(keyring.clients.size(), "client") + ", tolerance " + duration_text(config.tolerance) +
            ", grants of " + duration_text(config.grant_default) + ", at most " + duration_text(config.grant_maximum);
 }
 

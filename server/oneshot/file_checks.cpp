@@ -71,7 +71,7 @@ Finding check_clients(const std::vector<Client>& clients, UnixTime now) {
         return !client.revoked && !client.allow.empty() && (!client.expires || *client.expires > now);
     };
     const auto count = std::ranges::count_if(clients, may_knock);
-    const std::string text = std::to_string(clients.size()) + " clients, " + std::to_string(count) + " may knock";
+    const std::string text = counted(clients.size(), "client") + ", " + std::to_string(count) + " may knock";
     if (count > 0) return sound("clients", text);
     return doubtful("clients", text, "nobody could open anything: oneknock-keygen add CLIENT --allow SERVICE -o FILE");
 }

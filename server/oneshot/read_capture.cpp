@@ -9,6 +9,7 @@
 #include "common/log.hpp"
 #include "common/protocol/codeword.hpp"
 #include "common/protocol/key_schedule.hpp"
+#include "common/text.hpp"
 #include "keys/keyring.hpp"
 #include "server/gatekeeper/decide/decider.hpp"
 #include "server/gatekeeper/decide/decision_log.hpp"
@@ -76,12 +77,12 @@ public:
     [[nodiscard]] Result<void> explain_silence(const std::string& name) const {
         if (decisions_ > 0) return {};
         if (cut_ == 0) {
-            log::info(name + ": no knock at this door in " + std::to_string(packets_) + " packets");
+            log::info(name + ": no knock at this door in " + counted(packets_, "packet"));
             return {};
         }
         return fail(ExitCode::data, name + ": no knock at this door, but " + std::to_string(cut_) + " of " +
-                                        std::to_string(packets_) +
-                                        " packets were cut too short to be read; capture with a longer snap length, "
+                                        counted(packets_, "packet") +
+                                        " were cut too short to be read; capture with a longer snap length, "
                                         "such as: tcpdump -s 160");
     }
 

@@ -13,6 +13,7 @@
 #include "common/journal.hpp"
 #include "common/log.hpp"
 #include "common/startup.hpp"
+#include "common/text.hpp"
 #include "server/firewall/firewall.hpp"
 #include "server/parent/key_passing.hpp"
 #include "server/parent/key_watch.hpp"
@@ -206,10 +207,10 @@ void tell_adopted(const Firewall::Installed& installed, Channel& gatekeeper) {
         gatekeeper.send(message, GrantTable::capacity);
     }
     if (!installed.adopted.empty())
-        log::info("adopted " + std::to_string(installed.adopted.size()) + " grants of an earlier run");
+        log::info("adopted " + counted(installed.adopted.size(), "grant") + " of an earlier run");
     if (installed.removed > 0)
-        log::warning("removed " + std::to_string(installed.removed) +
-                     " elements from the sets of grants: the record knows no grant of that kind");
+        log::warning("removed " + counted(installed.removed, "element") +
+                     " from the sets of grants: the record knows no grant of that kind");
 }
 
 Result<std::optional<Firewall>> set_up_firewall(const DaemonConfig& config, const DaemonOptions& options,

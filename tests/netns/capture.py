@@ -291,7 +291,7 @@ class Files(Capturing):
         done = self.read(path, check=False)
         self.assertEqual(done.returncode, 65, done.stderr)
         self.assertIn('"decision":"accepted"', done.stdout)
-        self.assertIn("1 packets of link type IEEE802_11 cannot be read", done.stderr)
+        self.assertIn("1 packet of link type IEEE802_11 cannot be read", done.stderr)
 
     def test_a_knock_within_PPPoE_is_explained_also_behind_VLAN_tags(self):
         packets = self.written()

@@ -43,7 +43,7 @@ class Checking(PlainHouse):
         self.assert_found(found, "table", "ok", "is loaded and as it should be; a daemon answers")
         done = self.run_check()[1]
         self.assertRegex(done.stdout, r"(?m)^ok       door        /.*: door home, services ssh \(tcp/22\), web \(tcp/80\)$")
-        self.assertRegex(done.stdout.splitlines()[-1], "^/.*oneknockd.json: OK: door home, services ssh .*, 1 clients, ")
+        self.assertRegex(done.stdout.splitlines()[-1], "^/.*oneknockd.json: OK: door home, services ssh .*, 1 client, ")
         self.assertEqual(done.stderr, "")
 
     def test_looking_changes_nothing_and_starts_nothing(self):
@@ -109,7 +109,7 @@ class Checking(PlainHouse):
         found, done = self.run_check("--json", code=DATA)
         self.assertEqual([each[0] for each in found["client"]], ["failed", "failed"])
         self.assert_found(found, "client", "failed", "clients.d/worse.json")
-        self.assert_found(found, "clients", "ok", "1 clients, 1 may knock")
+        self.assert_found(found, "clients", "ok", "1 client, 1 may knock")
         self.assertRegex(done.stderr, "^oneknockd: warning: .*worse.json.*\noneknockd: error: .*bad.json")
         for others in ((), ("--guard",), ("--try", "1")):
             done = self.server.run(program("oneknockd"), "--config", self.door.config, "--json", *others, check=False)

@@ -43,7 +43,7 @@ class Control(PlainHouse):
         knock(self.client, self.key)
         eventually(lambda: self.daemon.status()["assembly"]["candidates"] == 1, "the knock to be read")
         revoke = self.net.start(self.server, program("oneknockctl"), "--socket", self.door.socket, "revoke", "--all")
-        self.daemon.wait_for("^revoked 1 grants$")
+        self.daemon.wait_for("^revoked 1 grant$")
         go_on()
         self.assertEqual(revoke.wait(), 0)
         self.daemon.wait_for("^accepted: alice: open")

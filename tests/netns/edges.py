@@ -121,7 +121,7 @@ class Edges(PlainHouse):
         self.assertRegex(self.ctl("status").stdout, r"log +7 lines were dropped: nobody read them")
         pipe.read()
         self.ctl("revoke", "--all")
-        self.assertRegex(pipe.read(), r"^warning: 7 lines of this log were dropped .*\nrevoked 1 grants\n$")
+        self.assertRegex(pipe.read(), r"^warning: 7 lines of this log were dropped .*\nrevoked 1 grant\n$")
         self.assertFalse(fcntl.fcntl(pipe.writes, fcntl.F_GETFL) & os.O_NONBLOCK, "the description is the shell's as well")
 
     def test_a_program_that_run_executes_finds_signals_and_umask_as_they_were(self):

@@ -153,7 +153,7 @@ class Refusals(Guarded):
         knock(self.client, self.key, "ssh", "--wait")
         self.door.revoke("alice")
         self.daemon.ctl("reload")
-        self.daemon.wait_for("^reloaded: 1 clients,")
+        self.daemon.wait_for("^reloaded: 1 client,")
         eventually(lambda: self.ssh(self.client) == CLOSED, "the grant of a revoked client to be closed",
                    stretched(1))
         knock(self.client, self.key, "ssh")
@@ -176,7 +176,7 @@ class Refusals(Guarded):
         missing = self.daemon.ctl("reload", check=False)
         self.assertEqual((missing.returncode, "what is in force stays in force" in missing.stderr), (65, True), missing.stderr)
         shutil.copytree(old, clients)
-        self.daemon.wait_for("^reloaded: 1 clients,")
+        self.daemon.wait_for("^reloaded: 1 client,")
         knock(self.client, self.key, "ssh", "--wait")
         self.door.revoke("alice")
         eventually(lambda: self.ssh(self.client) == CLOSED, "the grant to be closed", stretched(1))

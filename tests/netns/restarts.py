@@ -93,7 +93,7 @@ class Restarts(NetworkTest):
             end(self.daemon)
             self.assertEqual((self.ssh(self.client), self.ssh(self.other)), (OPEN, CLOSED), "while no daemon runs")
             self.assertEqual(attempt(self.client, "10.77.0.1", 80), CLOSED, "while no daemon runs")
-            self.start().wait_for("^adopted 1 grants of an earlier run$")
+            self.start().wait_for("^adopted 1 grant of an earlier run$")
             (*adopted, after), = self.daemon.elements()
             self.assertEqual(adopted, opened)
             self.assertTrue(before - 15 <= after <= before, (before, after))
@@ -256,7 +256,7 @@ class Restarts(NetworkTest):
         self.daemon.kill()
         self.server.run("nft", "add element inet oneknock granted4 { 10.77.1.2 . tcp . 22 timeout 40d }")
         self.assertEqual(self.ssh(self.other), OPEN)
-        self.start().wait_for("^warning: removed 1 elements from the sets of grants")
+        self.start().wait_for("^warning: removed 1 element from the sets of grants")
         self.assertEqual((self.ssh(self.client), self.ssh(self.other)), (OPEN, CLOSED))
 
     def test_a_record_that_cannot_be_opened_for_lack_of_disk_is_left_alone_and_as_good_as_before(self):

@@ -12,6 +12,12 @@ TEST_CASE("a list is joined with its separator between items, and nowhere else")
               std::vector<int>{1, 22, 333}, [](int number) { return std::to_string(number); }, "-") == "1-22-333");
 }
 
+TEST_CASE("one of a thing has no s") {
+    CHECK(counted(0, "client") == "0 clients");
+    CHECK(counted(1, "client") == "1 client");
+    CHECK(counted(2, "client") == "2 clients");
+}
+
 TEST_CASE("a table's columns are as wide as their widest cell, and its rows end without spaces") {
     CHECK(table({}).empty());
     CHECK(table({{"NAME", "PORT"}, {"s", "22"}, {"website", "443"}}) == "NAME     PORT\ns        22\nwebsite  443\n");

@@ -6,6 +6,7 @@
 
 #include "common/log.hpp"
 #include "common/nearest_word.hpp"
+#include "common/text.hpp"
 #include "server/gatekeeper/control/answers.hpp"
 
 namespace oneknock {
@@ -99,7 +100,7 @@ void ControlCommands::revoke(Connection connection, const std::string& client, I
     const auto count = dependencies_.grants.revoke(client, connection, now);
     if (count == 0 && !client.empty() && !dependencies_.decider.knows(client))
         return refuse(connection, "there is no client of that name, and no grant of one" + meant_instead(client));
-    log::info("revoked " + std::to_string(count) + " grants" + (client.empty() ? "" : " of " + client));
+    log::info("revoked " + counted(count, "grant") + (client.empty() ? "" : " of " + client));
     if (count == 0) socket_.answer(connection, closed_json(0));
 }
 
