@@ -14,10 +14,11 @@ namespace {
 // The other half lives in this process alone; its end must only be later than the server's clock.
 constexpr Seconds time_to_answer = usual_enrolment;
 
+constexpr const char* with_sudo = "sudo -n ";
 constexpr const char* answer_name = "the server's answer";
 
 std::string keygen(const RotateOptions& options, const char* command, const KeyFile& key) {
-    return std::string(options.sudo ? "sudo -n " : "") + "oneknock-keygen " + command + " " +
+    return std::string(options.sudo ? with_sudo : "") + "oneknock-keygen " + command + " " +
            shell_word(key.client.name) + " --dir " + shell_word(options.folder);
 }
 
@@ -25,12 +26,18 @@ Result<RemoteAnswer> ask(const RotateOptions& options, const std::string& comman
     return run_at({options.host, options.ssh_options}, command);
 }
 
+// All that sudo refuses ends with 1, which oneknock-keygen never does.
+std::string advice_for(int status, const std::string& command) {
+    if (status != 1 || !command.starts_with(with_sudo)) return "";
+    return "\nsudo has to permit that there without a password; the lines for sudoers(5) are in oneknock(1), EXAMPLES";
+}
+
 tl::unexpected<Error> no_answer(const RemoteAnswer& answer, const std::string& command, const Error& why) {
     if (answer.status == ssh_failed)
         return fail(ExitCode::unavailable, "ssh could not run this at the server, or was cut off: " + command);
     if (answer.status != 0)
-        return fail(ExitCode::unavailable,
-                    "this failed at the server with status " + std::to_string(answer.status) + ": " + command);
+        return fail(ExitCode::unavailable, "this failed at the server with status " + std::to_string(answer.status) +
+                                               ": " + command + advice_for(answer.status, command));
     return tl::unexpected(why);
 }
 
