@@ -41,7 +41,7 @@ class Installed(Server):
     def step_setup(self):
         """`oneknock-keygen setup`, typed at a terminal, makes the door, waits for a knock that lets a new session in, and
         starts the service."""
-        self.at_terminal()
+        self.at_terminal("oneknock-keygen setup")
         for question, answer in (("Name of the door", "home"), ("clients knock at", "10.77.0.1"),
                                  ("and nothing else.*\\[ssh\\]", ""), ("first client", "")):
             self.answer(question, answer)
@@ -64,23 +64,12 @@ class Installed(Server):
         self.run("systemctl disable -q --now oneknockd-guard oneknockd && oneknockd --remove"
                  " && rm -r /etc/oneknock /var/lib/oneknock/* /root/laptop.json")
         self.alice("oneknock remove home")
-        self.at_terminal("--name home --address 10.77.0.1 --service ssh=tcp/22 --client laptop --try 3s")
+        self.at_terminal("oneknock-keygen setup --name home --address 10.77.0.1 --service ssh=tcp/22 --client laptop --try 3s")
         self.answer("Press Enter", "")
         self.shown("the trial was not confirmed; all of it is undone")
         expect("oneknock" not in self.tables() and self.can_connect(), "something is closed")
         self.run("test ! -e /etc/oneknock -a ! -e /root/laptop.json -a -z \"$(ls /var/lib/oneknock)\"")
         expect(not self.is_active() and self.machine.ask("systemctl is-enabled oneknockd")[1].strip() == "disabled", "it is on")
-
-    def at_terminal(self, words=""):
-        self.run("rm -f /run/typed /run/shown && mkfifo /run/typed && systemd-run --quiet --collect --unit typist sh -c"
-                 f" 'exec script -qefc \"oneknock-keygen setup {words}\" /run/shown <>/run/typed >/dev/null'")
-
-    def shown(self, pattern):
-        self.machine.until(f"tr -d '\\r' </run/shown | grep -q '{pattern}'")
-
-    def answer(self, question, answer):
-        self.shown(question)
-        self.run(f"echo '{answer}' >/run/typed")
 
     def bring_key(self):
         self.alice("test -e ~/.ssh/id_ed25519 || ssh-keygen -q -t ed25519 -N '' -f ~/.ssh/id_ed25519")

@@ -1,6 +1,7 @@
 """What steps ask of the machine: its units, its daemon, and whether a client next to it reaches ssh."""
 
 import json
+import shlex
 import time
 
 from steps import expect
@@ -42,12 +43,37 @@ class Server:
         told = self.run(f"journalctl -b -o json --no-pager {' '.join(words)}")
         return [json.loads(line) for line in told.splitlines() if line.startswith("{")]
 
+    # --- a terminal, and whoever types there ------------------------------------------------------------------------
+
+    def at_terminal(self, command):
+        typing = f"exec script -qefc {shlex.quote(command)} /run/shown <>/run/typed >/dev/null"
+        self.run("rm -f /run/typed /run/shown && mkfifo /run/typed && systemd-run --quiet --collect --unit typist sh -c "
+                 + shlex.quote(typing))
+
+    def person_at_terminal(self, name, command):
+        self.at_terminal(f"ip netns exec lan runuser -l {name} --session-command {shlex.quote(command)}")
+
+    def shown(self, pattern):
+        self.machine.until(f"tr -d '\\r' </run/shown | grep -q {shlex.quote(pattern)}")
+
+    def answer(self, question, answer):
+        self.shown(question)
+        self.run(f"echo {shlex.quote(answer)} >/run/typed")
+
+    def terminal_ends(self):
+        """What was shown."""
+        self.machine.until("! systemctl is-active -q typist")
+        return self.run("tr -d '\\r' </run/shown")
+
     # --- the client in its network ----------------------------------------------------------------------------------
 
     def alice(self, command, check=True):
-        status, said = self.machine.ask(f"{LAN} {_quoted(command)}")
+        return self.person("alice", command, check)
+
+    def person(self, name, command, check=True):
+        status, said = self.machine.ask(f"ip netns exec lan runuser -l {name} -c {shlex.quote(command)}")
         if check:
-            expect(status == 0, f"alice: {command}: exit {status}\n{said}")
+            expect(status == 0, f"{name}: {command}: exit {status}\n{said}")
         return status, said
 
     def can_connect(self, port=22):
@@ -74,7 +100,3 @@ class Server:
         self.alice("oneknock open home ssh --wait")
         expect(self.can_connect(), "a knock does not open")
         self.close()
-
-
-def _quoted(command):
-    return "'" + command.replace("'", "'\\''") + "'"

@@ -19,11 +19,12 @@ import time
 from image import HERE, ROOT, image
 from beside import BesideFirewalls, OtherLinks
 from departure import Upgraded
+from keys import HandedOut
 from life import Installed, UnderSystemd
 from machine import Machine
 from steps import run_group
 
-GROUPS = (Installed, UnderSystemd, BesideFirewalls, OtherLinks, Upgraded)  # on one machine, one after the other
+GROUPS = (Installed, UnderSystemd, HandedOut, BesideFirewalls, OtherLinks, Upgraded)  # on one machine, one after the other
 
 
 def dependencies(packages):
