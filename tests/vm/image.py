@@ -15,7 +15,7 @@ FOLDER = os.path.join(ROOT, "build", "machine")
 _SIZE = "4G"  # sparse
 _SYSTEM = ["systemd", "systemd-sysv", "udev", "dbus", "kmod", "iproute2", "procps", "nftables", "openssh-server",
            "openssh-client", "linux-image-amd64", "debconf-utils", "less", "ufw", "firewalld",
-           "wireguard-tools", "iputils-ping", "ppp", "docker.io", "apparmor", "sudo", "autopkgtest",
+           "wireguard-tools", "iputils-ping", "ppp", "docker.io", "apparmor", "sudo", "autopkgtest", "dpkg-dev",
            "busybox-static"]
 _ASLEEP = ["docker.service", "docker.socket", "containerd.service"]  # until a step wants them
 # What reaches the disk; the kernel finds everything else on it.

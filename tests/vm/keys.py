@@ -71,7 +71,7 @@ class HandedOut(Server):
         self.person_at_terminal(name, f"oneknock import {SEALED}")
         self.shown(words)
         self.answer("Are they the same?", "yes")
-        expect_in("imported", self.terminal_ends())
+        expect_in("next: oneknock open home ssh", self.terminal_ends())
 
     def expect_generation(self, number):
         """Here and at the server; a knock with it opens."""

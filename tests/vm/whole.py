@@ -9,15 +9,15 @@ import argparse
 import datetime
 import glob
 import os
-import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
 
-from image import HERE, ROOT, image
+from image import HERE, image
 from beside import BesideFirewalls, OtherLinks
+from debs import delivered, dependencies, with_version
 from departure import Upgraded
 from keys import HandedOut
 from life import Installed, UnderSystemd
@@ -27,40 +27,17 @@ from steps import run_group
 GROUPS = (Installed, UnderSystemd, HandedOut, BesideFirewalls, OtherLinks, Upgraded)  # on one machine, one after the other
 
 
-def dependencies(packages):
-    """Names that the packages need, so that the image has them; of alternatives the first."""
-    names = set()
-    for path in glob.glob(f"{packages}/oneknock*.deb"):
-        told = subprocess.run(["dpkg-deb", "-f", path, "Depends"], text=True, stdout=subprocess.PIPE, check=True).stdout
-        names |= {re.split(r"[\s(:|]", entry.strip())[0] for entry in told.split(",") if entry.strip()}
-    return names - {"oneknock", "oneknockd", "systemd-standalone-sysusers"}
-
-
-def next_version(packages, folder):
-    """The same daemon as the next version, to be upgraded to."""
-    path, = glob.glob(f"{packages}/oneknockd_*.deb")
-    tree = os.path.join(folder, "next")
-    subprocess.run(["dpkg-deb", "-R", path, tree], check=True)
-    control = os.path.join(tree, "DEBIAN", "control")
-    with open(control, encoding="utf-8") as file:
-        text = file.read()
-    with open(control, "w", encoding="utf-8") as file:
-        file.write(re.sub(r"(?m)^(Version: .*)$", r"\1+next", text))
-    subprocess.run(["dpkg-deb", "--root-owner-group", "-b", tree, os.path.join(folder, "next.deb")], check=True,
-                   stdout=subprocess.DEVNULL)
-    shutil.rmtree(tree)
-
-
 def shared_folder(packages, folder):
     shared = os.path.join(folder, "shared")
     os.mkdir(shared)
-    for path in glob.glob(f"{packages}/oneknock*.deb"):
-        if "dbgsym" not in path:
-            shutil.copy2(path, shared)
-    next_version(packages, folder)
-    shutil.move(os.path.join(folder, "next.deb"), shared)
+    for path in delivered(packages):
+        shutil.copy2(path, shared)
+    daemon, = glob.glob(f"{packages}/oneknockd_*.deb")
+    with_version(daemon, "+next", os.path.join(shared, "next.deb"))
     shutil.copy2(os.path.join(HERE, "lan"), shared)
-    shutil.copy2(os.path.join(ROOT, "docs", "packaging", "debian", "tests", "knock"), shared)
+    source, = glob.glob(f"{packages}/*.dsc")
+    subprocess.run(["dpkg-source", "--no-check", "-x", source, os.path.join(shared, "source")], check=True,
+                   stdout=subprocess.DEVNULL)
     return shared
 
 
