@@ -56,7 +56,7 @@ class HandedOut(Server):
     def step_sudo(self):
         """With the two lines of operations.md in /etc/sudoers.d, `oneknock rotate home --via carol@SERVER` needs no password, and
         carol may do nothing else without one."""
-        self.run(f"printf '%s\\n' '{_lines_for_sudo()}' >/etc/sudoers.d/oneknock && visudo -cq")
+        self.run(f"umask 337 && echo '{_lines_for_sudo()}' >/etc/sudoers.d/oneknock && visudo -c")
         self.alice("oneknock rotate home --via carol@10.77.0.1")
         self.expect_generation(4)
         string = self.alice("oneknock enrol 2>/dev/null")[1].strip()

@@ -101,8 +101,7 @@ class Installed(Server):
     def step_trial(self):
         """A trial: strangers are refused, a knock opens, and after `oneknockctl confirm` the guard stays."""
         self.run("systemd-run --quiet --unit trial oneknockd --try 600")
-        self.machine.until("oneknockctl status")
-        self.expect_closed()
+        self.wait_until(lambda: not self.can_connect(), "the guard")
         said = self.alice(f"oneknock open home ssh --wait && {SSH} root@10.77.0.1 oneknockctl confirm")[1]
         expect_in("confirmed: the guard stays", said)
         self.run("systemctl stop trial")
