@@ -69,7 +69,7 @@ std::vector<std::string> for_units(std::vector<std::string> words) {
 Result<int> run_program(const std::string& path, const std::vector<std::string>& words) {
     constexpr int most_attempts = 3;
     for (int attempt = 1;; ++attempt) {
-        const auto status = start(path, words).map(wait_for);
+        auto status = start(path, words).map(wait_for);
         if (!status || !is_of_terminal(*status) || attempt == most_attempts) return status;
     }
 }
