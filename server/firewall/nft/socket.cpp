@@ -30,9 +30,11 @@ int error_of(const nlmsghdr* message) {
     return error <= 0 && error >= -largest_errno ? -error : EPROTO;
 }
 
-// What libnftnl takes for granted.
-bool is_of_nf_tables(const nlmsghdr* message) {
-    return message->nlmsg_type >> 8 == NFNL_SUBSYS_NFTABLES && mnl_nlmsg_get_payload_len(message) >= sizeof(nfgenmsg);
+// What answers NFT_MSG_GETx is NFT_MSG_NEWx, the number before it. libnftnl reads whatever it is given as what it was
+// asked for, and may end this process over it.
+bool answers(const nlmsghdr* message, std::uint16_t asked) {
+    return message->nlmsg_type == (NFNL_SUBSYS_NFTABLES << 8 | (asked - 1)) &&
+           mnl_nlmsg_get_payload_len(message) >= sizeof(nfgenmsg);
 }
 
 // Calls `see` for each message of a datagram until it returns false.
@@ -142,7 +144,7 @@ int Socket::ask_once(const Query& query, const Fill& fill, const OnMessage& on_m
         if ((m->nlmsg_flags & NLM_F_DUMP_INTR) != 0) error = EINTR;
         done = m->nlmsg_type == NLMSG_DONE || m->nlmsg_type == NLMSG_ERROR;
         if (done && error == 0) error = error_of(m);
-        if (!done && error == 0 && !(is_of_nf_tables(m) && on_message(m))) error = EPROTO;
+        if (!done && error == 0 && !(answers(m, query.type) && on_message(m))) error = EPROTO;
         return !done;
     };
     while (!done) {
