@@ -16,7 +16,7 @@ _SIZE = "4G"  # sparse
 _SYSTEM = ["systemd", "systemd-sysv", "udev", "dbus", "kmod", "iproute2", "procps", "nftables", "openssh-server",
            "openssh-client", "linux-image-amd64", "debconf-utils", "less", "ufw", "firewalld",
            "wireguard-tools", "iputils-ping", "ppp", "docker.io", "apparmor", "sudo", "autopkgtest", "dpkg-dev",
-           "busybox-static"]
+           "busybox-static", "bash-completion"]
 _ASLEEP = ["docker.service", "docker.socket", "containerd.service"]  # until a step wants them
 # What reaches the disk; the kernel finds everything else on it.
 _EARLY_MODULES = ["virtio_pci", "virtio_blk", "ext4"]

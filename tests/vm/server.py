@@ -60,6 +60,10 @@ class Server:
         self.shown(question)
         self.run(f"echo {shlex.quote(answer)} >/run/typed")
 
+    def type(self, keys):
+        """In printf(1)'s words, such as \\t."""
+        self.run(f"printf '{keys}' >/run/typed")
+
     def terminal_ends(self):
         """What was shown."""
         self.machine.until("! systemctl is-active -q typist")

@@ -22,9 +22,10 @@ from departure import Upgraded
 from keys import HandedOut
 from life import Installed, UnderSystemd
 from machine import Machine
+from questions import Asked
 from steps import run_group
 
-GROUPS = (Installed, UnderSystemd, HandedOut, BesideFirewalls, OtherLinks, Upgraded)  # on one machine, one after the other
+GROUPS = (Installed, UnderSystemd, HandedOut, Asked, BesideFirewalls, OtherLinks, Upgraded)  # on one machine, one after the other
 
 
 def shared_folder(packages, folder):
