@@ -273,7 +273,7 @@ def of_one(bench, contestant, runs):
     return figures
 
 
-def measure(runs=300):
+def measure(runs=100):
     """{"floor": ..., "oneknock": ..., "knockd": ..., "fwknop": ..., "times_faster": {"knockd": ..., "fwknop": ...}}"""
     with Network() as net:
         bench = Bench(net)
