@@ -42,10 +42,17 @@ struct Filter {
     }
 };
 
+// A session of PPPoE is for --read alone: a host that has one has an interface of PPP, on which its packets come again.
+bool is_pppoe(ByteSpan ethernet) {
+    std::size_t at = 12;
+    while (load_u16be(&ethernet[at]) == 0x8100 || load_u16be(&ethernet[at]) == 0x88a8) at += 4;
+    return load_u16be(&ethernet[at]) == 0x8864;
+}
+
 // The other filters know less than the parser: no tags, and no family in the other byte order.
 bool filter_passes(LinkLayer link, ByteSpan bytes) {
     static const Filter ethernet(LinkLayer::ethernet, DLT_EN10MB), raw(LinkLayer::raw, DLT_RAW);
-    if (link == LinkLayer::ethernet) return ethernet.passes(bytes);
+    if (link == LinkLayer::ethernet) return ethernet.passes(bytes) != is_pppoe(bytes);
     return link != LinkLayer::raw || raw.passes(bytes);
 }
 
