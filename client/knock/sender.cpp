@@ -1,8 +1,9 @@
 #include "client/knock/sender.hpp"
-#include "common/text.hpp"
 
 #include <cerrno>
 #include <cstring>
+
+#include "common/text.hpp"
 
 namespace oneknock {
 
