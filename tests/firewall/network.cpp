@@ -65,7 +65,10 @@ void TestNetwork::connect_inside() {
         bring_up("i0", {"10.78.0.2/24"});
         run("ip route add default via 10.78.0.1");
     });
-    in_client([] { run("ip route add 10.78.0.0/24 via 10.77.0.1"); });
+    in_client([] {
+        run("ip route add 10.78.0.0/24 via 10.77.0.1");
+        await(inside4, client4);
+    });
 }
 
 void TestNetwork::link(const Descriptor& there, const std::string& here_name, const std::string& there_name) const {
