@@ -19,21 +19,24 @@ namespace {
 constexpr std::size_t page_payload = 4096 - 16;
 constexpr std::size_t largest_slab = std::size_t{1} << 20;
 
-[[noreturn]] void cannot_lock(std::size_t size) {
+[[noreturn]] void cannot(const std::string& verb, std::size_t size, const char* cure) {
     const std::string why = std::strerror(errno);
-    rlimit limit{};  // which a process that is locked in may not ask for
-    const bool is_known = getrlimit(RLIMIT_MEMLOCK, &limit) == 0;
-    throw LockedMemoryError("cannot lock " + std::to_string(size) + " bytes of memory for secrets: " + why +
-                            "; raise the limit" + (is_known ? " of " + std::to_string(limit.rlim_cur) + " bytes" : "") +
-                            " (ulimit -l, or LimitMEMLOCK= in the unit)");
+    throw LockedMemoryError("cannot " + verb + " " + std::to_string(size) + " bytes of memory for secrets: " + why +
+                            cure);
+}
+
+[[noreturn]] void cannot_lock(std::size_t size) {
+    cannot("lock", size, "; raise the limit (ulimit -l, or LimitMEMLOCK= in the unit)");
 }
 
 // sodium_malloc tries to lock but does not say whether it could; locking again is free and does.
 std::uint8_t* locked_allocate(std::size_t size) {
     auto* memory = static_cast<std::uint8_t*>(sodium_malloc(size));
-    if (memory == nullptr) cannot_lock(size);
+    if (memory == nullptr) cannot("get", size, "");
     if (mlock(memory, size) != 0) {
+        const int reason = errno;
         sodium_free(memory);
+        errno = reason;
         cannot_lock(size);
     }
     sodium_memzero(memory, size);

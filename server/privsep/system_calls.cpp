@@ -81,9 +81,11 @@ void allow_memory(Filter& filter) {
     filter.allow(SCMP_SYS(mprotect), {has_none_of(2, beyond_read_and_write)});
 }
 
-// Lines of the log. Where standard error is a socket, it goes where that is connected to.
+// Lines of the log, and what the C library says before it aborts. Where standard error is a socket, it goes where that
+// is connected to.
 void allow_log(Filter& filter) {
     filter.allow(SCMP_SYS(write), {is_descriptor(0, STDERR_FILENO)});
+    filter.allow(SCMP_SYS(writev), {is_descriptor(0, STDERR_FILENO)});
     filter.allow(SCMP_SYS(sendto), {is_descriptor(0, STDERR_FILENO), is(4, 0)});
 }
 
