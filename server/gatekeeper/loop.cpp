@@ -31,8 +31,9 @@ constexpr std::size_t most_key_files_a_turn = 16;  // half a millisecond
 constexpr std::size_t hints_a_slice = 250;         // about half a millisecond
 constexpr std::size_t discarded_a_slice = 500;     // likewise
 constexpr Instant rest_behind_a_slice = std::chrono::microseconds{500};
-constexpr std::size_t most_unwritten_lines = 64;  // of the audit: a millisecond, however busy the firewall is
+constexpr std::size_t many_unwritten_lines = 64;  // of the audit: a millisecond, however busy the firewall is
 constexpr Instant audit_delay = std::chrono::milliseconds{5};  // by then whoever waited for a port has it
+constexpr Instant audit_retry = Seconds{1};                    // where it could not be written
 
 constexpr RequestId for_life_sign = 0;  // no connection's number
 
@@ -66,6 +67,7 @@ public:
         begin();
         const ExitCode exit = serve();
         write_audit();
+        if (const auto lines = decider_.unwritten_lines(); lines > 0) lose_audit_lines(lines);
         return exit;
     }
 
@@ -199,13 +201,24 @@ private:
     // A moment behind the firewall's answers: the parent and whoever waits for the port need the processor.
     [[nodiscard]] bool audit_is_due() const {
         const bool is_time = audit_at_ && *audit_at_ <= now_.steady && !grants_.awaits_answers();
-        return is_time || decider_.unwritten_lines() >= most_unwritten_lines;
+        return is_time || (!audit_fails_ && decider_.unwritten_lines() >= many_unwritten_lines);
     }
 
+    // It may be locked by who reads it, or its disk be full for a while.
     void write_audit() {
         audit_at_.reset();
-        if (const auto written = decider_.write_audit(); !written)
-            decisions_.problem("the audit lacks a line: " + written.error().message, now_.steady);
+        const std::size_t lines = decider_.unwritten_lines();
+        const auto written = decider_.write_audit();
+        const bool failed_before = std::exchange(audit_fails_, !written);
+        if (written) return;
+        audit_at_ = now_.steady + audit_retry;
+        if (decider_.unwritten_lines() == 0) lose_audit_lines(lines);
+        else if (!failed_before)
+            decisions_.problem(written.error().message + "; its lines wait in memory", now_.steady);
+    }
+
+    void lose_audit_lines(std::size_t lines) {
+        decisions_.problem("the audit lacks " + counted(lines, "line") + ": it could not be written", now_.steady);
     }
 
     void act_on(const Decision& decision, const KnockMoments& moments) {
@@ -294,7 +307,7 @@ private:
     KeyLoading& loading() {
         if (!loading_)
             loading_.emplace(KeyLoading::InForce{decider_.verifier().keyring()}, [this](Client client) {
-                write_audit();
+                if (!audit_fails_) write_audit();
                 return decider_.prepare(std::move(client));
             });
         return *loading_;
@@ -384,6 +397,7 @@ private:
 
     Now now_;
     std::optional<Instant> audit_at_;  // when the lines that wait are to be written
+    bool audit_fails_ = false;         // and did so the last time
     Instant rest_;
     bool more_hints_ = false, has_read_files_ = false;
     bool gathers_ = false;  // candidates have come that wait for more

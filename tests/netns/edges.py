@@ -10,11 +10,13 @@ import os
 import re
 import signal
 import socket
+import sqlite3
 import struct
 import subprocess
+import time
 
-from door import PlainHouse, knock, rooms
-from harness import eventually, main, program, run
+from door import Daemon, PlainHouse, knock, rooms
+from harness import PATIENCE, eventually, main, program, run
 
 USAGE, DATA, NO_INPUT, SOFTWARE, SYSTEM, CANNOT_CREATE, TRY_LATER, PERMISSION, CONFIG = 64, 65, 66, 70, 71, 73, 75, 77, 78
 CAPTURE_REPORT, BOOK_SEED, VERDICT, REPORT_REQUEST, READY, DOOR_SPAN = 2, 3, 4, 5, 13, 14  # server/privsep/messages.hpp
@@ -123,6 +125,24 @@ class Edges(PlainHouse):
         self.ctl("revoke", "--all")
         self.assertRegex(pipe.read(), r"^warning: 7 lines of this log were dropped .*\nrevoked 1 grant\n$")
         self.assertFalse(fcntl.fcntl(pipe.writes, fcntl.F_GETFL) & os.O_NONBLOCK, "the description is the shell's as well")
+
+    def test_an_audit_that_another_program_has_locked_keeps_no_knock_waiting_and_gets_its_lines_later(self):
+        daemon = Daemon(self.net, self.server, self.door)
+        with contextlib.closing(sqlite3.connect(os.path.join(self.door.state, "oneknock.db"), isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            until = time.monotonic() + PATIENCE
+            for number in range(1, 16):  # SQLite would wait for two seconds each time
+                knock(self.client, self.key, "ssh")
+                daemon.wait_for("^accepted: ", number, until - time.monotonic())
+            daemon.wait_for("^error: cannot write the audit: database is locked; its lines wait in memory$")
+            other.execute("ROLLBACK")
+            eventually(lambda: other.execute("SELECT count(*) FROM audit").fetchone() == (15,))
+            self.assertNotIn("lacks", daemon.log)
+            other.execute("BEGIN IMMEDIATE")
+            knock(self.client, self.key, "ssh")
+            daemon.wait_for("^accepted: ", 16)
+            self.assertEqual(daemon.stop(), 0)
+        self.assertRegex(daemon.log, r"(?m)^error: the audit lacks 1 line: it could not be written$")
 
     def test_a_program_that_run_executes_finds_signals_and_umask_as_they_were(self):
         self.launch(stderr=subprocess.DEVNULL)

@@ -11,13 +11,18 @@ import struct
 
 LIBRARY = os.environ.get("FAULTS_LIBRARY", "")
 ROOMS = ("firewall", "listener", "gatekeeper")
-CALLS = ("accept4", "fallocate", "fdatasync", "fstat", "fsync", "ftruncate", "getrandom", "ioctl", "lseek", "mkdir", "mmap",
-         "open", "openat", "poll", "ppoll", "pread", "pwrite", "read", "recv", "recvfrom", "recvmsg", "rename", "send",
-         "sendmsg", "sendto", "timerfd_settime", "unlink", "write")
+CALLS = ("accept4", "access", "bind", "capset", "chdir", "chroot", "close_range", "connect", "dup2", "eventfd",
+         "fallocate", "fchdir", "fchmod", "fchown", "fchownat", "fcntl", "fdatasync", "flock", "fork", "fstat",
+         "fstatat", "fstatfs", "fsync", "ftruncate", "getrandom", "getsockname", "getsockopt", "inotify_add_watch",
+         "inotify_init1", "ioctl", "lchown", "listen", "lseek", "lstat", "mkdir", "mlock", "mmap", "mprotect", "open",
+         "openat", "pipe2", "poll", "ppoll", "prctl", "pread", "pthread_sigmask", "pwrite", "read", "readlink", "recv",
+         "recvfrom", "recvmsg", "rename", "sched_setscheduler", "send", "sendmsg", "sendto", "setgroups", "setresgid",
+         "setresuid", "setrlimit", "setsockopt", "signalfd", "socket", "socketpair", "stat", "statfs", "syscall",
+         "timerfd_create", "timerfd_settime", "unlink", "write")
 EVERY_SYNC = "fdatasync and fsync"
 DOES_NOTHING, IS_SHORT = 0, -1  # in place of an error
 FOR_EVER = 1 << 31
-_SLOT = struct.Struct("=iiIII59I")
+_SLOT = struct.Struct("=iiIII123I")
 _ARMED = struct.Struct("=iiIII")
 _NONE = -1
 _NUMBERS = {**{call: number for number, call in enumerate(CALLS)}, EVERY_SYNC: len(CALLS)}

@@ -34,18 +34,33 @@ _ALWAYS = ("ENOMEM at send 1 of the firewall, at the start", "ENOBUFS at recvmsg
            "EIO at write 1 of the listener, at the start", "ENOMEM at mmap 2 of the listener, at the start")
 
 _ON_FILES = (errno.EIO, errno.ENOSPC, errno.EINTR)
+_ON_PATHS = (errno.EIO, errno.EACCES)
 _ON_SOCKETS = (errno.EAGAIN, errno.EINTR, errno.ENOMEM, errno.ENOBUFS)
+_NEW_DESCRIPTOR = (errno.EMFILE, errno.ENOMEM)
+_RIGHTS = (errno.EPERM,)
 _ERRORS = {
-    "accept4": (errno.EMFILE, errno.EINTR, errno.EAGAIN, errno.ECONNABORTED), "fallocate": _ON_FILES,
-    "fdatasync": _ON_FILES, "fstat": (errno.EIO, errno.ENOMEM), "fsync": _ON_FILES, "ftruncate": _ON_FILES,
-    "getrandom": (errno.EINTR,), "ioctl": (errno.ENOMEM, errno.EIO), "lseek": (errno.EIO,),
-    "mkdir": (errno.ENOSPC, errno.EIO), "mmap": (errno.ENOMEM,),
-    "open": (errno.EMFILE, errno.ENOMEM, errno.EIO, errno.EINTR),
-    "openat": (errno.EMFILE, errno.ENOMEM, errno.EIO, errno.EINTR), "poll": (errno.EINTR, errno.ENOMEM),
-    "ppoll": (errno.EINTR, errno.ENOMEM), "pread": (errno.EIO, errno.EINTR), "pwrite": (*_ON_FILES, IS_SHORT),
-    "read": (errno.EIO, errno.EINTR, errno.EAGAIN), "recv": _ON_SOCKETS, "recvfrom": _ON_SOCKETS, "recvmsg": _ON_SOCKETS,
-    "rename": _ON_FILES, "send": _ON_SOCKETS, "sendmsg": _ON_SOCKETS, "sendto": _ON_SOCKETS,
-    "timerfd_settime": (errno.ENOMEM,), "unlink": _ON_FILES, "write": (*_ON_FILES, errno.EAGAIN, IS_SHORT),
+    "accept4": (errno.EMFILE, errno.EINTR, errno.EAGAIN, errno.ECONNABORTED), "access": _ON_PATHS,
+    "bind": (errno.ENOMEM, errno.EADDRINUSE), "capset": _RIGHTS, "chdir": _ON_PATHS, "chroot": _RIGHTS,
+    "close_range": (errno.ENOSYS, errno.EMFILE), "connect": (errno.EAGAIN, errno.ECONNREFUSED), "dup2": (errno.EMFILE,),
+    "eventfd": _NEW_DESCRIPTOR, "fallocate": _ON_FILES, "fchdir": _ON_PATHS, "fchmod": (errno.EIO, errno.EPERM),
+    "fchown": (errno.EIO, errno.EPERM), "fchownat": (errno.EIO, errno.EPERM), "fcntl": (errno.EMFILE, errno.EAGAIN),
+    "fdatasync": _ON_FILES, "flock": (errno.EINTR, errno.ENOLCK), "fork": (errno.EAGAIN, errno.ENOMEM),
+    "fstat": (errno.EIO, errno.ENOMEM), "fstatat": _ON_PATHS, "fstatfs": (errno.EIO,), "fsync": _ON_FILES,
+    "ftruncate": _ON_FILES, "getrandom": (errno.EINTR,), "getsockname": (errno.ENOBUFS,), "getsockopt": (errno.ENOMEM,),
+    "inotify_add_watch": (errno.ENOSPC, errno.ENOMEM), "inotify_init1": _NEW_DESCRIPTOR, "ioctl": (errno.ENOMEM, errno.EIO),
+    "lchown": (errno.EIO, errno.EPERM), "listen": (errno.EADDRINUSE,), "lseek": (errno.EIO,), "lstat": _ON_PATHS,
+    "mkdir": (errno.ENOSPC, errno.EIO), "mlock": (errno.ENOMEM, errno.EAGAIN), "mmap": (errno.ENOMEM,),
+    "mprotect": (errno.ENOMEM,), "open": (*_NEW_DESCRIPTOR, errno.EIO, errno.EINTR),
+    "openat": (*_NEW_DESCRIPTOR, errno.EIO, errno.EINTR), "pipe2": _NEW_DESCRIPTOR, "poll": (errno.EINTR, errno.ENOMEM),
+    "ppoll": (errno.EINTR, errno.ENOMEM), "prctl": (errno.EPERM, errno.EINVAL), "pread": (errno.EIO, errno.EINTR),
+    "pthread_sigmask": (errno.EINVAL,), "pwrite": (*_ON_FILES, IS_SHORT), "read": (errno.EIO, errno.EINTR, errno.EAGAIN),
+    "readlink": _ON_PATHS, "recv": _ON_SOCKETS, "recvfrom": _ON_SOCKETS, "recvmsg": _ON_SOCKETS, "rename": _ON_FILES,
+    "sched_setscheduler": _RIGHTS, "send": _ON_SOCKETS, "sendmsg": _ON_SOCKETS, "sendto": _ON_SOCKETS, "setgroups": _RIGHTS,
+    "setresgid": (errno.EPERM, errno.EAGAIN), "setresuid": (errno.EPERM, errno.EAGAIN), "setrlimit": _RIGHTS,
+    "setsockopt": (errno.ENOMEM, errno.EPERM), "signalfd": _NEW_DESCRIPTOR,
+    "socket": (*_NEW_DESCRIPTOR, errno.EAFNOSUPPORT), "socketpair": _NEW_DESCRIPTOR, "stat": _ON_PATHS, "statfs": (errno.EIO,),
+    "syscall": (errno.ENOSYS, errno.EPERM, errno.ENOMEM), "timerfd_create": _NEW_DESCRIPTOR, "timerfd_settime": (errno.ENOMEM,),
+    "unlink": _ON_FILES, "write": (*_ON_FILES, errno.EAGAIN, IS_SHORT),
 }
 assert set(_ERRORS) == set(CALLS)
 

@@ -57,7 +57,11 @@ void Decider::note_for_audit(const std::vector<Decision>& decisions, const Now& 
         if (decision.in_record) unwritten_.push_back(audit_entry(decision, now.wall));
 }
 
-Result<void> Decider::write_audit() { return audit_.write(std::exchange(unwritten_, {})); }
+Result<void> Decider::write_audit() {
+    const auto written = audit_.write(unwritten_);
+    if (written || unwritten_.size() > most_unwritten_lines) unwritten_.clear();
+    return written;
+}
 
 void Decider::note_uses(const std::vector<Decision>& decisions, UnixTime now) {
     Keyring& keyring = verifier_.keyring();

@@ -65,6 +65,8 @@ public:
     void make_durable(std::vector<Decision>& decisions, const Now& now);
     void note_for_audit(const std::vector<Decision>& decisions, const Now& now);
     // Writes the lines that were noted, of any number of turns: when no knock waits, and before the audit is read.
+    // Lines that cannot be written stay for the next time, unless there are more than `most_unwritten_lines`.
+    static constexpr std::size_t most_unwritten_lines = 4096;  // about a megabyte
     [[nodiscard]] std::size_t unwritten_lines() const { return unwritten_.size(); }
     [[nodiscard]] Result<void> write_audit();
     // All of them.

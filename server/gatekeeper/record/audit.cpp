@@ -63,11 +63,13 @@ Result<Audit> Audit::open(const std::string& folder, UnixTime now) {
     Audit audit;
     const auto found = *existed ? audit.read_existing(path) : Database::Condition::damaged;
     if (found == Database::Condition::unreadable) return give_up(audit.db_.problem());
-    if (found == Database::Condition::sound) return audit;
-    audit = Audit();
-    if (*existed && !put_aside(path, now, audit_suffixes)) return give_up("it is damaged, and cannot be put aside");
-    if (const auto problem = audit.begin_anew(path)) return give_up(*problem);
-    audit.was_damaged_ = *existed;
+    if (found == Database::Condition::damaged) {
+        audit = Audit();
+        if (*existed && !put_aside(path, now, audit_suffixes)) return give_up("it is damaged, and cannot be put aside");
+        if (const auto problem = audit.begin_anew(path)) return give_up(*problem);
+        audit.was_damaged_ = *existed;
+    }
+    audit.db_.wait_no_more();  // no knock waits for who has locked it
     return audit;
 }
 

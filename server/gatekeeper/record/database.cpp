@@ -49,6 +49,8 @@ bool Database::open(const std::string& path) {
     return true;
 }
 
+void Database::wait_no_more() { sqlite3_busy_timeout(db_.get(), 0); }
+
 bool Database::run(const char* sql) { return sqlite3_exec(db_.get(), sql, nullptr, nullptr, nullptr) == SQLITE_OK; }
 
 Prepared Database::prepare(const char* sql) {
