@@ -55,6 +55,8 @@ Result<std::string> companion_program(const std::string& name) {
     if (error) return fail(ExitCode::system, "cannot read /proc/self/exe: " + error.message() + "; is /proc mounted?");
     for (const fs::path& path : {folder / name, folder.parent_path() / "libexec/oneknock" / name})
         if (access(path.c_str(), X_OK) == 0) return path.string();
+        else if (errno != ENOENT && errno != ENOTDIR)
+            return tl::unexpected(system_error("execute", path.string(), ExitCode::unavailable));
     return fail(ExitCode::unavailable, "the program " + name + " is neither in " + folder.string() + " nor in " +
                                            (folder.parent_path() / "libexec/oneknock").string() +
                                            "; oneknockd needs it: install it as well");

@@ -40,6 +40,7 @@ Result<Descriptor> lock_state(const DaemonConfig& config, const Descriptor& fold
     Descriptor lock(openat(folder.get(), state_lock_name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (!lock) return tl::unexpected(system_error("create the lock in", config.state, ExitCode::cannot_create));
     if (flock(lock.get(), LOCK_EX | LOCK_NB) == 0) return lock;
+    if (errno != EWOULDBLOCK) return tl::unexpected(system_error("lock", config.state, ExitCode::unavailable));
     return fail(ExitCode::unavailable, "another oneknockd uses the state folder " + config.state +
                                            "; stop it, or give this one a folder of its own (field \"state\")");
 }
@@ -80,12 +81,14 @@ Result<void> remove_stale_socket(const std::string& path, const sockaddr_un& add
         return fail(ExitCode::unavailable, "another oneknockd answers on " + path +
                                                "; stop it, or give this one another socket (field \"socket\")");
     if (errno == ENOENT) return {};
+    const int reason = errno;
     struct stat info {};
     if (lstat(path.c_str(), &info) == 0 && !S_ISSOCK(info.st_mode))
         return fail(ExitCode::cannot_create, path +
                                                  " is in the way of the control socket; remove it, or choose another "
                                                  "path (field \"socket\")");
-    if (unlink(path.c_str()) == 0) return {};
+    errno = reason;
+    if (reason == ECONNREFUSED && unlink(path.c_str()) == 0) return {};  // nobody has it any more
     return tl::unexpected(system_error("replace", path, ExitCode::cannot_create));
 }
 
@@ -100,6 +103,7 @@ Result<Descriptor> make_control_socket(const DaemonConfig& config, const Identit
     if (const auto made = make_folder(folder, 0755); !made) return tl::unexpected(made.error());
     if (const auto free = remove_stale_socket(config.socket, address); !free) return tl::unexpected(free.error());
     Descriptor fd = make_stream_socket();
+    if (!fd) return tl::unexpected(system_error("make", "the control socket"));
     const mode_t before = umask(0117);  // 0660 from the first moment
     const int bound = bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address);
     umask(before);
@@ -120,7 +124,10 @@ bool is_same_folder(const struct stat& one, const std::string& path) {
 
 Result<void> check_state_folder(const DaemonConfig& config) {
     struct stat state {};
-    if (stat(config.state.c_str(), &state) != 0) return {};  // it is made for this alone
+    if (stat(config.state.c_str(), &state) != 0) {
+        if (errno == ENOENT) return {};  // it is made for this alone
+        return tl::unexpected(system_error("examine the state folder", config.state, ExitCode::cannot_create));
+    }
     const auto folder_of = [](const std::string& path) { return std::filesystem::path(path).parent_path().string(); };
     for (const std::string& other : {folder_of(config.path), folder_of(config.door), config.clients})
         if (is_same_folder(state, other))

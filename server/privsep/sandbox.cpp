@@ -29,6 +29,17 @@ bool apply_capabilities(capng_select_t set) {
     return capng_apply(set) == 0;
 }
 
+// libcap-ng says nothing of capabilities that stay in the bounding set, so it is looked at. What errno has then is not
+// why.
+Result<void> empty_bounding_set() {
+    capng_clear(CAPNG_SELECT_BOUNDS);
+    const bool applied = apply_capabilities(CAPNG_SELECT_BOUNDS);
+    capng_get_caps_process();
+    if (applied && capng_have_capabilities(CAPNG_SELECT_BOUNDS) == CAPNG_NONE) return {};
+    errno = 0;
+    return tl::unexpected(cannot("empty the bounding set (it takes CAP_SETPCAP)"));
+}
+
 Result<void> forbid_new_privileges() {
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return tl::unexpected(cannot("set no_new_privs"));
     return {};
@@ -71,13 +82,13 @@ void raise_locked_memory_limit() {
 }
 
 Result<void> drop_everything(const Identity& identity) {
-    capng_clear(CAPNG_SELECT_ALL);
     if (identity.can_change) {
-        if (!apply_capabilities(CAPNG_SELECT_BOUNDS)) return tl::unexpected(cannot("empty the bounding set"));
+        if (const auto emptied = empty_bounding_set(); !emptied) return emptied;
         if (setgroups(0, nullptr) != 0) return tl::unexpected(cannot("drop the supplementary groups"));
         if (setresgid(identity.gid, identity.gid, identity.gid) != 0) return tl::unexpected(cannot("change the group"));
         if (setresuid(identity.uid, identity.uid, identity.uid) != 0) return tl::unexpected(cannot("change the user"));
     }
+    capng_clear(CAPNG_SELECT_ALL);
     if (!apply_capabilities(CAPNG_SELECT_CAPS)) return tl::unexpected(cannot("drop the capabilities"));
     prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
     capng_get_caps_process();
@@ -89,9 +100,10 @@ Result<void> drop_everything(const Identity& identity) {
 }
 
 Result<void> keep_net_admin_only() {
+    if (geteuid() == 0)
+        if (const auto emptied = empty_bounding_set(); !emptied) return emptied;
     capng_clear(CAPNG_SELECT_BOTH);
     capng_update(CAPNG_ADD, static_cast<capng_type_t>(CAPNG_EFFECTIVE | CAPNG_PERMITTED), CAP_NET_ADMIN);
-    if (geteuid() == 0) capng_apply(CAPNG_SELECT_BOUNDS);
     if (!apply_capabilities(CAPNG_SELECT_CAPS))
         return fail(ExitCode::permission,
                     "cannot keep CAP_NET_ADMIN alone: the daemon needs it; run as root, or with "

@@ -10,6 +10,7 @@ those of its start, are candidates, each with the errors that such a call may ha
 """
 
 import collections
+import contextlib
 import errno
 import os
 import random
@@ -20,7 +21,7 @@ import time
 from fault_page import CALLS, IS_SHORT, ROOMS, FaultPage
 from knocks import LOST, SERVER, Street
 
-from door import READY, Daemon, Door, is_running
+from door import READY, Daemon, Door, is_running, status_of
 from harness import NetworkTest, eventually, main, program
 
 _FAULTS = os.environ.get("TORTURE_FAULTS", "12")
@@ -31,7 +32,9 @@ _PLAYED_EACH_TIME = 8
 
 # Those that showed a defect once are always among them.
 _ALWAYS = ("ENOMEM at send 1 of the firewall, at the start", "ENOBUFS at recvmsg 3 of the firewall, at the start",
-           "EIO at write 1 of the listener, at the start", "ENOMEM at mmap 2 of the listener, at the start")
+           "EIO at write 1 of the listener, at the start", "ENOMEM at mmap 2 of the listener, at the start",
+           "EPERM at prctl 4 of the listener, at the start", "EPERM at prctl 4 of the firewall, at the start",
+           "ENOLCK at flock 2 of the firewall, at the start")
 
 _ON_FILES = (errno.EIO, errno.ENOSPC, errno.EINTR)
 _ON_PATHS = (errno.EIO, errno.EACCES)
@@ -64,6 +67,10 @@ _ERRORS = {
 }
 assert set(_ERRORS) == set(CALLS)
 
+# Of /proc/PID/status: what a process may do.
+_RIGHTS_OF_A_PROCESS = ("Uid", "Gid", "Groups", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp",
+                        "Seccomp_filters")
+
 Fault = collections.namedtuple("Fault", "at_start room call error first")
 
 
@@ -88,6 +95,7 @@ class Torture(NetworkTest):
         self.unopened.clear()
         self.next += 1
         self.daemon = self.start()
+        self.rights = {room: rights(pid) for room, pid in self.daemon.rooms().items()}
 
     def start(self):
         return Daemon(self.net, self.street.server, self.door, env=self.page.environment)
@@ -201,7 +209,12 @@ class Torture(NetworkTest):
                                              env=self.page.environment)
         eventually(lambda: self.daemon.process.exit is not None or self.daemon.process.count(READY),
                    lambda: f"the daemon to be ready or to end\n{self.daemon.log}")
-        return "started" if self.daemon.process.exit is None else self.ended("at the start")
+        if self.daemon.process.exit is not None:
+            return self.ended("at the start")
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a room that ends at this moment
+            for room, pid in self.daemon.rooms().items():
+                self.assertEqual(rights(pid), self.rights.get(room, rights(pid)), room)  # a room may lack its name
+        return "started"
 
     def ended(self, when):
         """It says why, and with its status that it did."""
@@ -251,6 +264,14 @@ class Torture(NetworkTest):
             self.play_back(_PLAYED_EACH_TIME)
         played = self.play_back(len(self.opened))
         print(f"{_KILLS} kills: {dict(self.outcomes)}; {played} knocks played back at the end", flush=True)
+
+
+def rights(pid):
+    """What a room may do, its standard descriptors, and that nobody may look into it."""
+    status = status_of(pid)
+    kinds = [os.readlink(f"/proc/{pid}/fd/{number}").partition(":")[0] for number in range(3)]
+    return {**{field: status[field] for field in _RIGHTS_OF_A_PROCESS}, "standard descriptors": kinds,
+            "root": os.readlink(f"/proc/{pid}/root") == "/", "owner": os.stat(f"/proc/{pid}").st_uid}
 
 
 def name_of(fault):
