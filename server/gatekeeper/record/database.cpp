@@ -1,6 +1,7 @@
 #include "server/gatekeeper/record/database.hpp"
 
 #include <sqlite3.h>
+#include <unistd.h>
 
 #include "common/secret.hpp"
 
@@ -18,12 +19,21 @@ int fill_with_random(sqlite3_vfs*, int count, char* bytes) {
     return count;
 }
 
-void give_randomness() {
+bool may_sleep = true;
+
+// Beside waiting for a lock, SQLite sleeps up to ten seconds where those of the write-ahead log contradict each other.
+int sleep_if_allowed(sqlite3_vfs*, int microseconds) {
+    if (may_sleep) usleep(static_cast<useconds_t>(microseconds));
+    return microseconds;
+}
+
+void use_our_calls() {
     static sqlite3_vfs files = [] {
         sqlite3_vfs copy = *sqlite3_vfs_find(nullptr);
         copy.pNext = nullptr;
         copy.zName = "oneknock";
         copy.xRandomness = fill_with_random;
+        copy.xSleep = sleep_if_allowed;
         return copy;
     }();
     sqlite3_vfs_register(&files, 1);
@@ -35,7 +45,7 @@ void Database::Close::operator()(sqlite3* db) const { sqlite3_close_v2(db); }
 void FinalizeStatement::operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
 
 bool Database::open(const std::string& path) {
-    give_randomness();
+    use_our_calls();
     sqlite3* db = nullptr;
     const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW;
     const int status = sqlite3_open_v2(path.c_str(), &db, flags, nullptr);
@@ -49,7 +59,10 @@ bool Database::open(const std::string& path) {
     return true;
 }
 
-void Database::wait_no_more() { sqlite3_busy_timeout(db_.get(), 0); }
+void Database::wait_no_more() {
+    sqlite3_busy_timeout(db_.get(), 0);
+    may_sleep = false;
+}
 
 bool Database::run(const char* sql) { return sqlite3_exec(db_.get(), sql, nullptr, nullptr, nullptr) == SQLITE_OK; }
 

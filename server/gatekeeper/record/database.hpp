@@ -24,8 +24,9 @@ class Database {
 public:
     // Opens or creates the file; ":memory:" is one without a file. A commit survives a process that is killed, and is
     // on the disk when its log is folded in (WAL, synchronous=NORMAL): what must not be lost is not kept here.
-    // While others have it locked it waits for two seconds; once told so, not at all.
+    // While others have it locked it waits, for two seconds.
     [[nodiscard]] bool open(const std::string& path);
+    // From now on this process never waits for a lock, nor sleeps between tries to get one.
     void wait_no_more();
 
     [[nodiscard]] bool run(const char* sql);
