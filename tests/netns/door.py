@@ -37,8 +37,11 @@ class Door:
             *(word for service in allow for word in ("--allow", service)))
         return key
 
-    def revoke(self, client):
-        run(program("oneknock-keygen"), "revoke", "--dir", self.folder, client)
+    def revoke(self, client, check=True):
+        run(program("oneknock-keygen"), "revoke", "--dir", self.folder, client, check=check)
+
+    def unrevoke(self, client, check=True):
+        run(program("oneknock-keygen"), "unrevoke", "--dir", self.folder, client, check=check)
 
 
 def change_json(path, change):

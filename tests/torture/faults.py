@@ -71,7 +71,7 @@ assert set(_ERRORS) == set(CALLS)
 _RIGHTS_OF_A_PROCESS = ("Uid", "Gid", "Groups", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp",
                         "Seccomp_filters")
 
-Fault = collections.namedtuple("Fault", "at_start room call error first")
+Fault = collections.namedtuple("Fault", "phase room call error first")
 
 
 class Torture(NetworkTest):
@@ -88,6 +88,7 @@ class Torture(NetworkTest):
         name = f"home{self.next}"
         self.door = Door(self.net, SERVER, services=("ssh=tcp/22",), name=name, tolerance="1h")
         key = self.door.add("alice", "--max-duration", "1h")
+        self.other_key = self.door.add("bob", "--max-duration", "1h")
         if self.next == 0:
             self.street = Street(self.net, key)
         self.street.key = key
@@ -127,9 +128,13 @@ class Torture(NetworkTest):
         return len(opened)
 
     def a_knock_opens(self):
-        """The daemon serves as ever; a knock is sent again until it opens, as --wait does."""
+        """The daemon serves as ever."""
         number, packets = self.new_knock()
+        self.opens_in_the_end(number, packets)
+        self.opened[number] = packets
 
+    def opens_in_the_end(self, number, packets):
+        """A knock is sent again until it opens, as --wait does."""
         def opens():
             if self.daemon.process.exit is not None:
                 self.outcomes[self.ended("later")] += 1
@@ -141,7 +146,6 @@ class Torture(NetworkTest):
             return self.street.is_open(number)
 
         eventually(opens, lambda: f"a knock to open\n{self.daemon.log}")
-        self.opened[number] = packets
 
     # --- faults ---------------------------------------------------------------------------------------------------
 
@@ -155,9 +159,16 @@ class Torture(NetworkTest):
         self.a_knock_opens()
         self.daemon.status()
         at_knocks = self.page.counts()
+        number = self.other_client_opens()
+        self.page.clear()
+        self.door.revoke("bob")
+        eventually(lambda: not self.street.is_open(number))
+        at_changes = self.page.counts()
+        self.door.unrevoke("bob")
         print("calls for a knock and a question:",
               ", ".join(f"{room} {call} {count}" for (room, call), count in at_knocks.items()), flush=True)
-        return [Fault(counts is at_start, room, call, error, first) for counts in (at_start, at_knocks)
+        return [Fault(phase, room, call, error, first)
+                for phase, counts in (("at the start", at_start), ("at a knock", at_knocks), ("at a revocation", at_changes))
                 for (room, call), count in counts.items() for first in self.occurrences(count) for error in _ERRORS[call]]
 
     def choose(self, faults):
@@ -171,8 +182,13 @@ class Torture(NetworkTest):
         return known + ([self.chance.randint(_OCCURRENCES + 1, count)] if count > _OCCURRENCES else [])
 
     def try_fault(self, fault):
+        if fault.phase == "at a revocation":
+            number = self.other_client_opens()
         self.page.set(fault.room, fault.call, fault.error, fault.first)
-        outcome = self.start_with_fault() if fault.at_start else self.knock_with_fault()
+        if fault.phase == "at a revocation":
+            outcome = self.revoke_with_fault(number)
+        else:
+            outcome = self.start_with_fault() if fault.phase == "at the start" else self.knock_with_fault()
         hits = self.page.hits()
         self.page.stop()
         if self.daemon.process.exit is not None:
@@ -202,6 +218,25 @@ class Torture(NetworkTest):
             self.assertFalse(opened and refused, f"refused, and open\n{self.daemon.log}")
             return "opened" if opened else "refused" if refused else "lost"
         return self.ended("at a knock")
+
+    def other_client_opens(self):
+        """The number of bob's knock, whose key may have come back just now."""
+        self.next += 1
+        self.opens_in_the_end(self.next, self.street.planned(self.next, self.other_key))
+        return self.next
+
+    def revoke_with_fault(self, number):
+        """What bob has opened is closed soon, at the latest by the next start; whether keygen had an answer or not."""
+        self.door.revoke("bob", check=False)
+        eventually(lambda: self.daemon.process.exit is not None or not self.street.is_open(number),
+                   lambda: f"a revocation in force\n{self.daemon.log}")
+        outcome = "closed" if self.daemon.process.exit is None else self.ended("at a revocation")
+        self.page.stop()
+        if self.daemon.process.exit is not None:
+            self.daemon = self.start()
+            self.assertFalse(self.street.is_open(number), self.daemon.log)
+        self.door.unrevoke("bob")
+        return outcome
 
     def start_with_fault(self):
         self.daemon.stop()
@@ -284,7 +319,7 @@ def access_mode(pid, descriptor):
 
 def name_of(fault):
     error = "a short write" if fault.error == IS_SHORT else errno.errorcode[fault.error]
-    return f"{error} at {fault.call} {fault.first} of the {fault.room}, {'at the start' if fault.at_start else 'at a knock'}"
+    return f"{error} at {fault.call} {fault.first} of the {fault.room}, {fault.phase}"
 
 
 if __name__ == "__main__":

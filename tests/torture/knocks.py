@@ -43,10 +43,10 @@ class Street:
         self._played = itertools.count()
         self._injector = net.keep(Injector(self.client, "c0", self.server, "s0"), lambda injector: injector.__exit__())
 
-    def planned(self, number):
+    def planned(self, number, key=None):
         """The packets of a new knock."""
         path = self._net.path("planned.pcap")
-        knock(self.client, self.key, "ssh", "--dry-run", "--write", path, "--source", address_of(number), "--for", "10m")
+        knock(self.client, key or self.key, "ssh", "--dry-run", "--write", path, "--source", address_of(number), "--for", "10m")
         packets = [packet for _, packet in read_pcap(path)[1]]
         os.unlink(path)
         return packets
