@@ -81,7 +81,8 @@ class Life:
         disk = self.disks[0][0]
         before = len(self.opened)
         eventually(lambda: len(self.opened) > before, lambda: f"a knock to open: {self.said}", machine.PATIENCE)
-        moment = chance.choice(("any", "opened", "flushed", "written"))
+        # Half of them in the midst of what is written: what is on its way to the disk then is what may be lost.
+        moment = chance.choice(("any", "opened", "flushed", "written", "written", "written"))
         time.sleep(chance.uniform(0.0, 6.0))
         if moment == "opened":
             seen = len(self.opened)

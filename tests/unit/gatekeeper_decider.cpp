@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include <sqlite3.h>
 #include <sys/resource.h>
 
 #include "common/protocol/key_schedule.hpp"
@@ -44,9 +45,10 @@ struct Door1 {
         return keyring;
     }
 
-    Decider decider(const std::function<void(Client&)>& change = {}, Seconds flows_after = Seconds{0}) {
+    Decider decider(const std::function<void(Client&)>& change = {}, Seconds flows_after = Seconds{0},
+                    const std::string& audit_folder = "") {
         Decider decider(Verifier(keyring(change)), *Record::open("", id, at(noon), Seconds{60}, {}, flows_after),
-                        *Audit::open("", noon), Limits{});
+                        *Audit::open(audit_folder, noon), Limits{});
         const std::uint64_t hour = epoch_of(noon).value;
         decider.verifier().set_epochs({Epoch{hour - 1}, Epoch{hour}, Epoch{hour + 1}});
         return decider;
@@ -108,6 +110,39 @@ TEST_CASE("the audit's lines wait until they are written, those of several turns
     REQUIRE(decider.write_audit());
     CHECK(decider.unwritten_lines() == 0);
     CHECK(decider.audit().lines_of("alice") == 2);
+}
+
+TEST_CASE("lines that cannot be written wait until they can be, but no more than so many") {
+    std::string folder = (std::filesystem::temp_directory_path() / "oneknock-audit-XXXXXX").string();
+    REQUIRE(mkdtemp(folder.data()) != nullptr);
+    Door1 door;
+    {
+        auto decider = door.decider({}, Seconds{0}, folder + "/");
+        sqlite3* other = nullptr;
+        REQUIRE(sqlite3_open((folder + "/oneknock.db").c_str(), &other) == SQLITE_OK);
+        const auto run = [&](const char* sql) {
+            REQUIRE(sqlite3_exec(other, sql, nullptr, nullptr, nullptr) == SQLITE_OK);
+        };
+        auto decisions = decider.decide({door.candidate(door.request())}, at(noon));
+        decider.make_durable(decisions, at(noon));
+
+        run("BEGIN IMMEDIATE");
+        for (std::size_t i = 0; i < Decider::most_unwritten_lines; ++i) decider.note_for_audit(decisions, at(noon));
+        CHECK_FALSE(decider.write_audit());
+        CHECK(decider.unwritten_lines() == Decider::most_unwritten_lines);
+        run("ROLLBACK");
+        CHECK(decider.write_audit());
+        CHECK(decider.unwritten_lines() == 0);
+        CHECK(decider.audit().lines_of("alice") == Decider::most_unwritten_lines);
+
+        run("BEGIN IMMEDIATE");
+        for (std::size_t i = 0; i <= Decider::most_unwritten_lines; ++i) decider.note_for_audit(decisions, at(noon));
+        CHECK_FALSE(decider.write_audit());
+        CHECK(decider.unwritten_lines() == 0);
+        CHECK(decider.audit().lines_of("alice") == Decider::most_unwritten_lines);
+        sqlite3_close(other);
+    }
+    std::filesystem::remove_all(folder);
 }
 
 TEST_CASE("two copies in one turn open once") {
