@@ -165,10 +165,16 @@ class Torture(NetworkTest):
         eventually(lambda: not self.street.is_open(number))
         at_changes = self.page.counts()
         self.door.unrevoke("bob")
+        number = self.other_client_opens()
+        self.page.clear()
+        self.flush()
+        eventually(lambda: self.is_repaired(number))
+        at_repairs = self.page.counts()
         print("calls for a knock and a question:",
               ", ".join(f"{room} {call} {count}" for (room, call), count in at_knocks.items()), flush=True)
         return [Fault(phase, room, call, error, first)
-                for phase, counts in (("at the start", at_start), ("at a knock", at_knocks), ("at a revocation", at_changes))
+                for phase, counts in (("at the start", at_start), ("at a knock", at_knocks), ("at a revocation", at_changes),
+                                      ("at a repair", at_repairs))
                 for (room, call), count in counts.items() for first in self.occurrences(count) for error in _ERRORS[call]]
 
     def choose(self, faults):
@@ -182,13 +188,11 @@ class Torture(NetworkTest):
         return known + ([self.chance.randint(_OCCURRENCES + 1, count)] if count > _OCCURRENCES else [])
 
     def try_fault(self, fault):
-        if fault.phase == "at a revocation":
-            number = self.other_client_opens()
+        act = {"at the start": self.start_with_fault, "at a knock": self.knock_with_fault,
+               "at a revocation": self.revoke_with_fault, "at a repair": self.repair_with_fault}[fault.phase]
+        opened = self.other_client_opens() if fault.phase in ("at a revocation", "at a repair") else None
         self.page.set(fault.room, fault.call, fault.error, fault.first)
-        if fault.phase == "at a revocation":
-            outcome = self.revoke_with_fault(number)
-        else:
-            outcome = self.start_with_fault() if fault.phase == "at the start" else self.knock_with_fault()
+        outcome = act() if opened is None else act(opened)
         hits = self.page.hits()
         self.page.stop()
         if self.daemon.process.exit is not None:
@@ -237,6 +241,21 @@ class Torture(NetworkTest):
             self.assertFalse(self.street.is_open(number), self.daemon.log)
         self.door.unrevoke("bob")
         return outcome
+
+    def flush(self):
+        """As a reload of the rules by others does."""
+        self.street.server.run("nft", "flush", "ruleset")
+
+    def is_repaired(self, number):
+        """The grant of that knock is back, and nothing else is open."""
+        return self.street.is_open(number) and not self.street.is_open(number + 1)
+
+    def repair_with_fault(self, number):
+        self.flush()
+        eventually(lambda: self.daemon.process.exit is not None or self.is_repaired(number),
+                   lambda: f"the guard to be back\n{self.daemon.log}")
+        self.next += 1
+        return "repaired" if self.daemon.process.exit is None else self.ended("at a repair")
 
     def start_with_fault(self):
         self.daemon.stop()
