@@ -28,6 +28,7 @@ enum Verdict : int { given = 0, wrong = 1, killed = 2, killed_without_echo = 3 }
 // The leader of a session with a terminal, in which another process asks. The terminal is reset when its leader ends,
 // so the leader looks at it.
 [[noreturn]] void lead(int asker_to, bool ignore_signals) {
+    for (const int number : {SIGHUP, SIGINT, SIGQUIT, SIGTERM}) std::signal(number, SIG_DFL);  // whoever runs the tests
     const pid_t asker = fork();
     if (asker == 0) {
         if (ignore_signals) std::signal(SIGHUP, SIG_IGN);
