@@ -141,6 +141,13 @@ private:
     std::vector<pollfd> polled_;
 };
 
+bool say_ready(Descriptor parent) {
+    if (write_all(parent.get(), Bytes<1>{1})) return true;
+    if (errno != EPIPE)  // a parent that is gone has said why
+        log::error(std::string("listener: cannot tell the parent that it is ready: ") + std::strerror(errno));
+    return false;
+}
+
 ExitCode run_to_the_end(Listener& listener) {
     try {
         return listener.run();
@@ -169,21 +176,13 @@ ExitCode run_listener(const std::vector<std::string>& interfaces, const Identity
     const int channel = gatekeeper.descriptor();
     Listener listener(std::move(*capture), std::move(gatekeeper));
     auto dropped = drop_everything(identity);
-    if (dropped) {
-        if (!write_all(ready.get(), Bytes<1>{1})) {
-            if (errno != EPIPE)  // a parent that is gone has said why
-                log::error(std::string("listener: cannot tell the parent that it is ready: ") + std::strerror(errno));
-            return ExitCode::system;
-        }
-        ready.reset();
-        dropped = allow_listener_calls_only(channel);
-    }
+    if (dropped) dropped = allow_listener_calls_only(channel, ready.get());
     if (!dropped) {
         log::error("listener: " + dropped.error().message);
         return dropped.error().code;
     }
     // Closing the captures would take system calls that are forbidden by now: the kernel closes them.
-    _exit(static_cast<int>(run_to_the_end(listener)));
+    _exit(static_cast<int>(say_ready(std::move(ready)) ? run_to_the_end(listener) : ExitCode::system));
 }
 
 }  // namespace oneknock

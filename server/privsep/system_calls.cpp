@@ -107,13 +107,15 @@ void allow_record_files(Filter& filter) {
 
 }  // namespace
 
-Result<void> allow_listener_calls_only(int channel) {
+Result<void> allow_listener_calls_only(int channel, int ready) {
     Filter filter(SCMP_ACT_KILL_PROCESS);
     allow_to_run(filter);
     allow_memory(filter);
     allow_log(filter);
     filter.allow(SCMP_SYS(recvmsg), {is_descriptor(0, channel)});
     filter.allow(SCMP_SYS(sendto), {is_descriptor(0, channel), is(4, 0)});
+    filter.allow(SCMP_SYS(write), {is_descriptor(0, ready)});
+    filter.allow(SCMP_SYS(close), {is_descriptor(0, ready)});
     // Of its captures: news of interfaces, errors and statistics, an interface's index and whether it is up. libpcap
     // asks for the address of a capture whose interface went down.
     filter.allow_all({SCMP_SYS(recvfrom), SCMP_SYS(getsockname)});

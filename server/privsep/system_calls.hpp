@@ -9,8 +9,9 @@
 namespace oneknock {
 
 // Reads what is open, writes lines on standard error, and sends on this descriptor, the channel to the gatekeeper: not
-// on its captures. Makes no descriptor and closes none, so that none can take another's number.
-[[nodiscard]] Result<void> allow_listener_calls_only(int channel);
+// on its captures. Makes no descriptor, so that none can take another's number; writes to one and closes it, by which
+// it says that it is ready.
+[[nodiscard]] Result<void> allow_listener_calls_only(int channel, int ready);
 
 // Files (of the folder it is confined to), its channels and the connections that this listening socket has accepted. It
 // sends no descriptor.

@@ -269,7 +269,7 @@ class Torture(NetworkTest):
         return "started"
 
     def is_locked_in(self):
-        """Each room as in a daemon that met no fault. The listener puts its filter on after it has said that it is ready."""
+        """Each room as in a daemon that met no fault."""
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # of a room that ends at this moment
             return all(rights(pid) == self.rights.get(room, rights(pid)) for room, pid in self.daemon.rooms().items())
 

@@ -59,8 +59,8 @@ int gatekeepers(const std::function<long()>& call) {
 
 int parents(const std::function<long()>& call) { return error_behind(allow_parent_calls_only, call); }
 
-bool kills_listener(const std::function<void()>& call, int channel = no_descriptor) {
-    const auto status = status_behind([channel] { return allow_listener_calls_only(channel); },
+bool kills_listener(const std::function<void()>& call, int channel = no_descriptor, int ready = no_descriptor) {
+    const auto status = status_behind([channel, ready] { return allow_listener_calls_only(channel, ready); },
                                       [&] {
                                           call();
                                           return 0;
@@ -168,7 +168,7 @@ int free_twice() {
 TEST_CASE("a room that aborts ends by the signal that says so", "[unsanitized]") {
     for (const auto& filter : {std::function<Result<void>()>(allow_parent_calls_only),
                                std::function<Result<void>()>([] { return allow_gatekeeper_calls_only(0); }),
-                               std::function<Result<void>()>([] { return allow_listener_calls_only(0); })}) {
+                               std::function<Result<void>()>([] { return allow_listener_calls_only(0, 0); })}) {
         const auto begin = [&] {
             signal(SIGABRT, SIG_DFL);
             dup2(open("/dev/null", O_WRONLY), STDERR_FILENO);
@@ -206,6 +206,8 @@ TEST_CASE("the listener sends on its channel alone, and gives no other descripto
     CHECK(kills_listener([own = own, other = other] { dup2(other, own); }, own));
     CHECK(kills_listener([other = other] { fcntl(other, F_DUPFD, 0); }, own));
     CHECK(kills_listener([own = own] { close(own); }, own));
+    CHECK_FALSE(kills_listener([other = other] { close(other); }, own, other));
+    CHECK(kills_listener([own = own] { close(own); }, own, other));
     close(own);
     close(other);
 }
