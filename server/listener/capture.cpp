@@ -105,7 +105,7 @@ Result<void> Capture::open_named(const std::string& interface) {
     auto source = open_source(interface);
     if (!source) return tl::unexpected(source.error());
     if (source->handle) {
-        if (const auto locked = lock_packet_filter(pcap_fileno(source->handle.get())); !locked) return locked;
+        if (auto locked = lock_packet_filter(pcap_fileno(source->handle.get())); !locked) return locked;
     } else
         log::warning("interface " + interface +
                      (if_nametoindex(interface.c_str()) == 0 ? " is not there yet" : " is down") + "; waiting for it");
@@ -213,7 +213,7 @@ Result<void> Capture::filter_standby() {
     if (std::ranges::find(sources_, loopback_interface, &Source::interface) == sources_.end())
         without.push_back(if_nametoindex(loopback_interface));
     const int socket = pcap_fileno(standby_->handle.get());
-    if (const auto set = set_packet_filter(socket, without); !set) return set;
+    if (auto set = set_packet_filter(socket, without); !set) return set;
     return lock_packet_filter(socket);
 }
 

@@ -44,7 +44,7 @@ Result<void> compile(pcap_t* capture, LinkLayer link, Program& program) {
 
 Result<void> set_packet_filter(pcap_t* capture, LinkLayer link) {
     Program program;
-    if (const auto compiled = compile(capture, link, program); !compiled) return compiled;
+    if (auto compiled = compile(capture, link, program); !compiled) return compiled;
     if (pcap_setfilter(capture, &program.code) == 0) return {};
     return fail(ExitCode::unavailable, std::string("cannot set the packet filter: ") + pcap_geterr(capture));
 }
@@ -56,7 +56,7 @@ Result<void> set_packet_filter(int socket, const std::vector<unsigned>& without)
     auto code = refuse_interfaces(without);
     const std::unique_ptr<pcap_t, decltype(&pcap_close)> bare(pcap_open_dead(DLT_RAW, longest_packet), pcap_close);
     Program program;
-    if (const auto compiled = compile(bare.get(), LinkLayer::raw, program); !compiled) return compiled;
+    if (auto compiled = compile(bare.get(), LinkLayer::raw, program); !compiled) return compiled;
     for (unsigned i = 0; i < program.code.bf_len; ++i) {
         const bpf_insn& insn = program.code.bf_insns[i];
         code.push_back({insn.code, insn.jt, insn.jf, insn.k});

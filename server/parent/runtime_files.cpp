@@ -66,7 +66,7 @@ Result<void> hand_over_state(const DaemonConfig& config, const Descriptor& folde
     std::vector<std::string> names{state_lock_name, new_door_name, record_file_name, mark_file_name};
     for (const char* suffix : audit_suffixes) names.push_back(std::string(audit_file_name) + suffix);
     for (const std::string& name : names)
-        if (const auto given = hand_over(folder, name, config.state + "/" + name, identity); !given) return given;
+        if (auto given = hand_over(folder, name, config.state + "/" + name, identity); !given) return given;
     return {};
 }
 

@@ -83,7 +83,7 @@ void raise_locked_memory_limit() {
 
 Result<void> drop_everything(const Identity& identity) {
     if (identity.can_change) {
-        if (const auto emptied = empty_bounding_set(); !emptied) return emptied;
+        if (auto emptied = empty_bounding_set(); !emptied) return emptied;
         if (setgroups(0, nullptr) != 0) return tl::unexpected(cannot("drop the supplementary groups"));
         if (setresgid(identity.gid, identity.gid, identity.gid) != 0) return tl::unexpected(cannot("change the group"));
         if (setresuid(identity.uid, identity.uid, identity.uid) != 0) return tl::unexpected(cannot("change the user"));
@@ -101,7 +101,7 @@ Result<void> drop_everything(const Identity& identity) {
 
 Result<void> keep_net_admin_only() {
     if (geteuid() == 0)
-        if (const auto emptied = empty_bounding_set(); !emptied) return emptied;
+        if (auto emptied = empty_bounding_set(); !emptied) return emptied;
     capng_clear(CAPNG_SELECT_BOTH);
     capng_update(CAPNG_ADD, static_cast<capng_type_t>(CAPNG_EFFECTIVE | CAPNG_PERMITTED), CAP_NET_ADMIN);
     if (!apply_capabilities(CAPNG_SELECT_CAPS))

@@ -175,7 +175,7 @@ PROTECTIONS = [
                'if (setresuid(identity.uid, identity.uid, identity.uid) != 0) return tl::unexpected(cannot("change the user"));',
                "", Namespaces("rooms", "privilege")),
     Protection("13", "rooms can gain no capability", "server/privsep/sandbox.cpp",
-               'if (const auto emptied = empty_bounding_set(); !emptied) return emptied;\n        if (setgroups', "        if (setgroups",
+               'if (auto emptied = empty_bounding_set(); !emptied) return emptied;\n        if (setgroups', "        if (setgroups",
                Namespaces("rooms", "privilege")),
     Protection("17", "what arrives for this host is looked at as well", RULES, "    add_input(set);\n", "",
                Kernel("a service is guarded at every address*,a port that is redirected to a service*")),

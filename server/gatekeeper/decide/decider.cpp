@@ -58,7 +58,7 @@ void Decider::note_for_audit(const std::vector<Decision>& decisions, const Now& 
 }
 
 Result<void> Decider::write_audit() {
-    const auto written = audit_.write(unwritten_);
+    auto written = audit_.write(unwritten_);
     if (written || unwritten_.size() > most_unwritten_lines) unwritten_.clear();
     return written;
 }
