@@ -27,6 +27,11 @@ TEST_CASE("books are wanted from a lead before they go live until they are over"
     }
 }
 
+TEST_CASE("a clock before 1970 asks for the first hour alone") {
+    for (const int second : {-1'000'000, -7200, -5400, -3600, -1})
+        CHECK(wanted_epochs(UnixTime{Seconds{second}}, Seconds{60}) == std::vector<Epoch>{Epoch{0}});
+}
+
 TEST_CASE("a book lives an hour and the tolerance at both ends, as far as its generation is in force") {
     constexpr Seconds tolerance{60};
     const Epoch epoch{500'000};

@@ -6,7 +6,8 @@ namespace oneknock {
 
 std::vector<Epoch> wanted_epochs(UnixTime now, Seconds tolerance) {
     std::vector<Epoch> wanted;
-    const std::uint64_t first = epoch_of(now - tolerance).value, last = epoch_of(now + tolerance + book_lead).value;
+    const auto hour_of = [](UnixTime time) { return epoch_of(std::max(time, UnixTime{})).value; };  // none before 1970
+    const std::uint64_t first = hour_of(now - tolerance), last = hour_of(now + tolerance + book_lead);
     for (std::uint64_t value = first; value <= last; ++value) wanted.push_back(Epoch{value});
     return wanted;
 }
