@@ -40,10 +40,10 @@ _ON_FILES = (errno.EIO, errno.ENOSPC, errno.EINTR)
 _ON_PATHS = (errno.EIO, errno.EACCES)
 _ON_SOCKETS = (errno.EAGAIN, errno.EINTR, errno.ENOMEM, errno.ENOBUFS)
 _NEW_DESCRIPTOR = (errno.EMFILE, errno.ENOMEM)
-_RIGHTS = (errno.EPERM,)
+_ON_RIGHTS = (errno.EPERM,)
 _ERRORS = {
     "accept4": (errno.EMFILE, errno.EINTR, errno.EAGAIN, errno.ECONNABORTED), "access": _ON_PATHS,
-    "bind": (errno.ENOMEM, errno.EADDRINUSE), "capset": _RIGHTS, "chdir": _ON_PATHS, "chroot": _RIGHTS,
+    "bind": (errno.ENOMEM, errno.EADDRINUSE), "capset": _ON_RIGHTS, "chdir": _ON_PATHS, "chroot": _ON_RIGHTS,
     "close_range": (errno.ENOSYS, errno.EMFILE), "connect": (errno.EAGAIN, errno.ECONNREFUSED), "dup2": (errno.EMFILE,),
     "eventfd": _NEW_DESCRIPTOR, "fallocate": _ON_FILES, "fchdir": _ON_PATHS, "fchmod": (errno.EIO, errno.EPERM),
     "fchown": (errno.EIO, errno.EPERM), "fchownat": (errno.EIO, errno.EPERM), "fcntl": (errno.EMFILE, errno.EAGAIN),
@@ -58,8 +58,8 @@ _ERRORS = {
     "ppoll": (errno.EINTR, errno.ENOMEM), "prctl": (errno.EPERM, errno.EINVAL), "pread": (errno.EIO, errno.EINTR),
     "pthread_sigmask": (errno.EINVAL,), "pwrite": (*_ON_FILES, IS_SHORT), "read": (errno.EIO, errno.EINTR, errno.EAGAIN),
     "readlink": _ON_PATHS, "recv": _ON_SOCKETS, "recvfrom": _ON_SOCKETS, "recvmsg": _ON_SOCKETS, "rename": _ON_FILES,
-    "sched_setscheduler": _RIGHTS, "send": _ON_SOCKETS, "sendmsg": _ON_SOCKETS, "sendto": _ON_SOCKETS, "setgroups": _RIGHTS,
-    "setresgid": (errno.EPERM, errno.EAGAIN), "setresuid": (errno.EPERM, errno.EAGAIN), "setrlimit": _RIGHTS,
+    "sched_setscheduler": _ON_RIGHTS, "send": _ON_SOCKETS, "sendmsg": _ON_SOCKETS, "sendto": _ON_SOCKETS, "setgroups": _ON_RIGHTS,
+    "setresgid": (errno.EPERM, errno.EAGAIN), "setresuid": (errno.EPERM, errno.EAGAIN), "setrlimit": _ON_RIGHTS,
     "setsockopt": (errno.ENOMEM, errno.EPERM), "signalfd": _NEW_DESCRIPTOR,
     "socket": (*_NEW_DESCRIPTOR, errno.EAFNOSUPPORT), "socketpair": _NEW_DESCRIPTOR, "stat": _ON_PATHS, "statfs": (errno.EIO,),
     "syscall": (errno.ENOSYS, errno.EPERM, errno.ENOMEM), "timerfd_create": _NEW_DESCRIPTOR, "timerfd_settime": (errno.ENOMEM,),
@@ -149,33 +149,21 @@ class Torture(NetworkTest):
 
     # --- faults ---------------------------------------------------------------------------------------------------
 
+    def phases(self):
+        """What the daemon does while a call fails. Each gets a function that has the fault set, and says what became of it."""
+        return {"at the start": self.start_with_fault, "at a knock": self.knock_with_fault,
+                "at a revocation": self.revoke_with_fault, "at a repair": self.repair_with_fault}
+
     def candidates(self):
         """Every fault there may be."""
-        self.daemon.stop()
-        self.page.clear()
-        self.daemon = self.start()
-        at_start = self.page.counts()
-        self.page.clear()
-        self.a_knock_opens()
-        self.daemon.status()
-        at_knocks = self.page.counts()
-        number = self.other_client_opens()
-        self.page.clear()
-        self.door.revoke("bob")
-        eventually(lambda: not self.street.is_open(number))
-        at_changes = self.page.counts()
-        self.door.unrevoke("bob")
-        number = self.other_client_opens()
-        self.page.clear()
-        self.flush()
-        eventually(lambda: self.is_repaired(number))
-        at_repairs = self.page.counts()
-        print("calls for a knock and a question:",
-              ", ".join(f"{room} {call} {count}" for (room, call), count in at_knocks.items()), flush=True)
-        return [Fault(phase, room, call, error, first)
-                for phase, counts in (("at the start", at_start), ("at a knock", at_knocks), ("at a revocation", at_changes),
-                                      ("at a repair", at_repairs))
-                for (room, call), count in counts.items() for first in self.occurrences(count) for error in _ERRORS[call]]
+        found = []
+        for phase, act in self.phases().items():
+            act(self.page.clear)
+            counts = self.page.counts()
+            print(f"calls {phase}:", ", ".join(f"{room} {call} {count}" for (room, call), count in counts.items()), flush=True)
+            found += [Fault(phase, room, call, error, first) for (room, call), count in counts.items()
+                      for first in self.occurrences(count) for error in _ERRORS[call]]
+        return found
 
     def choose(self, faults):
         if _FAULTS.isdigit():
@@ -188,11 +176,7 @@ class Torture(NetworkTest):
         return known + ([self.chance.randint(_OCCURRENCES + 1, count)] if count > _OCCURRENCES else [])
 
     def try_fault(self, fault):
-        act = {"at the start": self.start_with_fault, "at a knock": self.knock_with_fault,
-               "at a revocation": self.revoke_with_fault, "at a repair": self.repair_with_fault}[fault.phase]
-        opened = self.other_client_opens() if fault.phase in ("at a revocation", "at a repair") else None
-        self.page.set(fault.room, fault.call, fault.error, fault.first)
-        outcome = act() if opened is None else act(opened)
+        outcome = self.phases()[fault.phase](lambda: self.page.set(fault.room, fault.call, fault.error, fault.first))
         hits = self.page.hits()
         self.page.stop()
         if self.daemon.process.exit is not None:
@@ -207,9 +191,10 @@ class Torture(NetworkTest):
         self.a_knock_opens()
         self.play_back(_PLAYED_EACH_TIME)
 
-    def knock_with_fault(self):
-        """A knock and a question; what became of the daemon."""
+    def knock_with_fault(self, arm):
+        """A knock and a question."""
         number, packets = self.new_knock()
+        arm()
         seen = self.daemon.process.count("refused:")
         self.street.send(packets)
         end = time.monotonic() + 0.3  # a packet may be lost that way, and with it the knock
@@ -224,13 +209,16 @@ class Torture(NetworkTest):
         return self.ended("at a knock")
 
     def other_client_opens(self):
-        """The number of bob's knock, whose key may have come back just now."""
+        """The number of bob's knock, whose key may still be revoked."""
+        self.door.unrevoke("bob", check=False)
         self.next += 1
         self.opens_in_the_end(self.next, self.street.planned(self.next, self.other_key))
         return self.next
 
-    def revoke_with_fault(self, number):
+    def revoke_with_fault(self, arm):
         """What bob has opened is closed soon, at the latest by the next start; whether keygen had an answer or not."""
+        number = self.other_client_opens()
+        arm()
         self.door.revoke("bob", check=False)
         eventually(lambda: self.daemon.process.exit is not None or not self.street.is_open(number),
                    lambda: f"a revocation in force\n{self.daemon.log}")
@@ -239,26 +227,25 @@ class Torture(NetworkTest):
         if self.daemon.process.exit is not None:
             self.daemon = self.start()
             self.assertFalse(self.street.is_open(number), self.daemon.log)
-        self.door.unrevoke("bob")
         return outcome
-
-    def flush(self):
-        """As a reload of the rules by others does."""
-        self.street.server.run("nft", "flush", "ruleset")
 
     def is_repaired(self, number):
         """The grant of that knock is back, and nothing else is open."""
         return self.street.is_open(number) and not self.street.is_open(number + 1)
 
-    def repair_with_fault(self, number):
-        self.flush()
+    def repair_with_fault(self, arm):
+        """Others flush the rules, as a reload of theirs does."""
+        number = self.other_client_opens()
+        arm()
+        self.street.server.run("nft", "flush", "ruleset")
         eventually(lambda: self.daemon.process.exit is not None or self.is_repaired(number),
                    lambda: f"the guard to be back\n{self.daemon.log}")
         self.next += 1
         return "repaired" if self.daemon.process.exit is None else self.ended("at a repair")
 
-    def start_with_fault(self):
+    def start_with_fault(self, arm):
         self.daemon.stop()
+        arm()
         self.daemon.process = self.net.start(self.street.server, program("oneknockd"), "--config", self.door.config,
                                              env=self.page.environment)
         eventually(lambda: self.daemon.process.exit is not None or self.daemon.process.count(READY),
