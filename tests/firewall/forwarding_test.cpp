@@ -2,6 +2,8 @@
 // and so are ports that are redirected to a guarded one.
 #include "server/firewall/firewall.hpp"
 
+#include <thread>
+
 #include "tests/catch.hpp"
 #include "tests/firewall/network.hpp"
 #include "tests/firewall/probes.hpp"
@@ -144,6 +146,34 @@ TEST_CASE("flows to a UDP port that is published for a container go on behind th
     CHECK_FALSE(arrives(from_client()));
     REQUIRE(firewall.close_grant(vpn, client4, now()) == 0);
     CHECK_FALSE(arrives(begun));
+}
+
+// Masquerading lets it keep its port, under which the answers come back as long as the kernel knows the connection.
+TEST_CASE("answers to another host's packets from a guarded port get to that host, and never to the service") {
+    TestNetwork network;
+    network.connect_inside();
+    run("nft 'table ip nat { chain post { type nat hook postrouting priority srcnat; oifname s0 masquerade; }; }'");
+    run("echo 1 > /proc/sys/net/netfilter/nf_conntrack_udp_timeout");
+    run("echo 1 > /proc/sys/net/netfilter/nf_conntrack_udp_timeout_stream");
+    const auto service = bind_udp(vpn.port);
+    const Firewall firewall = installed(dropping(), {vpn});
+    Descriptor inside, outside;
+    network.in_client([&] {
+        outside = bind_udp(6000, Family::ipv4);
+        connect_udp(outside, server4, vpn.port);
+    });
+    network.in_inside([&] {
+        inside = bind_udp(vpn.port, Family::ipv4);
+        connect_udp(inside, client4, 6000);
+    });
+    REQUIRE(send_bytes(inside, 10));
+    REQUIRE(next_length(outside) == 10);
+    REQUIRE(send_bytes(outside, 11));
+    CHECK(next_length(inside) == 11);
+    std::this_thread::sleep_for(std::chrono::milliseconds{1500});  // by now it is forgotten
+    REQUIRE(send_bytes(outside, 12));
+    CHECK(next_length(inside) == 0);
+    CHECK_FALSE(echo_once(service));
 }
 
 TEST_CASE("a stranger's packet for a redirected port that is sent again on the loopback interface opens nothing") {

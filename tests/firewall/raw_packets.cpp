@@ -39,12 +39,12 @@ void put_checksum(const Address& source, const Address& destination, Segment& se
     store_u16be(&segment[16], checksum(pseudo));
 }
 
-Segment ipv4_packet(const Segment& payload, std::uint16_t id, std::uint16_t offset, bool more) {
+Segment ipv4_packet(const Segment& payload, const RawTcp::Fragment& fragment) {
     Segment packet(20);
     packet[0] = 0x45;
     store_u16be(&packet[2], static_cast<std::uint16_t>(20 + payload.size()));
-    store_u16be(&packet[4], id);
-    store_u16be(&packet[6], static_cast<std::uint16_t>((more ? 0x2000 : 0) | offset / 8));
+    store_u16be(&packet[4], fragment.id);
+    store_u16be(&packet[6], static_cast<std::uint16_t>((fragment.more ? 0x2000 : 0) | fragment.offset / 8));
     packet[8] = 64;
     packet[9] = protocol_tcp;
     std::ranges::copy(from(Family::ipv4).span(), packet.begin() + 12);
@@ -53,18 +53,19 @@ Segment ipv4_packet(const Segment& payload, std::uint16_t id, std::uint16_t offs
     return packet;
 }
 
-Segment ipv6_packet(const Segment& payload, std::uint16_t id, std::uint16_t offset, bool more, bool fragment) {
-    Segment packet(fragment ? 48 : 40);
+Segment ipv6_packet(const Segment& payload, const RawTcp::Fragment& fragment) {
+    const bool is_whole = fragment.offset == 0 && !fragment.more;
+    Segment packet(is_whole ? 40 : 48);
     packet[0] = 0x60;
     store_u16be(&packet[4], static_cast<std::uint16_t>(payload.size() + packet.size() - 40));
-    packet[6] = fragment ? std::uint8_t{IPPROTO_FRAGMENT} : protocol_tcp;
+    packet[6] = is_whole ? fragment.begins_with : std::uint8_t{IPPROTO_FRAGMENT};
     packet[7] = 64;
     std::ranges::copy(from(Family::ipv6).span(), packet.begin() + 8);
     std::ranges::copy(to(Family::ipv6).span(), packet.begin() + 24);
-    if (fragment) {
-        packet[40] = protocol_tcp;
-        store_u16be(&packet[42], static_cast<std::uint16_t>(offset | (more ? 1 : 0)));
-        store_u32be(&packet[44], id);
+    if (!is_whole) {
+        packet[40] = fragment.begins_with;
+        store_u16be(&packet[42], static_cast<std::uint16_t>(fragment.offset | (fragment.more ? 1 : 0)));
+        store_u32be(&packet[44], fragment.id);
     }
     append(packet, payload);
     return packet;
@@ -99,10 +100,9 @@ RawTcp::RawTcp(Family family)
     if (family == Family::ipv6) (void)setsockopt(sender_.get(), IPPROTO_IPV6, IPV6_HDRINCL, &on, sizeof on);
 }
 
-void RawTcp::send_ip(const Segment& payload, std::uint16_t id, std::uint16_t offset, bool more, bool fragment) const {
+void RawTcp::send(const Segment& payload, const Fragment& fragment) const {
     const bool ipv4 = family_ == Family::ipv4;
-    const Segment packet =
-        ipv4 ? ipv4_packet(payload, id, offset, more) : ipv6_packet(payload, id, offset, more, fragment);
+    const Segment packet = ipv4 ? ipv4_packet(payload, fragment) : ipv6_packet(payload, fragment);
     sockaddr_in in{};
     in.sin_family = AF_INET;
     std::ranges::copy(server4.span(), reinterpret_cast<std::uint8_t*>(&in.sin_addr));
@@ -115,13 +115,15 @@ void RawTcp::send_ip(const Segment& payload, std::uint16_t id, std::uint16_t off
         throw std::runtime_error("cannot send a raw packet");
 }
 
-void RawTcp::send_whole(const Segment& segment) const { send_ip(segment, 1, 0, false, false); }
+void RawTcp::send_whole(const Segment& segment) const { send(segment, {.id = 1}); }
 
-void RawTcp::send_fragments(const Segment& segment, std::size_t first) const {
+void RawTcp::send_fragments(const Segment& segment, std::size_t first, std::uint8_t begins_with) const {
+    static std::uint16_t id = 0;
+    ++id;
     const auto cut = segment.begin() + static_cast<std::ptrdiff_t>(first);
-    const std::uint16_t id = load_u16be(segment.data());  // the source port: another one for each segment
-    send_ip(Segment(segment.begin(), cut), id, 0, true, true);
-    send_ip(Segment(cut, segment.end()), id, static_cast<std::uint16_t>(first), false, true);
+    send(Segment(segment.begin(), cut), {.id = id, .more = true, .begins_with = begins_with});
+    send(Segment(cut, segment.end()),
+         {.id = id, .offset = static_cast<std::uint16_t>(first), .begins_with = begins_with});
 }
 
 std::optional<std::uint8_t> RawTcp::answer(std::uint16_t source_port) const {

@@ -25,15 +25,20 @@ class RawTcp {
 public:
     explicit RawTcp(Family family);
     void send_whole(const Segment& segment) const;
-    // In two fragments: the first with `first` bytes of the segment (a multiple of 8), the second with the rest. Their
-    // identification is the source port.
-    void send_fragments(const Segment& segment, std::size_t first) const;
+    // In two fragments: the first with `first` bytes of the segment (a multiple of 8), the second with the rest.
+    // `begins_with`: what the first of them begins with, the segment itself or extension headers in front of it.
+    void send_fragments(const Segment& segment, std::size_t first, std::uint8_t begins_with = protocol_tcp) const;
+    // One packet with this behind its IP header; whole unless it says otherwise.
+    struct Fragment {
+        std::uint16_t id = 0, offset = 0;
+        bool more = false;
+        std::uint8_t begins_with = protocol_tcp;  // IPv6 alone
+    };
+    void send(const Segment& payload, const Fragment& fragment) const;
     // The flags of the first segment that came back to this port of ours.
     [[nodiscard]] std::optional<std::uint8_t> answer(std::uint16_t source_port) const;
 
 private:
-    void send_ip(const Segment& payload, std::uint16_t id, std::uint16_t offset, bool more, bool fragment) const;
-
     Family family_;
     Descriptor sender_, receiver_;
 };

@@ -204,15 +204,17 @@ def keep(chosen):
                        check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         files = {name: features for name, features in reached(control).items()
                  if os.path.getsize(name) <= LARGEST_KEPT}
-        contents = []
-        for name in best(files) + [file.path for file in os.scandir(kept(target)) if file.name.startswith("finding-")]:
-            with open(name, "rb") as file:
-                contents.append(file.read())
+        chosen_files = {}  # name: content; a finding keeps its name
+        for path in best(files) + [file.path for file in os.scandir(kept(target)) if file.name.startswith("finding-")]:
+            with open(path, "rb") as file:
+                content = file.read()
+            name = os.path.basename(path)
+            chosen_files[name if name.startswith("finding-") else hashlib.sha1(content).hexdigest()[:16]] = content
         shutil.rmtree(kept(target))
-        for content in contents:
-            with open(f"{kept(target)}/{hashlib.sha1(content).hexdigest()[:16]}", "wb") as file:
+        for name, content in chosen_files.items():
+            with open(f"{kept(target)}/{name}", "wb") as file:
                 file.write(content)
-        print(target, len(contents), flush=True)
+        print(target, len(chosen_files), flush=True)
 
 
 def main():

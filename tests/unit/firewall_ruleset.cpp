@@ -35,11 +35,13 @@ TEST_CASE("the guard's rules stand in their order") {
     const Ruleset guard = describe_table(config, {ssh, vpn});
     CHECK(guard.table.text() == "inet oneknock");
     CHECK(texts(guard, "guard") == std::vector<std::string>{"meta l4proto . th dport @services goto arriving"});
-    CHECK(texts(guard, "guard_input") == std::vector<std::string>{"meta l4proto . th dport @services goto delivered"});
+    CHECK(texts(guard, "guard_input") == std::vector<std::string>{"meta l4proto . th dport @services goto delivered",
+                                                                  "exthdr frag exists goto fragments"});
+    CHECK(texts(guard, "fragments") == std::vector<std::string>{"meta l4proto . th dport != @services accept", "drop"});
     CHECK(texts(guard, "arriving") ==
           std::vector<std::string>{"iifname \"lo\" rt ip nexthop != 0.0.0.0 jump from_this_host",
                                    "iifname \"lo\" rt ip6 nexthop != :: jump from_this_host",
-                                   "fib daddr type @this_host goto guarded",
+                                   "meta l4proto udp jump returning", "fib daddr type @this_host goto guarded",
                                    "fib daddr . iif type @this_host goto guarded"});
     CHECK(texts(guard, "delivered") == std::vector<std::string>{"iifname \"lo\" jump from_this_host", "goto guarded"});
     CHECK(texts(guard, "from_this_host") ==
@@ -87,7 +89,7 @@ TEST_CASE("only what a UDP service sends makes a flow, and none to this host or 
                                    "ip daddr . udp dport . udp sport @flows4 goto renew",
                                    "ip6 daddr . udp dport . udp sport @flows6 goto renew",
                                    "ip daddr . meta l4proto . th sport @admitted4 goto begin",
-                                   "ip6 daddr . meta l4proto . th sport @admitted6 goto begin",
+                                   "ip6 daddr . meta l4proto . th sport @admitted6 goto begin", "iif != 0 goto passing",
                                    "update @asked4 { ip daddr . udp dport . udp sport timeout 1m30s }",
                                    "update @asked6 { ip6 daddr . udp dport . udp sport timeout 1m30s }"});
     CHECK(
@@ -102,9 +104,21 @@ TEST_CASE("only what a UDP service sends makes a flow, and none to this host or 
                                    "update @flows6 { ip6 daddr . udp dport . udp sport timeout 1m30s }"});
 }
 
+TEST_CASE("what other hosts sent through this one lets answers pass at prerouting alone, and no client's flow") {
+    const Ruleset guard = describe_table({}, {ssh, vpn});
+    CHECK(texts(guard, "returning") == std::vector<std::string>{"ip saddr . udp sport . udp dport @flows4 return",
+                                                                "ip6 saddr . udp sport . udp dport @flows6 return",
+                                                                "ip saddr . udp sport . udp dport @through4 accept",
+                                                                "ip6 saddr . udp sport . udp dport @through6 accept"});
+    CHECK(texts(guard, "passing") ==
+          std::vector<std::string>{"update @through4 { ip daddr . udp dport . udp sport timeout 5m }",
+                                   "update @through6 { ip6 daddr . udp dport . udp sport timeout 5m }"});
+}
+
 TEST_CASE("without a UDP service there is nothing of flows") {
     for (const std::string& name : names(describe_table({}, {ssh})))
-        for (const char* part : {"flows", "admitted", "asked", "answer", "begun", "paced", "renew", "sessions"})
+        for (const char* part : {"flows", "admitted", "asked", "answer", "begun", "paced", "passing", "renew",
+                                 "returning", "sessions", "through"})
             CHECK(name.find(part) == std::string::npos);
     CHECK(admission_sets({}, {ssh}).ipv4.empty());
     CHECK(admission_sets({}, {ssh, vpn}).ipv4 == "admitted4");

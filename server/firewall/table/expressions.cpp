@@ -113,6 +113,9 @@ Expressions leaves_by(std::string_view interface) {
     return all;
 }
 
+// What this host sends itself has no interface of arrival.
+Expressions goes_through_this_host() { return {LoadMeta{NFT_META_IIF, reg1}, Compare{false, reg1, host_order(0)}}; }
+
 Expressions protocol_is(std::uint8_t protocol) {
     return {LoadMeta{NFT_META_L4PROTO, reg1}, Compare{true, reg1, {protocol}}};
 }
@@ -120,6 +123,21 @@ Expressions protocol_is(std::uint8_t protocol) {
 Expressions service_in(const std::string& set) {
     Expressions all = load_service(0);
     all.emplace_back(LookUp{set, reg1});
+    return all;
+}
+
+Expressions for_other_than(const std::string& set) {
+    Expressions all = load_service(0);
+    all.emplace_back(LookUp{set, reg1, true});
+    return all;
+}
+
+// Of a later fragment the kernel does not look for it.
+Expressions begins_fragments() {
+    constexpr std::uint8_t fragment = 44;  // IPPROTO_FRAGMENT
+    Expressions all = family_is(Family::ipv6);
+    all.emplace_back(HasHeader{NFT_EXTHDR_OP_IPV6, fragment, reg1});
+    all.emplace_back(Compare{true, reg1, {1}});
     return all;
 }
 

@@ -42,13 +42,14 @@ void add_own_packets(Ruleset& set) {
     set.rules.push_back(rule("from_this_host", source_text(link_local) + " accept", {source_in(link_local), accept()}));
 }
 
-void add_prerouting(Ruleset& set) {
+void add_prerouting(Ruleset& set, bool has_udp) {
     set.rules.push_back(rule("guard", "meta l4proto . th dport @services goto arriving",
                              {service_in("services"), verdict(NFT_GOTO, "arriving")}));
     set.rules.push_back(rule("arriving", "iifname \"lo\" rt ip nexthop != 0.0.0.0 jump from_this_host",
                              {interface_is("lo"), has_route(Family::ipv4), verdict(NFT_JUMP, "from_this_host")}));
     set.rules.push_back(rule("arriving", "iifname \"lo\" rt ip6 nexthop != :: jump from_this_host",
                              {interface_is("lo"), has_route(Family::ipv6), verdict(NFT_JUMP, "from_this_host")}));
+    if (has_udp) add_way_back(set);
     set.rules.push_back(rule("arriving", "fib daddr type @this_host goto guarded",
                              {destination_type_in("this_host"), verdict(NFT_GOTO, "guarded")}));
     // Addresses in a VRF are not in the table that the rule above asks.
@@ -63,6 +64,16 @@ void add_input(Ruleset& set) {
     set.rules.push_back(rule("delivered", "iifname \"lo\" jump from_this_host",
                              {interface_is("lo"), verdict(NFT_JUMP, "from_this_host")}));
     set.rules.push_back(rule("delivered", "goto guarded", {verdict(NFT_GOTO, "guarded")}));
+}
+
+// The kernel delivers fragments one by one, and then what it has put together to the service, without asking again. A
+// first one without a port may be discarded by anyone (RFC 7112, 5; RFC 8200, 4.5), which the kernel does with some.
+void add_fragments(Ruleset& set) {
+    set.rules.push_back(
+        rule("guard_input", "exthdr frag exists goto fragments", {begins_fragments(), verdict(NFT_GOTO, "fragments")}));
+    set.rules.push_back(
+        rule("fragments", "meta l4proto . th dport != @services accept", {for_other_than("services"), accept()}));
+    set.rules.push_back(rule("fragments", "drop", {verdict(NF_DROP)}));
 }
 
 // The kernel labels the flow of the resets it sends for unused ports, but not of those that nf_tables sends.
@@ -114,12 +125,14 @@ Ruleset describe_guard(const FirewallConfig& config, const std::vector<Service>&
                            {"from_this_host", {}},
                            {"arriving", {}},
                            {"delivered", {}},
+                           {"fragments", {}},
                            {"guard", Hook{NF_INET_PRE_ROUTING, before_dstnat}},
                            {"guard_input", Hook{NF_INET_LOCAL_IN, before_filter}}},
                 .rules = {}};
     add_own_packets(set);
-    add_prerouting(set);
+    add_prerouting(set, has_any(services, protocol_udp));
     add_input(set);
+    add_fragments(set);
     add_guarded(set, config, services);
     return set;
 }

@@ -4,7 +4,8 @@
 // Guard mode, in words: packets for a configured service, addressed to this host and not from itself, pass when their
 // source is trusted or granted, or when they belong to a session; the rest is closed. Every match is positive: where
 // an expression cannot be evaluated (a later fragment has no ports) its rule does not match, and a packet that never
-// matched "is for a configured service" leaves the table untouched (guard_rules.hpp).
+// matched "is for a configured service" leaves the table untouched (guard_rules.hpp). A first fragment that hides which
+// port it is for is the exception.
 #pragma once
 
 #include <array>
@@ -48,6 +49,11 @@ struct LoadPayload {
 };
 struct LoadFibType {       // what kind of address it is to the routing tables
     std::uint32_t of = 0;  // NFTA_FIB_F_SADDR or NFTA_FIB_F_DADDR; with NFTA_FIB_F_IIF: at the interface of arrival
+    std::uint32_t to = 0;
+};
+struct HasHeader {            // 1 or 0: whether the packet has it
+    std::uint32_t where = 0;  // enum nft_exthdr_op: an extension header of IPv6, or an option of TCP
+    std::uint8_t type = 0;
     std::uint32_t to = 0;
 };
 struct LoadRoute {
@@ -105,8 +111,8 @@ struct Update {  // adds an element that is not there, and in any case gives it 
     Seconds timeout{};
     std::optional<OverLimit> limit;  // of each element
 };
-using Expression = std::variant<LoadMeta, StoreMark, LoadPayload, LoadFibType, LoadRoute, LoadConstant, Mask, Compare,
-                                Hash, ToNetworkOrder, StoreNetworkHeader, LookUp, Update, Verdict, Reject>;
+using Expression = std::variant<LoadMeta, StoreMark, LoadPayload, LoadFibType, HasHeader, LoadRoute, LoadConstant, Mask,
+                                Compare, Hash, ToNetworkOrder, StoreNetworkHeader, LookUp, Update, Verdict, Reject>;
 
 struct Rule {
     std::string chain;

@@ -32,6 +32,7 @@ std::string for_family(const char* name, Family family) {
 std::string admitted_set(Family family) { return for_family("admitted", family); }
 std::string flow_set(Family family) { return for_family("flows", family); }
 std::string asked_set(Family family) { return for_family("asked", family); }
+std::string through_set(Family family) { return for_family("through", family); }
 std::string pace_set(Family family) { return for_family("paced", family); }
 
 Set set_for_flows(Family family, const std::string& name) {
@@ -57,6 +58,7 @@ void add_sets(Ruleset& set) {
         set.sets.push_back(grant_set(family, admitted_set(family)));
         set.sets.push_back(set_for_flows(family, flow_set(family)));
         set.sets.push_back(set_for_flows(family, asked_set(family)));
+        set.sets.push_back(set_for_flows(family, through_set(family)));
         set.sets.push_back(set_for_pace(family));
     }
 }
@@ -79,6 +81,7 @@ void add_ways_in(Ruleset& set) {
 }
 
 void add_ways_out(Ruleset& set) {
+    set.chains.push_back({"passing", {}});
     set.chains.push_back({"answering", {}});
     set.chains.push_back({"begin", {}});
     set.chains.push_back({"renew", {}});
@@ -109,7 +112,10 @@ void add_answering(Ruleset& set, const FirewallConfig& config) {
                                  too_many_answers_text(family, pace_set(family), pace_kept, most_begun) + " accept",
                                  {too_many_answers(family, pace_set(family), pace_kept, most_begun), accept()}));
     set.rules.push_back(rule("begin", "goto renew", {verdict(NFT_GOTO, "renew")}));
-    for (const auto& [chain, name] : {std::pair{"answering", &asked_set}, {"renew", &flow_set}})
+    set.rules.push_back(
+        rule("answering", "iif != 0 goto passing", {goes_through_this_host(), verdict(NFT_GOTO, "passing")}));
+    for (const auto& [chain, name] :
+         {std::pair{"answering", &asked_set}, {"passing", &through_set}, {"renew", &flow_set}})
         for (const Family family : families)
             set.rules.push_back(rule(chain, remember_flow_text(family, name(family), config.udp_idle),
                                      {remember_flow(family, name(family), config.udp_idle)}));
@@ -125,6 +131,19 @@ GrantSets admission_sets(const FirewallConfig& config, const std::vector<Service
     return sets;
 }
 
+// A flow that a client began is not taken for one of these.
+void add_way_back(Ruleset& set) {
+    set.chains.push_back({"returning", {}});
+    set.rules.push_back(rule("arriving", "meta l4proto udp jump returning",
+                             {protocol_is(protocol_udp), verdict(NFT_JUMP, "returning")}));
+    for (const Family family : families)
+        set.rules.push_back(rule("returning", of_flow_text(family, flow_set(family)) + " return",
+                                 {of_flow(family, flow_set(family)), verdict(NFT_RETURN)}));
+    for (const Family family : families)
+        set.rules.push_back(rule("returning", of_flow_text(family, through_set(family)) + " accept",
+                                 {of_flow(family, through_set(family)), accept()}));
+}
+
 void add_udp_flows(Ruleset& set, const FirewallConfig& config) {
     add_sets(set);
     add_ways_in(set);
@@ -133,7 +152,9 @@ void add_udp_flows(Ruleset& set, const FirewallConfig& config) {
 }
 
 std::vector<std::string> sets_of_flows() { return {flow_set(Family::ipv4), flow_set(Family::ipv6)}; }
-std::vector<std::string> sets_of_asked() { return {asked_set(Family::ipv4), asked_set(Family::ipv6)}; }
+std::vector<std::string> sets_of_asked() {
+    return {asked_set(Family::ipv4), asked_set(Family::ipv6), through_set(Family::ipv4), through_set(Family::ipv6)};
+}
 
 std::vector<Element> flows_in(const SetImage& set, const std::vector<Service>& services) {
     constexpr std::size_t port_part = 4;  // of a key, padded; the service's port comes last
