@@ -81,7 +81,8 @@ Link::Link(const std::string& interface)
 }
 
 void Link::send(const Probe& probe, const LinkAddress& to) const {
-    const Segment segment = tcp_segment(probe.from, probe.to, probe.source_port, probe.port, probe.flags);
+    const Segment segment =
+        tcp_segment(probe.from, probe.to, probe.source_port, probe.port, probe.flags, probe.options);
     const bool ipv4 = probe.to.family == Family::ipv4;
     Segment packet = ipv4 ? ipv4_header(probe, segment.size()) : ipv6_header(probe, segment.size());
     packet.insert(packet.end(), segment.begin(), segment.end());

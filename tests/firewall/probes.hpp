@@ -22,6 +22,7 @@ struct Probe {
     std::uint8_t traffic_class = 0;  // IPv4: type of service
     Segment between = {};            // IPv4: options; IPv6: extension headers, up to the TCP header
     std::uint8_t between_kind = 0;   // IPv6: of the first extension header
+    Segment options = {};            // of TCP
 };
 
 using LinkAddress = std::array<std::uint8_t, 6>;

@@ -78,13 +78,14 @@ Segment tcp_segment(Family family, std::uint16_t source_port, std::uint16_t port
 }
 
 Segment tcp_segment(const Address& source, const Address& destination, std::uint16_t source_port, std::uint16_t port,
-                    std::uint8_t flags) {
+                    std::uint8_t flags, const Segment& options) {
     Segment segment(20);
     store_u16be(&segment[0], source_port);
     store_u16be(&segment[2], port);
     store_u32be(&segment[4], 1000);
     if ((flags & ack) != 0) store_u32be(&segment[8], 2000);
-    segment[12] = 0x50;
+    append(segment, options);
+    segment[12] = static_cast<std::uint8_t>(segment.size() / 4 << 4);
     segment[13] = flags;
     store_u16be(&segment[14], 1024);
     put_checksum(source, destination, segment);

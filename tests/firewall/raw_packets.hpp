@@ -15,10 +15,10 @@ inline constexpr std::uint8_t fin = 0x01, syn = 0x02, rst = 0x04, psh = 0x08, ac
 
 using Segment = std::vector<std::uint8_t>;
 
-// A TCP segment without payload, checksum right.
+// A TCP segment without payload, checksum right. Options are a multiple of 4 bytes.
 [[nodiscard]] Segment tcp_segment(Family family, std::uint16_t source_port, std::uint16_t port, std::uint8_t flags);
 [[nodiscard]] Segment tcp_segment(const Address& from, const Address& to, std::uint16_t source_port, std::uint16_t port,
-                                  std::uint8_t flags);
+                                  std::uint8_t flags, const Segment& options = {});
 
 // Opens before sending; hears the kernel's answers to it.
 class RawTcp {

@@ -70,6 +70,34 @@ TEST_CASE("no field of its resets tells a guarded service from an unused port") 
         }
 }
 
+TEST_CASE("no TCP option tells a guarded service from an unused port, not even one that the kernel does not answer") {
+    const TestNetwork network;
+    const auto sshd = listen_tcp(22);
+    const Firewall firewall = installed({}, {ssh});
+    const Scanner scan = scanner(network);
+    Segment md5_signature(20);
+    md5_signature[0] = 19;
+    md5_signature[1] = 18;
+    for (const Segment& options :
+         std::initializer_list<Segment>{{2, 4, 5, 0xb4},                         // largest segment
+                                        {8, 10, 1, 2, 3, 4, 0, 0, 0, 0, 1, 1},   // time stamps
+                                        {34, 10, 1, 2, 3, 4, 5, 6, 7, 8, 1, 1},  // fast open
+                                        {30, 12, 1, 1, 1, 2, 3, 4, 5, 6, 7, 8},  // several paths
+                                        md5_signature,
+                                        {19, 4, 0, 0},
+                                        {19, 30, 0, 0},
+                                        {99, 4, 0, 0},
+                                        {99, 40, 0, 0},
+                                        {99, 0, 0, 0}})
+        for (const auto& [from, to] : {std::pair{client4, server4}, {client6, server6}}) {
+            CAPTURE(static_cast<int>(options[0]), static_cast<int>(options[1]), from.text());
+            const Probe probe{.from = from, .to = to, .options = options};
+            const auto unused = scan.ask(probe, 23, scan.server);
+            CHECK(unused.has_value() == (options != md5_signature));
+            CHECK(scan.ask(probe, 22, scan.server) == unused);
+        }
+}
+
 TEST_CASE("the IPv6 flow labels of resets are the same for the same ports and others for others") {
     const TestNetwork network;
     const Firewall firewall = installed({}, {ssh});

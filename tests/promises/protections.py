@@ -184,6 +184,8 @@ PROTECTIONS = [
     Protection("17", "a packet on the loopback interface has a route if this host sent it", RULES,
                '{interface_is("lo"), has_route(Family::ipv4), verdict(NFT_JUMP, "from_this_host")}',
                '{interface_is("lo"), verdict(NFT_JUMP, "from_this_host")}', Kernel("a packet with a forged source*")),
+    Protection("4", "what the kernel does not answer is not answered", RULES, '"tcp option md5sig length 18 drop", '
+               "{is_signed(), verdict(NF_DROP)}", '"drop", {protocol_is(0), verdict(NF_DROP)}', Kernel("no TCP option tells*")),
     Protection("17", "no fragment hides its port", RULES, "    add_fragments(set);\n", "", Kernel("a SYN behind extension*")),
     Protection("18", "flows end with whom the daemon admits", FLOWS,
                "{granted(family, admitted_set(family)), accept()}", "{accept()}", Kernel("*live on until a close")),

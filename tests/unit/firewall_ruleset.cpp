@@ -51,8 +51,8 @@ TEST_CASE("the guard's rules stand in their order") {
                                    "ip saddr . meta l4proto . th dport @granted4 accept",
                                    "ip6 saddr . meta l4proto . th dport @granted6 accept", "tcp flags rst,ack accept",
                                    "meta l4proto udp jump sessions", "meta pkttype != host drop",
-                                   "fib daddr type @shared_addresses drop", "meta l4proto tcp reject with tcp reset",
-                                   "meta l4proto udp reject"});
+                                   "fib daddr type @shared_addresses drop", "tcp option md5sig length 18 drop",
+                                   "meta l4proto tcp reject with tcp reset", "meta l4proto udp reject"});
 }
 
 TEST_CASE("outgoing packets are only looked at for the resets of TCP services") {

@@ -47,14 +47,14 @@ nftnl_expr* build(const LoadFibType& load) {
     return e;
 }
 
-nftnl_expr* build(const HasHeader& has) {
+nftnl_expr* build(const LoadHeader& load) {
     nftnl_expr* e = expression("exthdr");
-    nftnl_expr_set_u32(e, NFTNL_EXPR_EXTHDR_OP, has.where);
-    nftnl_expr_set_u8(e, NFTNL_EXPR_EXTHDR_TYPE, has.type);
-    nftnl_expr_set_u32(e, NFTNL_EXPR_EXTHDR_OFFSET, 0);
+    nftnl_expr_set_u32(e, NFTNL_EXPR_EXTHDR_OP, load.where);
+    nftnl_expr_set_u8(e, NFTNL_EXPR_EXTHDR_TYPE, load.type);
+    nftnl_expr_set_u32(e, NFTNL_EXPR_EXTHDR_OFFSET, load.byte.value_or(0));
     nftnl_expr_set_u32(e, NFTNL_EXPR_EXTHDR_LEN, 1);
-    nftnl_expr_set_u32(e, NFTNL_EXPR_EXTHDR_FLAGS, NFT_EXTHDR_F_PRESENT);
-    nftnl_expr_set_u32(e, NFTNL_EXPR_EXTHDR_DREG, has.to);
+    nftnl_expr_set_u32(e, NFTNL_EXPR_EXTHDR_FLAGS, load.byte ? 0 : NFT_EXTHDR_F_PRESENT);
+    nftnl_expr_set_u32(e, NFTNL_EXPR_EXTHDR_DREG, load.to);
     return e;
 }
 

@@ -136,7 +136,7 @@ Expressions for_other_than(const std::string& set) {
 Expressions begins_fragments() {
     constexpr std::uint8_t fragment = 44;  // IPPROTO_FRAGMENT
     Expressions all = family_is(Family::ipv6);
-    all.emplace_back(HasHeader{NFT_EXTHDR_OP_IPV6, fragment, reg1});
+    all.emplace_back(LoadHeader{NFT_EXTHDR_OP_IPV6, fragment, {}, reg1});
     all.emplace_back(Compare{true, reg1, {1}});
     return all;
 }
@@ -234,6 +234,16 @@ Expressions ipv6_tcp_flags_are(std::uint8_t flags) {
 Expressions no_flow_label() {
     return {LoadPayload{NFT_PAYLOAD_NETWORK_HEADER, 1, 3, reg1}, Mask{reg1, {0x0f, 0xff, 0xff}},
             Compare{true, reg1, {0, 0, 0}}};
+}
+
+// RFC 2385: an option of 18 bytes. The kernel takes none of another length for one.
+Expressions is_signed() {
+    constexpr std::uint8_t md5_signature = 19, length = 18;
+    constexpr std::uint32_t length_at = 1;
+    Expressions all = protocol_is(protocol_tcp);
+    all.emplace_back(LoadHeader{NFT_EXTHDR_OP_TCPOPT, md5_signature, length_at, reg1});
+    all.emplace_back(Compare{true, reg1, {length}});
+    return all;
 }
 
 Expressions verdict(std::int32_t code, std::string chain) { return {Verdict{code, std::move(chain)}}; }

@@ -40,6 +40,7 @@ inline constexpr std::uint8_t tcp_rst = 0x04, tcp_ack = 0x10;  // RFC 9293, 3.1
 [[nodiscard]] Expressions answers_flow(Family family, const std::string& set);     // a packet the other way
 [[nodiscard]] Expressions tcp_flags_any(std::uint8_t flags);
 [[nodiscard]] Expressions ipv6_tcp_flags_are(std::uint8_t flags);
+[[nodiscard]] Expressions is_signed();  // a TCP segment with an MD5 signature
 [[nodiscard]] Expressions no_flow_label();
 
 // Statements.

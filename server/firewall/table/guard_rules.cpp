@@ -92,6 +92,8 @@ void add_answers(Ruleset& set, const std::vector<Service>& services) {
     set.rules.push_back(rule("guarded", "meta pkttype != host drop", {to_others_at_link(), verdict(NF_DROP)}));
     set.rules.push_back(rule("guarded", "fib daddr type @shared_addresses drop",
                              {destination_type_in("shared_addresses"), verdict(NF_DROP)}));
+    if (has_any(services, protocol_tcp))
+        set.rules.push_back(rule("guarded", "tcp option md5sig length 18 drop", {is_signed(), verdict(NF_DROP)}));
     set.rules.push_back(
         rule("guarded", "meta l4proto tcp reject with tcp reset", {protocol_is(protocol_tcp), reject_tcp()}));
     if (has_any(services, protocol_udp))

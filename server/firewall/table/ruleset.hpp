@@ -51,9 +51,10 @@ struct LoadFibType {       // what kind of address it is to the routing tables
     std::uint32_t of = 0;  // NFTA_FIB_F_SADDR or NFTA_FIB_F_DADDR; with NFTA_FIB_F_IIF: at the interface of arrival
     std::uint32_t to = 0;
 };
-struct HasHeader {            // 1 or 0: whether the packet has it
+struct LoadHeader {           // 1 or 0, whether the packet has it; or a byte of one that it has
     std::uint32_t where = 0;  // enum nft_exthdr_op: an extension header of IPv6, or an option of TCP
     std::uint8_t type = 0;
+    std::optional<std::uint32_t> byte;  // which
     std::uint32_t to = 0;
 };
 struct LoadRoute {
@@ -111,8 +112,9 @@ struct Update {  // adds an element that is not there, and in any case gives it 
     Seconds timeout{};
     std::optional<OverLimit> limit;  // of each element
 };
-using Expression = std::variant<LoadMeta, StoreMark, LoadPayload, LoadFibType, HasHeader, LoadRoute, LoadConstant, Mask,
-                                Compare, Hash, ToNetworkOrder, StoreNetworkHeader, LookUp, Update, Verdict, Reject>;
+using Expression =
+    std::variant<LoadMeta, StoreMark, LoadPayload, LoadFibType, LoadHeader, LoadRoute, LoadConstant, Mask, Compare,
+                 Hash, ToNetworkOrder, StoreNetworkHeader, LookUp, Update, Verdict, Reject>;
 
 struct Rule {
     std::string chain;
