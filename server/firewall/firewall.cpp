@@ -85,19 +85,17 @@ Result<bool> Firewall::change_services(std::vector<Service> services, Instant no
     if (services == services_) return false;
     granted_.forget_all_but(services);
     admitted_.forget_all_but(services);
-    // In set mode the elements of a service that goes are found as those of a service that is there.
-    const auto before = std::exchange(services_, services);
-    if (!has_own_table()) std::ranges::copy(before, std::back_inserter(services_));
-    describe_own_table();
-    auto changed = repair(now);
     services_ = std::move(services);
-    return changed;
+    describe_own_table();
+    return repair(now);
 }
 
 Result<std::optional<TableImage>> Firewall::read() {
     if (has_own_table()) return read_own();
     auto found = read_administrators();
-    if (found) foreign_ = foreign_elements_in(names_, (*found)->sets);
+    if (!found) return found;
+    foreign_ = foreign_elements_in(names_, (*found)->sets);
+    granted_.note_others(foreign_, read_clocks().steady);
     return found;
 }
 
@@ -163,7 +161,7 @@ Result<bool> Firewall::mend(const std::optional<TableImage>& found, const std::v
         put_table(batch, now);
         put_flows(batch, image, flows);
     } else {
-        const auto strange = granted_.strange_of_ours(image.sets, services_, now, slack);
+        const auto strange = granted_.strange_of_ours(image.sets, now, slack);
         if (diff.lost.empty() && strange.empty()) return false;
         granted_.remove(batch, strange);
         granted_.renew(batch, diff.lost, now);
@@ -301,7 +299,7 @@ Result<bool> Firewall::remove() {
         const auto found = read_present_sets();
         if (!found) return tl::unexpected(found.error());
         std::vector<GrantKey> ours;
-        for (const auto& [key, remaining] : grants_in(names_, found->sets, services_, true)) ours.push_back(key);
+        for (const auto& [key, remaining] : commented_in(names_, found->sets)) ours.push_back(key);
         granted_.remove(batch, ours);
         was_there = !ours.empty();
     }

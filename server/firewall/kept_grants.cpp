@@ -40,12 +40,23 @@ std::size_t KeptGrants::elements_in(const Sets& found) const {
     return count;
 }
 
-std::vector<GrantKey> KeptGrants::strange_of_ours(const Sets& found, const std::vector<Service>& services, Instant now,
-                                                  milliseconds slack) const {
+std::vector<GrantKey> KeptGrants::strange_of_ours(const Sets& found, Instant now, milliseconds slack) const {
     std::vector<GrantKey> strange;
-    for (const auto& [key, remaining] : grants_in(names_, found, services, true))
-        if (remaining > slack && ends_.end_of(key).value_or(now) <= now) strange.push_back(key);
+    for (const auto& [key, remaining] : commented_in(names_, found))
+        if (remaining.value_or(milliseconds::max()) > slack && ends_.end_of(key).value_or(now) <= now)
+            strange.push_back(key);
     return strange;
+}
+
+void KeptGrants::note_others(const std::vector<ForeignElement>& others, Instant now) {
+    others_.clear();
+    for (const ForeignElement& element : others)
+        if (element.grant) others_[*element.grant] = element.remaining ? now + *element.remaining : Instant::max();
+}
+
+bool KeptGrants::others_last_until(const GrantKey& key, Instant end) const {
+    const auto found = others_.find(key);
+    return found != others_.end() && found->second >= end;
 }
 
 void KeptGrants::put_all(nft::Batch& batch, Instant now) const {
@@ -61,8 +72,9 @@ void KeptGrants::put_all(nft::Batch& batch, Instant now) const {
 // of a batch, so no packet falls in between.
 void KeptGrants::renew(nft::Batch& batch, const std::vector<GrantKey>& keys, Instant now) const {
     for (const GrantKey& key : keys) {
-        const milliseconds remaining = until(ends_.end_of(key).value_or(now), now);
-        if (!has_set_for(key.address.family)) continue;
+        const Instant end = ends_.end_of(key).value_or(now);
+        const milliseconds remaining = until(end, now);
+        if (!has_set_for(key.address.family) || others_last_until(key, end)) continue;
         remove(batch, {key});
         if (remaining < shortest_timeout) continue;
         const std::vector<Element> element{element_of(key, remaining)};

@@ -38,11 +38,15 @@ public:
     [[nodiscard]] std::size_t elements_in(const Sets& found) const;
 
     [[nodiscard]] ElementDiff compare(const Sets& found, Instant now, std::chrono::milliseconds slack) const {
-        return compare_elements(names_, found, ends_, now, slack);
+        return compare_elements(names_, found, ends_, now, slack, among_others_);
     }
     // Elements that bear our comment and are nothing of what is believed.
-    [[nodiscard]] std::vector<GrantKey> strange_of_ours(const Sets& found, const std::vector<Service>& services,
-                                                        Instant now, std::chrono::milliseconds slack) const;
+    [[nodiscard]] std::vector<GrantKey> strange_of_ours(const Sets& found, Instant now,
+                                                        std::chrono::milliseconds slack) const;
+
+    // What others have put beside ours, as of now. Where that lasts as long as a grant of ours it is left alone: two
+    // elements of one address and service cannot be.
+    void note_others(const std::vector<ForeignElement>& others, Instant now);
 
     void put_all(nft::Batch& batch, Instant now) const;  // into sets that are empty
     // Makes the kernel's elements what is believed of them, whether they are there or not.
@@ -50,11 +54,13 @@ public:
     void remove(nft::Batch& batch, const std::vector<GrantKey>& keys) const;
 
 private:
+    [[nodiscard]] bool others_last_until(const GrantKey& key, Instant end) const;
     [[nodiscard]] Element element_of(const GrantKey& key, std::chrono::milliseconds remaining) const;
 
     GrantSets names_;
     bool among_others_;
     GrantTable ends_;
+    std::map<GrantKey, Instant> others_;  // until when
 };
 
 }  // namespace oneknock

@@ -114,6 +114,43 @@ TEST_CASE("set mode puts lost grants back and leaves the administrator's own ele
     CHECK(left.find("fd77::2") == std::string::npos);
 }
 
+TEST_CASE("set mode leaves the administrator's element of an address and service alone, unless a grant lasts longer") {
+    const TestNetwork network;
+    add_administrators_sets();
+    Firewall firewall = installed(set_mode, {ssh});
+    const auto elements = [] { return output("nft list set inet filter knocked4"); };
+    const auto is_administrators = [&] {
+        const std::string text = elements();
+        return text.find("10.77.0.2 . tcp . 22") != std::string::npos && text.find("comment") == std::string::npos;
+    };
+    const auto put = [&](const std::string& timeout) {
+        run("nft 'flush set inet filter knocked4; add element inet filter knocked4 { 10.77.0.2 . tcp . 22 " + timeout +
+            " }'");
+        CHECK(firewall.on_watch_readable());
+        (void)repaired(firewall, now());
+    };
+    for (const std::string timeout : {"", "timeout 10m"}) {
+        CAPTURE(timeout);
+        put(timeout);
+        REQUIRE(firewall.open_grant(ssh, client4, Seconds{30}, now()) == 0);
+        CHECK(is_administrators());
+        CHECK_FALSE(repaired(firewall, now()));
+        CHECK(is_administrators());
+        REQUIRE(firewall.close_grant(ssh, client4, now()) == 0);
+        CHECK(is_administrators());
+    }
+    REQUIRE(firewall.open_grant(ssh, client4, Seconds{900}, now()) == 0);
+    CHECK(elements().find("timeout 15m") != std::string::npos);
+    CHECK(elements().find("comment \"oneknock\"") != std::string::npos);
+    // What takes the administrator's away brings ours back.
+    put("");
+    REQUIRE(firewall.open_grant(ssh, client4, Seconds{30}, now()) == 0);
+    run("nft flush set inet filter knocked4");
+    CHECK(firewall.on_watch_readable());
+    CHECK(repaired(firewall, now()));
+    CHECK(elements().find("10.77.0.2 . tcp . 22 timeout") != std::string::npos);
+}
+
 TEST_CASE("set mode recovers when the administrator's table comes back after a reload") {
     const TestNetwork network;
     add_administrators_sets();

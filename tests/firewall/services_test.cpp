@@ -136,6 +136,29 @@ TEST_CASE("set mode takes our elements of a service that is removed, and the adm
     CHECK(firewall.open_grant(vpn, client4, Seconds{30}, now()) == 0);
 }
 
+TEST_CASE(
+    "set mode takes our elements of a service that was removed while no daemon ran, and what only looks like ours") {
+    const Door door;
+    run("nft add table inet filter");
+    const FirewallConfig config = using_sets("inet", "filter", "knocked4", "");
+    run(grant_set_command(Family::ipv4, grant_sets(config).table, "knocked4"));
+    const auto left = [] { return output("nft list set inet filter knocked4"); };
+    const auto open_web = [&] {
+        Firewall before = installed(config, {ssh, web});
+        REQUIRE(before.open_grant(web, client4, Seconds{30}, now()) == 0);
+        run("nft 'add element inet filter knocked4 { 10.9.9.9 . tcp . 22 comment \"oneknock\" }'");
+        CHECK(left().find("10.77.0.2 . tcp . 8443") != std::string::npos);
+    };
+    open_web();
+    CHECK(installed(config, {ssh}).foreign_elements().empty());
+    CHECK(left().find("elements") == std::string::npos);
+    open_web();
+    auto after = Firewall::open(config, {ssh});
+    REQUIRE(after);
+    CHECK(after->remove());
+    CHECK(left().find("elements") == std::string::npos);
+}
+
 TEST_CASE("services that the kernel cannot be told of hold all the same, and the repair brings them") {
     const Door door;
     run("nft add table inet filter");

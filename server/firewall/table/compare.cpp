@@ -27,6 +27,14 @@ const SetImage* find(const std::map<std::string, SetImage>& sets, const std::str
 
 milliseconds distance(milliseconds a, milliseconds b) { return a < b ? b - a : a - b; }
 
+// Takes out of `missing` what others' element lets in as long as ours would.
+void stand_in(Family family, const Element& element, GrantTable::Map& missing, Instant now) {
+    const auto key = grant_of_key(family, element.key);
+    const auto grant = key ? missing.find(*key) : missing.end();
+    if (grant != missing.end() && (!element.remaining || now + *element.remaining >= grant->second.end))
+        missing.erase(grant);
+}
+
 // Whether the element is what one of our live grants should look like; if so, it is taken out of `missing`.
 bool expected(Family family, const Element& element, GrantTable::Map& missing, Instant now, milliseconds slack) {
     const auto key = grant_of_key(family, element.key);
@@ -57,14 +65,15 @@ std::optional<std::string> unfit_for_grants(Family family, const SetImage& set) 
 }
 
 ElementDiff compare_elements(const GrantSets& names, const std::map<std::string, SetImage>& sets,
-                             const GrantTable& grants, Instant now, milliseconds slack) {
+                             const GrantTable& grants, Instant now, milliseconds slack, bool among_others) {
     GrantTable::Map missing = grants.all();
     ElementDiff result;
     for (const Family family : families) {
         const SetImage* set = find(sets, names.of(family));
         if (set == nullptr) continue;
         for (const Element& element : set->elements)
-            if (!expected(family, element, missing, now, slack)) result.strange = true;
+            if (among_others && !element.is_ours) stand_in(family, element, missing, now);
+            else if (!expected(family, element, missing, now, slack)) result.strange = true;
     }
     for (const auto& [key, grant] : missing)
         if (grant.end > now + slack) result.lost.push_back(key);
@@ -84,6 +93,19 @@ std::vector<std::pair<GrantKey, milliseconds>> grants_in(const GrantSets& names,
             if (key && element.remaining && std::ranges::find(services, key->service) != services.end())
                 result.emplace_back(*key, *element.remaining);
         }
+    }
+    return result;
+}
+
+std::vector<std::pair<GrantKey, std::optional<milliseconds>>> commented_in(
+    const GrantSets& names, const std::map<std::string, SetImage>& sets) {
+    std::vector<std::pair<GrantKey, std::optional<milliseconds>>> result;
+    for (const Family family : families) {
+        const SetImage* set = find(sets, names.of(family));
+        if (set == nullptr) continue;
+        for (const Element& element : set->elements)
+            if (const auto key = grant_of_key(family, element.key); key && element.is_ours)
+                result.emplace_back(*key, element.remaining);
     }
     return result;
 }

@@ -60,14 +60,19 @@ struct ElementDiff {
 
 // Differences of up to `slack` are those of two clocks: `timer_slack`, and as long as the reading took since `now`.
 inline constexpr std::chrono::milliseconds timer_slack{500};
+// With `among_others`, an element without our comment stands for a grant of ours that does not outlast it.
 [[nodiscard]] ElementDiff compare_elements(const GrantSets& names, const std::map<std::string, SetImage>& sets,
                                            const GrantTable& grants, Instant now,
-                                           std::chrono::milliseconds slack = timer_slack);
+                                           std::chrono::milliseconds slack = timer_slack, bool among_others = false);
 
 // The grants among the elements: timed, of one of these services; with `ours_only`, those with our comment.
 [[nodiscard]] std::vector<std::pair<GrantKey, std::chrono::milliseconds>> grants_in(
     const GrantSets& names, const std::map<std::string, SetImage>& sets, const std::vector<Service>& services,
     bool ours_only);
+
+// Those with our comment, of whatever service and without an end as well: whoever made these.
+[[nodiscard]] std::vector<std::pair<GrantKey, std::optional<std::chrono::milliseconds>>> commented_in(
+    const GrantSets& names, const std::map<std::string, SetImage>& sets);
 
 // Those without our comment.
 struct ForeignElement {
