@@ -35,6 +35,8 @@ constexpr std::size_t many_unwritten_lines = 64;  // of the audit: a millisecond
 constexpr Instant audit_delay = std::chrono::milliseconds{5};  // by then whoever waited for a port has it
 constexpr Instant audit_retry = Seconds{1};                    // where it could not be written
 
+constexpr Seconds longest_wait{3600};  // some times are beyond what a clock can count
+
 constexpr RequestId for_life_sign = 0;  // no connection's number
 
 std::string problem_of(const GrantReply& reply, const Decision& decision) {
@@ -53,7 +55,9 @@ public:
           decider_(std::move(decider)),
           problems_(std::move(problems)),
           grants_(parent_, decider_.record(),
-                  [this](const auto& client, const auto& service) { return decider_.may_open(client, service); }),
+                  [this](const auto& client, const auto& service) {
+                      return decider_.may_open(client, service, now_.wall);
+                  }),
           control_(std::move(parts.control_socket),
                    {listener_, parent_, decider_, grants_, decisions_, times_, problems_}),
           schedule_(listener_, std::move(wall_timer), decider_.limits().tolerance),
@@ -83,7 +87,8 @@ private:
             if (const auto end = handle_parent()) return *end;
             if (audit_is_due()) write_audit();
             if (const auto end = handle_keys()) return *end;
-            take_out(false);
+            if (expiry_ && now_.wall > *expiry_) close_what_is_no_longer_allowed();
+            if (!loading_) take_out(false);  // what a load has looked up is of its own keys
             control_.serve(now_.steady);
             if (schedule_.has_changed() || schedule_.waits_for_room()) prepare_books();
             more_hints_ = decider_.verifier().build_hints(hints_a_slice);
@@ -102,7 +107,8 @@ private:
         while (decider_.verifier().build_hints(hints_a_slice)) {}
         answer_load(true);
         tell_services();
-        grants_.begin_adoption(now_.steady);
+        grants_.begin_adoption(decider_.limits().grant_maximum, now_.steady);
+        note_expiry();
         parent_.send(Ready{}, HeldGrants::Map::capacity);
         maintenance_.plan(now_.steady);
     }
@@ -127,8 +133,9 @@ private:
         control_.socket().add_to(polled_);
         auto due = earliest(control_.socket().next_due(),
                             maintenance_.next_due(decider_.audit(), now_.steady, somebody_waits()));
-        due = earliest(due, problems_.next_due());
+        if (!loading_) due = earliest(due, problems_.next_due());
         if (gathers_) due = earliest(due, gathering_.until());
+        if (expiry_) due = earliest(due, now_.steady + std::min(*expiry_ + Seconds{1} - now_.wall, longest_wait));
         if (!grants_.awaits_answers()) due = earliest(due, audit_at_);
         if (rests || more_hints_ || !replaced_.empty()) due = earliest(due, read_clocks().steady + rest_);
         poll_until(polled_, due);
@@ -225,10 +232,12 @@ private:
         if (decision.refused) {
             decisions_.refused(decision, *decision.refused, now_.steady);
             if (*decision.refused == Reason::record_failed) decisions_.problem(decider_.record_problem(), now_.steady);
-        } else if (!grants_.request(decision, moments, now_.steady)) {
+        } else if (!grants_.request(decision, moments, moments.recorded)) {
             decisions_.refused(decision, Reason::firewall_failed, now_.steady);
             decisions_.problem("the firewall was not asked: too many requests wait for it", now_.steady);
         } else if (decision.request.is_open()) {
+            if (const auto expiry = decider_.next_expiry({{decision.grant(), decision.ends}}))
+                expiry_ = std::min(*expiry, expiry_.value_or(UnixTime::max()));
             for (const ClientGrant& displaced : grants_.end_displaced(decision.grant(), now_.steady))
                 decisions_.displaced(displaced, now_.steady);
         }
@@ -360,11 +369,18 @@ private:
         replaced_.merge(change.clients);
         if (decider_.door_has_changed() || has_new_door) schedule_.resend(door());
         prepare_books();
+        close_what_is_no_longer_allowed();
+        if (has_new_door) tell_services();  // behind what closes: the firewall closes nothing of a service that is gone
+    }
+
+    void close_what_is_no_longer_allowed() {
         if (const auto closed = grants_.close_what_is_no_longer_allowed(now_.steady); closed > 0)
             log::info("closed " + counted(closed, "grant") + " that " + (closed == 1 ? "is" : "are") +
                       " no longer allowed");
-        if (has_new_door) tell_services();  // behind what closes: the firewall closes nothing of a service that is gone
+        note_expiry();
     }
+
+    void note_expiry() { expiry_ = decider_.next_expiry(decider_.record().grants().remembered(now_.steady)); }
 
     // Clients whose files have been wrong for too long.
     void take_out(bool at_once) {
@@ -398,6 +414,7 @@ private:
     Now now_;
     std::optional<Instant> audit_at_;  // when the lines that wait are to be written
     bool audit_fails_ = false;         // and did so the last time
+    std::optional<UnixTime> expiry_;   // when the first client that holds a grant will have expired
     Instant rest_;
     bool more_hints_ = false, has_read_files_ = false;
     bool gathers_ = false;  // candidates have come that wait for more

@@ -188,6 +188,21 @@ class UdpFlows(NetworkTest):
         self.door.revoke("alice")
         eventually(lambda: not self.ask(session), "the session to end")
 
+    def test_a_client_that_expires_loses_its_sessions_and_grants_then(self):
+        self.start()
+        session = self.begin()
+        knock(self.client, self.key, "vpn")
+        eventually(lambda: self.daemon.grants(), "the grant")
+        end = time.time() + 5
+        run(program("oneknock-keygen"), "limit", "--dir", self.door.folder, "alice", "--expires",
+            time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(end)))
+        self.daemon.wait_for("^reloaded")
+        if time.time() < end:
+            self.assertEqual(len(elements(self.server)), 1)
+        self.daemon.wait_for("^closed 1 grant that is no longer allowed")
+        self.assertGreater(time.time(), int(end))
+        eventually(lambda: elements(self.server) == [] and not self.ask(session), "the grant and the session to end")
+
     def test_a_service_that_is_taken_out_of_the_door_leaves_no_session_behind(self):
         self.start()
         session = self.begin()

@@ -171,6 +171,17 @@ TEST_CASE("a grant that could not be closed is listed again, and can be closed o
     CHECK(d.count() == 0);
 }
 
+TEST_CASE("a grant that could not be closed, and was opened anew meanwhile, is listed until its later end") {
+    Desk d;
+    REQUIRE(d.open("alice", home, Seconds{10}));
+    REQUIRE(d.knock_done(d.asked().at(0).id));
+    REQUIRE(d.desk.revoke("alice", 7, now) == 1);
+    const auto close = d.asked().at(0);
+    REQUIRE(d.open("alice", home, Seconds{50}));
+    CHECK(d.close_done(close.id, ENOBUFS)->failed);
+    CHECK(d.end("alice", home) == now + Seconds{50});
+}
+
 TEST_CASE("revoking closes a grant that is on its way, behind it") {
     for (const char* whom : {"alice", ""}) {
         Desk d;
@@ -200,7 +211,7 @@ TEST_CASE("UDP flows outlive their grants until they are taken away, those of ea
     d.record.add_tag_and_grant(Tag{{2}}, UnixTime{}, {vpn, home, "bob"}, now + Seconds{90}, now);
     REQUIRE(d.record.commit());
     const Instant later = now + Seconds{100};  // both have ended
-    d.desk.begin_adoption(later);
+    d.desk.begin_adoption(Seconds{3600}, later);
     Datagram datagram;
     REQUIRE(d.channel.second.receive(datagram) == Channel::Received::datagram);
     const auto recorded = datagram.as<RecordedGrant>();
@@ -305,7 +316,7 @@ TEST_CASE("of earlier runs that lives which the record, the kernel and the keys 
     REQUIRE(d.open("bob", elsewhere));
     static_cast<void>(d.asked());
     GrantRequests next{d.channel.first, d.record, [](const auto& client, const auto&) { return client != "bob"; }};
-    next.begin_adoption(now);
+    next.begin_adoption(Seconds{3600}, now);
     Datagram datagram;
     REQUIRE(d.channel.second.receive(datagram) == Channel::Received::datagram);
     const auto told = datagram.as<RecordedGrant>();
@@ -323,11 +334,29 @@ TEST_CASE("of earlier runs that lives which the record, the kernel and the keys 
     CHECK(d.count() == 1);
 }
 
+TEST_CASE("no grant of an earlier run lasts longer than a grant may by now") {
+    Desk d;
+    REQUIRE(d.open("alice", home, Seconds{600}));
+    REQUIRE(d.open("bob", home, Seconds{700}));
+    REQUIRE(d.open("bob", elsewhere, Seconds{20}));
+    static_cast<void>(d.asked());
+    d.desk.begin_adoption(Seconds{60}, now);
+    Datagram datagram;
+    for (const std::uint32_t remaining : {60'000U, 20'000U}) {
+        REQUIRE(d.channel.second.receive(datagram) == Channel::Received::datagram);
+        const auto told = datagram.as<RecordedGrant>();
+        REQUIRE(told);
+        CHECK(told->remaining_ms == remaining);
+    }
+    CHECK(d.desk.revoke("alice", 7, now) == 1);
+    CHECK(d.asked().at(0).duration_ms == 60'000);  // bob's, as the parent lets it be
+}
+
 TEST_CASE("what the kernel has no more is not listed, unless it was asked for anew") {
     Desk d;
     REQUIRE(d.open("alice", home));
     REQUIRE(d.open("bob", elsewhere));
-    d.desk.begin_adoption(now);
+    d.desk.begin_adoption(Seconds{3600}, now);
     REQUIRE(d.open("bob", elsewhere));
     d.desk.end_adoption(now);
     CHECK(d.count() == 1);

@@ -310,24 +310,36 @@ TEST_CASE("an older copy of the files is found out, and so is one of them beside
     CHECK(record.holds(Tag{{2}}, noon));
 }
 
-TEST_CASE("a write that was cut off is no damage; one that was accepted is missed") {
+TEST_CASE("a record that was put aside is found out when it comes back, whatever has been recorded since") {
     const Folder folder;
     {
         Record record = folder.open_new();
         remember(record, 1);
+    }
+    const std::string before = content_of(folder.replay);
+    std::filesystem::remove(folder.mark);
+    {
+        Record record = folder.open();
+        CHECK(record.lost() == Record::Loss::damaged);
+        remember(record, 2);
+    }
+    put(folder.replay, before);
+    CHECK(folder.open().lost() == Record::Loss::damaged);
+}
+
+TEST_CASE("a write that was cut off is no damage; one that was accepted is missed") {
+    const Folder folder;
+    std::string before_turn;
+    {
+        Record record = folder.open_new();
+        remember(record, 1);
+        before_turn = content_of(folder.mark);
         record.begin();
         record.add_tag(Tag{{2}}, noon, "alice");
         record.add_tag(Tag{{3}}, noon, "alice");
         REQUIRE(record.commit());
     }
     const std::string replay = content_of(folder.replay), mark = content_of(folder.mark);
-    std::string before_turn;
-    {
-        const Folder other;  // the mark as it was before the second turn
-        Record record = other.open_new();
-        remember(record, 1);
-        before_turn = content_of(other.mark);
-    }
     std::string torn = replay;
     torn.replace(2 * JournalEntry::size, 40, 40, '\0');  // the first entry of the turn, and not the second
     put(folder.replay, torn);

@@ -13,6 +13,8 @@ bool is_allowed(const Client& client, const Door& door, const Service& service) 
     });
 }
 
+bool has_expired(const Client& client, UnixTime now) { return client.expires && now > *client.expires; }
+
 AuditEntry audit_entry(const Decision& decision, UnixTime when) {
     return {when,
             decision.client,
@@ -87,16 +89,31 @@ void Decider::change_keys(KeyChange& change, UnixTime now) {
 
 const Client* Decider::find(const std::string& client) const { return find_client(verifier_.keyring(), client); }
 
-bool Decider::may_open(const std::string& client, const Service& service) const {
-    if (!may_open_alone(client, service)) return false;
+bool Decider::may_open(const std::string& client, const Service& service, UnixTime now) const {
+    if (!may_open_alone(client, service, now)) return false;
     const auto shared = verifier_.sharing().find(client);
     return shared == verifier_.sharing().end() ||
-           std::ranges::all_of(shared->second, [&](const auto& other) { return may_open_alone(other, service); });
+           std::ranges::all_of(shared->second, [&](const auto& other) { return may_open_alone(other, service, now); });
 }
 
-bool Decider::may_open_alone(const std::string& client, const Service& service) const {
+bool Decider::may_open_alone(const std::string& client, const Service& service, UnixTime now) const {
     const Client* found = find(client);
-    return found != nullptr && !found->revoked && is_allowed(*found, verifier_.keyring().door, service);
+    return found != nullptr && !found->revoked && !has_expired(*found, now) &&
+           is_allowed(*found, verifier_.keyring().door, service);
+}
+
+std::optional<UnixTime> Decider::next_expiry(const HeldGrants::Ends& grants) const {
+    std::optional<UnixTime> next;
+    const auto take = [&](const std::string& name) {
+        const Client* client = find(name);
+        if (client != nullptr && client->expires) next = std::min(*client->expires, next.value_or(UnixTime::max()));
+    };
+    for (const auto& [grant, end] : grants) {
+        take(grant.client);
+        const auto shared = verifier_.sharing().find(grant.client);
+        if (shared != verifier_.sharing().end()) std::ranges::for_each(shared->second, take);
+    }
+    return next;
 }
 
 Decision Decider::decide_one(const Candidate& candidate, const Now& now) {
@@ -168,8 +185,7 @@ std::optional<Reason> Decider::refusal_before_record(const Verifier::Match& matc
     const UnixTime time = match.request.made_at();
     if (epoch_of(time).value != candidate.epoch) return Reason::wrong_epoch;
     if (match.client->revoked) return Reason::key_revoked;
-    if (!is_in_force(*match.generation, now.wall, limits_.tolerance) ||
-        (match.client->expires && now.wall > *match.client->expires))
+    if (!is_in_force(*match.generation, now.wall, limits_.tolerance) || has_expired(*match.client, now.wall))
         return Reason::key_expired;
     if (now.wall - time > limits_.tolerance) return Reason::stale;
     if (time - now.wall > limits_.tolerance) return Reason::future;

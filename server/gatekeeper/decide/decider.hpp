@@ -74,7 +74,9 @@ public:
 
     // Whether the keys in force let a client of this name open the service: what it opened stays open as long. Where
     // its key is in other files as well, they have to let it, too.
-    [[nodiscard]] bool may_open(const std::string& client, const Service& service) const;
+    [[nodiscard]] bool may_open(const std::string& client, const Service& service, UnixTime now) const;
+    // When the first of these clients that hold grants will have expired; nothing: none ever does.
+    [[nodiscard]] std::optional<UnixTime> next_expiry(const HeldGrants::Ends& grants) const;
 
     [[nodiscard]] bool knows(const std::string& client) const { return find(client) != nullptr; }
 
@@ -112,7 +114,7 @@ private:
     void note_uses(const std::vector<Decision>& decisions, UnixTime now);
     [[nodiscard]] bool accepts_door_generation(std::uint32_t door_generation, UnixTime now) const;
     [[nodiscard]] Decision decide_one(const Candidate& candidate, const Now& now);
-    [[nodiscard]] bool may_open_alone(const std::string& client, const Service& service) const;
+    [[nodiscard]] bool may_open_alone(const std::string& client, const Service& service, UnixTime now) const;
     [[nodiscard]] const Verifier::Match& strictest(const std::vector<Verifier::Match>& matches,
                                                    const Candidate& candidate, const Now& now) const;
     void record_and_refuse(const Verifier::Match& match, const Tag& tag, const Now& now, Decision& decision);

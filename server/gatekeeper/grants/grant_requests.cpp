@@ -22,8 +22,10 @@ std::uint32_t remaining(std::optional<Instant> end, Instant now) { return end ? 
 
 // --- the grants of earlier runs -----------------------------------------------------------------------------------
 
-void GrantRequests::begin_adoption(Instant now) {
+void GrantRequests::begin_adoption(Seconds longest, Instant now) {
     end_in_record(no_longer_allowed(now), now);
+    for (const auto& [grant, end] : record_.grants().live(now))
+        if (end > now + longest) record_.grants().put(grant, now + longest, now);
     const ClientGrant* last = nullptr;
     const auto remembered = record_.grants().remembered(now);
     for (const auto& [grant, end] : remembered) {
@@ -168,7 +170,8 @@ std::optional<GrantRequests::Revocation> GrantRequests::answer_to_close(const Gr
     if (found == closes_.end()) return std::nullopt;
     const Close close = std::move(closes_.extract(found).mapped());
     if (reply.error != 0) {  // they may be open still
-        for (const auto& [grant, end] : close.ended) record_.grants().put(grant, end, now);
+        for (const auto& [grant, end] : close.ended)
+            if (record_.grants().noted_end(grant, now).value_or(end) <= end) record_.grants().put(grant, end, now);
         ++failed_closes_;
     }
     const auto revocation = close.waiter ? revocations_.find(*close.waiter) : revocations_.end();

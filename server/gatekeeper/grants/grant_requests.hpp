@@ -30,9 +30,10 @@ public:
     GrantRequests(Channel& parent, Record& record, Allowed allowed)
         : parent_(parent), record_(record), allowed_(std::move(allowed)) {}
 
-    // At the start: ends what the keys in force do not allow any more, and tells the firewall what is left of earlier
-    // runs. It answers with what it has found of that, each by adopt(), then end_adoption(): the rest has ended.
-    void begin_adoption(Instant now);
+    // At the start: ends what the keys in force do not allow any more, shortens what is longer than a grant may be by
+    // now, and tells the firewall what is left of earlier runs. It answers with what it has found of that, each by
+    // adopt(), then end_adoption(): the rest has ended.
+    void begin_adoption(Seconds longest, Instant now);
     void adopt(const AdoptedGrant& adopted, Instant now);
     void end_adoption(Instant now);
 

@@ -5,12 +5,20 @@
 #include <unistd.h>
 
 #include "common/files.hpp"
+#include "common/secret.hpp"
 #include "keys/record_files.hpp"
 #include "server/gatekeeper/record/put_aside.hpp"
 #include "server/gatekeeper/record/record.hpp"
 
 namespace oneknock {
 namespace {
+
+// Too large to be met again by counting or by chance, with room to count on.
+std::uint64_t any_serial() {
+    Bytes<8> random;
+    fill_random(random);
+    return load_u64be(random.data()) >> 1;
+}
 
 // True if the folder says that this door's record was never begun.
 bool is_new_door(const std::string& folder, const DoorId& door) {
@@ -45,6 +53,8 @@ Result<Record> Record::open(const std::string& folder, const DoorId& door, const
     if (content.condition == Condition::unreadable) return give_up(content.problem);
     const bool had_marker = !in_memory && is_new_door(folder, door);
     const bool is_missing = content.condition == Condition::missing;
+    // A record that continues no other is told from those that were here before, should one of them come back.
+    if (content.condition != Condition::sound) record.serial_ = any_serial();
     const bool is_new = in_memory || (is_missing && had_marker && remove_marker(folder));
     if (content.condition == Condition::sound) {
         record.take_in(content, now, tolerance);
