@@ -174,6 +174,31 @@ class Jumps(ShiftedClock):
             self.assertEqual(self.daemon.refused(), {"record-lost": 1})
         self.assertEqual((self.daemon.accepted(), self.daemon.grants()), (0, []))
 
+    def test_a_record_that_is_lost_while_the_clock_is_behind_opens_nothing_again_while_the_clock_stays_behind(self):
+        right = HOUR // 2 - int(time.time()) % HOUR
+        self.set_clock(right)
+        recorded = self.record_a_knock()
+        made = time.time()
+        self.daemon.kill()
+        for part in ("replay", "mark"):  # the audit is there
+            os.remove(os.path.join(self.door.state, "oneknock.db-" + part))
+        self.set_clock(right - 600)
+        self.start()
+        self.daemon.wait_for("^warning: there is no replay record")
+        other_key = self.door.add("bob")
+        self.daemon.wait_for("^reloaded: 2 clients")
+        time.sleep(5.5)  # two tolerances and a second
+        there = time.monotonic()
+        self.set_clock(right - round(time.time() - made))  # it has got to the knock's time
+        self.injector().send([with_source_port(packet, 40000) for packet in recorded])
+        eventually(lambda: self.daemon.refused(), "the decision about the replay")
+        self.assertEqual((self.daemon.accepted(), self.daemon.grants()), (0, []))
+        if time.monotonic() < there + 1:
+            self.assertEqual(self.daemon.refused(), {"replayed": 1})
+        self.set_clock(right)
+        self.knock(key=other_key)
+        self.daemon.wait_for("^accepted: bob")
+
     def test_a_clock_from_before_the_door_was_made_is_said_aloud(self):
         self.start()
         self.assertNotIn("warning", self.daemon.log)

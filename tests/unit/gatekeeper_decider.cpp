@@ -527,25 +527,33 @@ TEST_CASE("a client that knocks beyond its share or its rate fills neither the a
     Door1 door;
     auto decider = door.decider();
     Record& record = decider.record();
-    // Of another hour, under the hint of this one: refused, never stale, fresh each time.
-    Request far = door.request(UnixTime{Seconds{4'000'000'000}});
-    const Epoch live = epoch_of(noon);
+    Request ahead = door.request(noon + Seconds{600});  // refused, and fresh each time
     const auto next = [&] {
-        fill_random(far.nonce);
-        Candidate candidate = door.candidate(far);
-        candidate.epoch = live.value;
-        candidate.message =
-            seal(far, derive_message_keys(door.alice), door.id, hint_for(derive_hint_key(door.alice), live));
-        return candidate;
+        fill_random(ahead.nonce);
+        return door.candidate(ahead);
     };
-    for (std::size_t i = 0; i < Record::most_tags_per_client + 1000; ++i)
-        CHECK(outcome(decider, next()) == "wrong-epoch");
+    for (std::size_t i = 0; i < Record::most_tags_per_client + 1000; ++i) CHECK(outcome(decider, next()) == "future");
     CHECK(record.tags_of("alice") == Record::most_tags_per_client);
     CHECK(decider.audit().lines_of("alice") == 1000);  // the burst
     CHECK(record.client_floor("alice") == noon + Seconds{60});
-    CHECK(outcome(decider, next(), noon + Seconds{10}) == "wrong-epoch");
+    CHECK(outcome(decider, next(), noon + Seconds{10}) == "future");
     CHECK(record.client_floor("alice") == noon + Seconds{70});
     CHECK(decider.audit().lines_of("alice") == 1000);
+}
+
+TEST_CASE("a message of years ahead leaves nothing that a clock which jumps there could lock others out with") {
+    Door1 door;
+    auto decider = door.decider();
+    const Epoch live = epoch_of(noon);
+    const Request far = door.request(UnixTime{Seconds{4'000'000'000}});
+    Candidate candidate = door.candidate(far);
+    candidate.epoch = live.value;
+    candidate.message =
+        seal(far, derive_message_keys(door.alice), door.id, hint_for(derive_hint_key(door.alice), live));
+    CHECK(outcome(decider, candidate) == "wrong-epoch");
+    CHECK_FALSE(decider.record().has_tags());
+    CHECK_FALSE(decider.record().prune(UnixTime{Seconds{4'000'001'000}}, Seconds{60}));
+    CHECK(decider.record().floor() == UnixTime{});
 }
 
 TEST_CASE("tags are forgotten only behind the floor, and a clock that jumped ahead locks nobody out") {

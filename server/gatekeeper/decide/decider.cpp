@@ -139,8 +139,9 @@ Decision Decider::decide_one(const Candidate& candidate, const Now& now) {
 
     decision.refused = refusal_before_record(match, candidate, now, address);
     // From the right address it is recorded whatever becomes of it; from a wrong one never, or a racing copy would burn
-    // the real one.
-    if (address) record_and_refuse(match, candidate.message.tag(), now, decision);
+    // the real one. A message of another hour than its book's is good in none, and its time may be years ahead.
+    if (address && decision.refused != Reason::wrong_epoch)
+        record_and_refuse(match, candidate.message.tag(), now, decision);
     return decision;
 }
 

@@ -10,6 +10,7 @@ namespace oneknock {
 namespace {
 
 constexpr Rate lines{50, 1000};
+constexpr Rate lines_of_one_client{25, 500};
 constexpr double kept_for_accepted = 500;  // so that no refusals push them out
 
 // For journalctl.
@@ -53,22 +54,26 @@ std::string describe_refusal(const Decision& decision, Reason reason) {
     return line;
 }
 
-bool DecisionLog::may_log(double kept, Instant now) {
+bool DecisionLog::may_log(double kept, Instant now, TokenBucket* share) {
     lines_.refill(lines, now);
-    if (lines_.tokens() < kept + 1) {
+    if (lines_.tokens() < kept + 1 || (share != nullptr && !share->try_take(lines_of_one_client, now))) {
         ++unlogged_;
         return false;
     }
     lines_.take();
-    if (const auto silent = unlogged_ - std::exchange(last_said_, unlogged_); silent > 0)
-        log::warning(std::to_string(silent) +
+    if (unlogged_ > last_said_ && lines_.try_take(lines, now))
+        log::warning(std::to_string(unlogged_ - std::exchange(last_said_, unlogged_)) +
                      " more lines about knocks were not logged; `oneknockctl status` counts them");
     return true;
 }
 
+bool DecisionLog::may_log(double kept, const std::string& client, Instant now) {
+    return may_log(kept, now, &shares_[client]);
+}
+
 void DecisionLog::accepted(const Decision& decision, Instant now) {
     ++accepted_;
-    if (may_log(0, now))
+    if (may_log(0, decision.client, now))
         log::info("accepted: " + describe(decision) + " (generation " + std::to_string(decision.generation) + ")" +
                       what_was_left(decision),
                   fields_of(decision, "accepted"));
@@ -76,12 +81,12 @@ void DecisionLog::accepted(const Decision& decision, Instant now) {
 
 void DecisionLog::refused(const Decision& decision, Reason reason, Instant now) {
     ++refused_[static_cast<std::size_t>(reason)];
-    if (decision.verified && may_log(kept_for_accepted, now))
+    if (decision.verified && may_log(kept_for_accepted, decision.client, now))
         log::warning("refused: " + describe_refusal(decision, reason), fields_of(decision, reason_name(reason)));
 }
 
 void DecisionLog::displaced(const ClientGrant& grant, Instant now) {
-    if (may_log(kept_for_accepted, now))
+    if (may_log(kept_for_accepted, grant.client, now))
         log::info(grant.client + ": sessions of " + grant.address.text() + " with " + grant.service.text() +
                   " end: it has some with " + std::to_string(HeldGrants::most_with_flows) + " other addresses by now");
 }

@@ -1,9 +1,11 @@
 // Counts and log lines of decisions. A line names the client, the source and, where it is the clock, the seconds of
-// skew; what no key of ours made is junk, and only counted. All lines that a packet can bring about share one budget.
+// skew; what no key of ours made is junk, and only counted. All lines that a packet can bring about share one budget,
+// and no client has more than half of it.
 #pragma once
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <string>
 
 #include "common/clock.hpp"
@@ -26,13 +28,15 @@ public:
     [[nodiscard]] std::uint64_t unlogged_count() const { return unlogged_; }
 
 private:
-    [[nodiscard]] bool may_log(double kept, Instant now);
+    [[nodiscard]] bool may_log(double kept, Instant now, TokenBucket* share = nullptr);
+    [[nodiscard]] bool may_log(double kept, const std::string& client, Instant now);
 
     std::uint64_t accepted_ = 0;
     std::array<std::uint64_t, reason_count> refused_{};
     TokenBucket lines_;
-    std::uint64_t unlogged_ = 0;   // all in all
-    std::uint64_t last_said_ = 0;  // of these, when the log last said how many
+    std::map<std::string, TokenBucket> shares_;  // by client: as many as there are clients
+    std::uint64_t unlogged_ = 0;                 // all in all
+    std::uint64_t last_said_ = 0;                // of these, when the log last said how many
 };
 
 // "alice opens tcp/22 for 192.0.2.7 for 30s" and so on; for logs and for `oneknockd --read`.

@@ -81,7 +81,8 @@ Database::Condition Audit::read_existing(const std::string& path) {
     if (!db_.prepare("SELECT door_generation FROM audit") &&
         !db_.run("ALTER TABLE audit ADD COLUMN door_generation INTEGER NOT NULL DEFAULT 0"))
         return db_.after_failure();
-    return prepare_all() && count_all() && find_newest() ? Database::Condition::sound : db_.after_failure();
+    return prepare_all() && count_all() && find_newest() && find_last_line() ? Database::Condition::sound
+                                                                             : db_.after_failure();
 }
 
 std::optional<std::string> Audit::begin_anew(const std::string& path) {
@@ -124,6 +125,13 @@ bool Audit::find_newest() {
     Statement newest(prepared);
     while (prepared && newest.row()) note_generation(newest.text(0), static_cast<std::uint32_t>(newest.integer(1)));
     return prepared && !newest.failed();
+}
+
+bool Audit::find_last_line() {
+    const Prepared prepared = db_.prepare("SELECT time FROM audit ORDER BY id DESC LIMIT 1");
+    Statement last(prepared);
+    if (prepared && last.row()) last_line_ = UnixTime{Seconds{last.integer(0)}};
+    return prepared && !last.failed();
 }
 
 // One that is not written in the end makes us look once too often.

@@ -48,6 +48,8 @@ public:
     // One that cannot be read for lack of disk, memory or a permission is left as it is, and an error.
     [[nodiscard]] static Result<Audit> open(const std::string& folder, UnixTime now);
     [[nodiscard]] bool was_damaged() const { return was_damaged_; }
+    // The time of the last line that was there when it was opened.
+    [[nodiscard]] std::optional<UnixTime> last_line() const { return last_line_; }
 
     // All of the lines, or none.
     [[nodiscard]] Result<void> write(const std::vector<AuditEntry>& entries);
@@ -76,6 +78,7 @@ private:
     [[nodiscard]] bool prepare_all();
     [[nodiscard]] bool count_all();
     [[nodiscard]] bool find_newest();
+    [[nodiscard]] bool find_last_line();
     void begin();
     [[nodiscard]] Result<void> commit();
     void insert(const AuditEntry& entry);
@@ -87,6 +90,7 @@ private:
     Database db_;
     Prepared insert_, delete_old_, delete_first_, delete_of_client_, find_uses_;
     bool was_damaged_ = false;
+    std::optional<UnixTime> last_line_;
     bool in_turn_ = false;
     bool failed_ = false;  // since begin()
     std::string first_problem_;

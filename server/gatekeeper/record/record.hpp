@@ -52,6 +52,8 @@ public:
 
     // Messages made at or before the floor are refused: their tags may have been forgotten.
     [[nodiscard]] UnixTime floor() const { return floor_; }
+    // To this time, durably, unless it is there already.
+    [[nodiscard]] Result<void> raise_floor(UnixTime to, Instant now);
     [[nodiscard]] std::optional<UnixTime> client_floor(std::string_view client) const;
     // `time` is that of the tag's message.
     [[nodiscard]] bool holds(const Tag& tag, UnixTime time) const;
