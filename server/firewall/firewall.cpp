@@ -66,7 +66,7 @@ Result<void> Firewall::forget_asked(const TableImage& found) {
         if (const auto set = found.sets.find(name); set != found.sets.end() && !set->second.elements.empty())
             batch.empty_set(name);
     std::string refused;
-    const int error = batch.empty() ? 0 : socket_.commit(batch, &refused);
+    const int error = socket_.commit(batch, &refused);
     if (error != 0) return tl::unexpected(refused_change(error, names_.table, refused));
     return {};
 }
@@ -306,7 +306,7 @@ Result<bool> Firewall::remove() {
     granted_.ends().clear();
     admitted_.ends().clear();
     std::string refused;
-    const int error = batch.empty() ? 0 : socket_.commit(batch, &refused);
+    const int error = socket_.commit(batch, &refused);
     if (error != 0) return tl::unexpected(refused_change(error, names_.table, refused));
     return was_there;
 }

@@ -38,8 +38,6 @@ public:
 
     void empty_set(const std::string& set);
 
-    [[nodiscard]] bool empty() const { return labels_.empty(); }
-
 private:
     friend class Socket;
     struct Sealed {
