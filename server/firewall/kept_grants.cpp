@@ -70,11 +70,12 @@ void KeptGrants::put_all(nft::Batch& batch, Instant now) const {
 
 // Up to kernel 6.11 adding an element again keeps its old end, and deleting an absent one is refused. Atomic like all
 // of a batch, so no packet falls in between.
-void KeptGrants::renew(nft::Batch& batch, const std::vector<GrantKey>& keys, Instant now) const {
+void KeptGrants::renew(nft::Batch& batch, const std::vector<GrantKey>& keys, Instant now) {
     for (const GrantKey& key : keys) {
         const Instant end = ends_.end_of(key).value_or(now);
         const milliseconds remaining = until(end, now);
         if (!has_set_for(key.address.family) || others_last_until(key, end)) continue;
+        others_.erase(key);  // it is replaced
         remove(batch, {key});
         if (remaining < shortest_timeout) continue;
         const std::vector<Element> element{element_of(key, remaining)};

@@ -50,7 +50,7 @@ public:
 
     void put_all(nft::Batch& batch, Instant now) const;  // into sets that are empty
     // Makes the kernel's elements what is believed of them, whether they are there or not.
-    void renew(nft::Batch& batch, const std::vector<GrantKey>& keys, Instant now) const;
+    void renew(nft::Batch& batch, const std::vector<GrantKey>& keys, Instant now);
     void remove(nft::Batch& batch, const std::vector<GrantKey>& keys) const;
 
 private:

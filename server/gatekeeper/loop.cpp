@@ -87,7 +87,7 @@ private:
             if (const auto end = handle_parent()) return *end;
             if (audit_is_due()) write_audit();
             if (const auto end = handle_keys()) return *end;
-            if (expiry_ && now_.wall > *expiry_) close_what_is_no_longer_allowed();
+            if (recheck_ && now_.wall > *recheck_) close_what_is_no_longer_allowed();
             if (!loading_) take_out(false);  // what a load has looked up is of its own keys
             control_.serve(now_.steady);
             if (schedule_.has_changed() || schedule_.waits_for_room()) prepare_books();
@@ -135,7 +135,7 @@ private:
                             maintenance_.next_due(decider_.audit(), now_.steady, somebody_waits()));
         if (!loading_) due = earliest(due, problems_.next_due());
         if (gathers_) due = earliest(due, gathering_.until());
-        if (expiry_) due = earliest(due, now_.steady + std::min(*expiry_ + Seconds{1} - now_.wall, longest_wait));
+        if (recheck_) due = earliest(due, now_.steady + std::min(*recheck_ + Seconds{1} - now_.wall, longest_wait));
         if (!grants_.awaits_answers()) due = earliest(due, audit_at_);
         if (rests || more_hints_ || !replaced_.empty()) due = earliest(due, read_clocks().steady + rest_);
         poll_until(polled_, due);
@@ -221,23 +221,24 @@ private:
         audit_at_ = now_.steady + audit_retry;
         if (decider_.unwritten_lines() == 0) lose_audit_lines(lines);
         else if (!failed_before)
-            decisions_.problem(written.error().message + "; its lines wait in memory", now_.steady);
+            decisions_.problem("", written.error().message + "; its lines wait in memory", now_.steady);
     }
 
     void lose_audit_lines(std::size_t lines) {
-        decisions_.problem("the audit lacks " + counted(lines, "line") + ": it could not be written", now_.steady);
+        decisions_.problem("", "the audit lacks " + counted(lines, "line") + ": it could not be written", now_.steady);
     }
 
     void act_on(const Decision& decision, const KnockMoments& moments) {
         if (decision.refused) {
             decisions_.refused(decision, *decision.refused, now_.steady);
-            if (*decision.refused == Reason::record_failed) decisions_.problem(decider_.record_problem(), now_.steady);
+            if (*decision.refused == Reason::record_failed)
+                decisions_.problem(decision.client, decider_.record_problem(), now_.steady);
         } else if (!grants_.request(decision, moments, moments.recorded)) {
             decisions_.refused(decision, Reason::firewall_failed, now_.steady);
-            decisions_.problem("the firewall was not asked: too many requests wait for it", now_.steady);
+            decisions_.problem(decision.client, "the firewall was not asked: too many requests wait for it",
+                               now_.steady);
         } else if (decision.request.is_open()) {
-            if (const auto expiry = decider_.next_expiry({{decision.grant(), decision.ends}}))
-                expiry_ = std::min(*expiry, expiry_.value_or(UnixTime::max()));
+            recheck_by(decider_.next_expiry({{decision.grant(), decision.ends}}));
             for (const ClientGrant& displaced : grants_.end_displaced(decision.grant(), now_.steady))
                 decisions_.displaced(displaced, now_.steady);
         }
@@ -278,12 +279,13 @@ private:
         auto knock = grants_.answer_to_knock(reply, now_.steady);
         if (!knock) {
             if (const auto revocation = grants_.answer_to_close(reply, now_.steady)) control_.handle(*revocation);
+            if (reply.error != 0) recheck_by(now_.wall);  // a second later
             return;
         }
         const Decision& decision = knock->decision;
         if (reply.error != 0) {
             decisions_.refused(decision, Reason::firewall_failed, now_.steady);
-            decisions_.problem(problem_of(reply, decision), now_.steady);
+            decisions_.problem(decision.client, problem_of(reply, decision), now_.steady);
             return;
         }
         decisions_.accepted(decision, now_.steady);
@@ -380,7 +382,10 @@ private:
         note_expiry();
     }
 
-    void note_expiry() { expiry_ = decider_.next_expiry(decider_.record().grants().remembered(now_.steady)); }
+    void note_expiry() { recheck_ = decider_.next_expiry(decider_.record().grants().remembered(now_.steady)); }
+    void recheck_by(std::optional<UnixTime> time) {
+        if (time) recheck_ = std::min(*time, recheck_.value_or(*time));
+    }
 
     // Clients whose files have been wrong for too long.
     void take_out(bool at_once) {
@@ -414,7 +419,7 @@ private:
     Now now_;
     std::optional<Instant> audit_at_;  // when the lines that wait are to be written
     bool audit_fails_ = false;         // and did so the last time
-    std::optional<UnixTime> expiry_;   // when the first client that holds a grant will have expired
+    std::optional<UnixTime> recheck_;  // whether all grants are allowed: when the first of those who hold some expires
     Instant rest_;
     bool more_hints_ = false, has_read_files_ = false;
     bool gathers_ = false;  // candidates have come that wait for more

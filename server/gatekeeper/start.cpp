@@ -105,10 +105,13 @@ Result<Decider> make_decider(const Limits& limits, const std::string& folder, co
     if (!record) return tl::unexpected(record.error());
     auto audit = Audit::open(folder, now.wall);
     if (!audit) return tl::unexpected(audit.error());
-    // If the clock is behind, the audit knows of later knocks than the clock does.
-    if (record->is_closed(now.steady) && audit->last_line())
+    // The clock may be behind; then the audit knows of later knocks than it does.
+    if (record->is_closed(now.steady) && audit->last_line() > now.wall) {
+        log::warning("this machine's clock is behind the audit's last line; knocks are refused (replayed) until " +
+                     time_text(*audit->last_line() + limits.tolerance));
         if (auto raised = record->raise_floor(*audit->last_line() + limits.tolerance, now.steady); !raised)
             return tl::unexpected(raised.error());
+    }
     say_what_was_lost(*record, *audit, limits.tolerance);
     say_if_deaf(*keys->change.door, now.wall, limits.tolerance);
     Decider decider(Verifier(std::move(keys->change)), std::move(*record), std::move(*audit), limits);

@@ -97,6 +97,18 @@ TEST_CASE("large datagrams reach other ports whole, a closed service not, a gran
     }
 }
 
+// nf_tables of Linux 6.18 takes its third and fourth byte for a port.
+TEST_CASE("a later fragment passes, whatever is in it") {
+    const TestNetwork network;
+    const Service looks_like_it{protocol_tcp, 2000};  // the number that the segment acknowledges
+    const Firewall firewall = installed({}, {looks_like_it});
+    network.in_client([] {
+        const RawTcp raw(Family::ipv4);
+        raw.send_fragments(tcp_segment(Family::ipv4, 43000, 80, ack), 8);
+        CHECK(raw.answer(43000) == rst);
+    });
+}
+
 TEST_CASE("without UDP services, where nothing reassembles before the guard, other ports' datagrams arrive whole") {
     const TestNetwork network;
     const auto other = bind_udp(5000);

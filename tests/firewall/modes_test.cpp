@@ -142,6 +142,8 @@ TEST_CASE("set mode leaves the administrator's element of an address and service
     REQUIRE(firewall.open_grant(ssh, client4, Seconds{900}, now()) == 0);
     CHECK(elements().find("timeout 15m") != std::string::npos);
     CHECK(elements().find("comment \"oneknock\"") != std::string::npos);
+    REQUIRE(firewall.close_grant(ssh, client4, now()) == 0);
+    CHECK(elements().find("10.77.0.2") == std::string::npos);
     // What takes the administrator's away brings ours back.
     put("");
     REQUIRE(firewall.open_grant(ssh, client4, Seconds{30}, now()) == 0);

@@ -36,14 +36,17 @@ TEST_CASE("the guard's rules stand in their order") {
     CHECK(guard.table.text() == "inet oneknock");
     CHECK(texts(guard, "guard") == std::vector<std::string>{"meta l4proto . th dport @services goto arriving"});
     CHECK(texts(guard, "guard_input") == std::vector<std::string>{"meta l4proto . th dport @services goto delivered",
-                                                                  "exthdr frag exists goto fragments"});
+                                                                  "frag frag-off 0 goto fragments"});
     CHECK(texts(guard, "fragments") == std::vector<std::string>{"meta l4proto . th dport != @services accept", "drop"});
     CHECK(texts(guard, "arriving") ==
-          std::vector<std::string>{"iifname \"lo\" rt ip nexthop != 0.0.0.0 jump from_this_host",
+          std::vector<std::string>{"ip frag-off & 8191 != 0 accept", "frag frag-off != 0 accept",
+                                   "iifname \"lo\" rt ip nexthop != 0.0.0.0 jump from_this_host",
                                    "iifname \"lo\" rt ip6 nexthop != :: jump from_this_host",
                                    "meta l4proto udp jump returning", "fib daddr type @this_host goto guarded",
                                    "fib daddr . iif type @this_host goto guarded"});
-    CHECK(texts(guard, "delivered") == std::vector<std::string>{"iifname \"lo\" jump from_this_host", "goto guarded"});
+    CHECK(texts(guard, "delivered") == std::vector<std::string>{"ip frag-off & 8191 != 0 accept",
+                                                                "frag frag-off != 0 accept",
+                                                                "iifname \"lo\" jump from_this_host", "goto guarded"});
     CHECK(texts(guard, "from_this_host") ==
           std::vector<std::string>{"fib saddr type local accept", "ip6 saddr fe80::/10 accept"});
     CHECK(texts(guard, "guarded") ==

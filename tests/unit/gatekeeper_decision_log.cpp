@@ -69,6 +69,15 @@ TEST_CASE("no client takes the others' lines, however often it knocks") {
     CHECK(count(text, "refused: stale: carol") == 10);
 }
 
+TEST_CASE("a client's refusals, which whoever plays its knock back brings about, leave lines for what is accepted") {
+    DecisionLog log;
+    Lines lines;
+    for (int i = 0; i < 1000; ++i) log.refused(knock_of("alice"), Reason::replayed, begin);
+    CHECK(count(lines.news(), "refused: replayed: alice") == 250);
+    for (int i = 0; i < 100; ++i) log.accepted(knock_of("alice"), begin);
+    CHECK(count(lines.news(), "accepted: alice") == 100);
+}
+
 TEST_CASE("refusals leave lines for what is accepted, and how many were left out is said within the budget") {
     DecisionLog log;
     Lines lines;

@@ -51,9 +51,9 @@ nftnl_expr* build(const LoadHeader& load) {
     nftnl_expr* e = expression("exthdr");
     nftnl_expr_set_u32(e, NFTNL_EXPR_EXTHDR_OP, load.where);
     nftnl_expr_set_u8(e, NFTNL_EXPR_EXTHDR_TYPE, load.type);
-    nftnl_expr_set_u32(e, NFTNL_EXPR_EXTHDR_OFFSET, load.byte.value_or(0));
-    nftnl_expr_set_u32(e, NFTNL_EXPR_EXTHDR_LEN, 1);
-    nftnl_expr_set_u32(e, NFTNL_EXPR_EXTHDR_FLAGS, load.byte ? 0 : NFT_EXTHDR_F_PRESENT);
+    nftnl_expr_set_u32(e, NFTNL_EXPR_EXTHDR_OFFSET, load.offset);
+    nftnl_expr_set_u32(e, NFTNL_EXPR_EXTHDR_LEN, load.length);
+    nftnl_expr_set_u32(e, NFTNL_EXPR_EXTHDR_FLAGS, 0);
     nftnl_expr_set_u32(e, NFTNL_EXPR_EXTHDR_DREG, load.to);
     return e;
 }

@@ -52,6 +52,19 @@ Expressions load_flow(Family family, const LoadPayload& address, std::uint32_t i
     return all;
 }
 
+// Whether the offset of a fragment is 0: the lower 13 bits of two bytes in IPv4 (RFC 791, 3.1), the upper 13 in IPv6
+// (RFC 8200, 4.5), where a packet without such a header ends the rule.
+Expressions fragment_at_start(Family family, bool is_first) {
+    constexpr std::uint8_t fragment = 44;  // IPPROTO_FRAGMENT
+    const bool ipv4 = family == Family::ipv4;
+    Expressions all = family_is(family);
+    if (ipv4) all.emplace_back(LoadPayload{NFT_PAYLOAD_NETWORK_HEADER, 6, 2, reg1});
+    else all.emplace_back(LoadHeader{NFT_EXTHDR_OP_IPV6, fragment, 2, 2, reg1});
+    all.emplace_back(Mask{reg1, ipv4 ? ByteString{0x1f, 0xff} : ByteString{0xff, 0xf8}});
+    all.emplace_back(Compare{is_first, reg1, {0, 0}});
+    return all;
+}
+
 Expressions with(Expressions all, Expression last) {
     all.push_back(std::move(last));
     return all;
@@ -113,7 +126,7 @@ Expressions leaves_by(std::string_view interface) {
     return all;
 }
 
-// What this host sends itself has no interface of arrival.
+// What this host sends itself has no interface of arrival; at postrouting a tunnel's own device may stand there.
 Expressions goes_through_this_host() { return {LoadMeta{NFT_META_IIF, reg1}, Compare{false, reg1, host_order(0)}}; }
 
 Expressions protocol_is(std::uint8_t protocol) {
@@ -132,14 +145,8 @@ Expressions for_other_than(const std::string& set) {
     return all;
 }
 
-// Of a later fragment the kernel does not look for it.
-Expressions begins_fragments() {
-    constexpr std::uint8_t fragment = 44;  // IPPROTO_FRAGMENT
-    Expressions all = family_is(Family::ipv6);
-    all.emplace_back(LoadHeader{NFT_EXTHDR_OP_IPV6, fragment, {}, reg1});
-    all.emplace_back(Compare{true, reg1, {1}});
-    return all;
-}
+Expressions begins_fragments() { return fragment_at_start(Family::ipv6, true); }
+Expressions continues_fragments(Family family) { return fragment_at_start(family, false); }
 
 Expressions answer_of_service(const std::string& set) {
     return {LoadMeta{NFT_META_L4PROTO, reg1}, LoadPayload{NFT_PAYLOAD_TRANSPORT_HEADER, 0, 2, register_at(4)},
@@ -236,12 +243,12 @@ Expressions no_flow_label() {
             Compare{true, reg1, {0, 0, 0}}};
 }
 
-// RFC 2385: an option of 18 bytes. The kernel takes none of another length for one.
+// RFC 2385: an option of 18 bytes. One of another length is none to the kernel, or a fault in the options.
 Expressions is_signed() {
     constexpr std::uint8_t md5_signature = 19, length = 18;
     constexpr std::uint32_t length_at = 1;
     Expressions all = protocol_is(protocol_tcp);
-    all.emplace_back(LoadHeader{NFT_EXTHDR_OP_TCPOPT, md5_signature, length_at, reg1});
+    all.emplace_back(LoadHeader{NFT_EXTHDR_OP_TCPOPT, md5_signature, length_at, 1, reg1});
     all.emplace_back(Compare{true, reg1, {length}});
     return all;
 }

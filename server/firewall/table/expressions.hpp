@@ -26,6 +26,7 @@ inline constexpr std::uint8_t tcp_rst = 0x04, tcp_ack = 0x10;  // RFC 9293, 3.1
 [[nodiscard]] Expressions service_in(const std::string& set);         // meta l4proto . th dport
 [[nodiscard]] Expressions for_other_than(const std::string& set);     // with a port that can be read
 [[nodiscard]] Expressions begins_fragments();                         // of IPv6
+[[nodiscard]] Expressions continues_fragments(Family family);         // a later one
 [[nodiscard]] Expressions answer_of_service(const std::string& set);  // meta l4proto . th sport
 [[nodiscard]] Expressions has_route(Family family);  // before routing: only what this host's own stack has sent has one
 [[nodiscard]] Expressions source_is_local();

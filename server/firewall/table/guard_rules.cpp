@@ -42,9 +42,16 @@ void add_own_packets(Ruleset& set) {
     set.rules.push_back(rule("from_this_host", source_text(link_local) + " accept", {source_in(link_local), accept()}));
 }
 
+// A later fragment has no port, yet some kernels read its payload, or the IPv6 header, as one.
+void add_later_fragments(Ruleset& set, const std::string& chain) {
+    set.rules.push_back(rule(chain, "ip frag-off & 8191 != 0 accept", {continues_fragments(Family::ipv4), accept()}));
+    set.rules.push_back(rule(chain, "frag frag-off != 0 accept", {continues_fragments(Family::ipv6), accept()}));
+}
+
 void add_prerouting(Ruleset& set, bool has_udp) {
     set.rules.push_back(rule("guard", "meta l4proto . th dport @services goto arriving",
                              {service_in("services"), verdict(NFT_GOTO, "arriving")}));
+    add_later_fragments(set, "arriving");
     set.rules.push_back(rule("arriving", "iifname \"lo\" rt ip nexthop != 0.0.0.0 jump from_this_host",
                              {interface_is("lo"), has_route(Family::ipv4), verdict(NFT_JUMP, "from_this_host")}));
     set.rules.push_back(rule("arriving", "iifname \"lo\" rt ip6 nexthop != :: jump from_this_host",
@@ -61,6 +68,7 @@ void add_prerouting(Ruleset& set, bool has_udp) {
 void add_input(Ruleset& set) {
     set.rules.push_back(rule("guard_input", "meta l4proto . th dport @services goto delivered",
                              {service_in("services"), verdict(NFT_GOTO, "delivered")}));
+    add_later_fragments(set, "delivered");
     set.rules.push_back(rule("delivered", "iifname \"lo\" jump from_this_host",
                              {interface_is("lo"), verdict(NFT_JUMP, "from_this_host")}));
     set.rules.push_back(rule("delivered", "goto guarded", {verdict(NFT_GOTO, "guarded")}));
@@ -70,7 +78,7 @@ void add_input(Ruleset& set) {
 // first one without a port may be discarded by anyone (RFC 7112, 5; RFC 8200, 4.5), which the kernel does with some.
 void add_fragments(Ruleset& set) {
     set.rules.push_back(
-        rule("guard_input", "exthdr frag exists goto fragments", {begins_fragments(), verdict(NFT_GOTO, "fragments")}));
+        rule("guard_input", "frag frag-off 0 goto fragments", {begins_fragments(), verdict(NFT_GOTO, "fragments")}));
     set.rules.push_back(
         rule("fragments", "meta l4proto . th dport != @services accept", {for_other_than("services"), accept()}));
     set.rules.push_back(rule("fragments", "drop", {verdict(NF_DROP)}));

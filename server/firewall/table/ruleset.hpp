@@ -51,10 +51,11 @@ struct LoadFibType {       // what kind of address it is to the routing tables
     std::uint32_t of = 0;  // NFTA_FIB_F_SADDR or NFTA_FIB_F_DADDR; with NFTA_FIB_F_IIF: at the interface of arrival
     std::uint32_t to = 0;
 };
-struct LoadHeader {           // 1 or 0, whether the packet has it; or a byte of one that it has
+struct LoadHeader {           // some bytes of one of the further headers; a packet without it ends the rule
     std::uint32_t where = 0;  // enum nft_exthdr_op: an extension header of IPv6, or an option of TCP
     std::uint8_t type = 0;
-    std::optional<std::uint32_t> byte;  // which
+    std::uint32_t offset = 0;
+    std::uint32_t length = 0;
     std::uint32_t to = 0;
 };
 struct LoadRoute {

@@ -11,7 +11,8 @@ namespace {
 
 constexpr Rate lines{50, 1000};
 constexpr Rate lines_of_one_client{25, 500};
-constexpr double kept_for_accepted = 500;  // so that no refusals push them out
+constexpr Rate lines_that_count{1, 1};     // those that were left out
+constexpr double kept_for_accepted = 0.5;  // of either: so that no refusals push them out
 
 // For journalctl.
 std::vector<journal::Field> fields_of(const Decision& decision, std::string_view what_became) {
@@ -54,21 +55,20 @@ std::string describe_refusal(const Decision& decision, Reason reason) {
     return line;
 }
 
-bool DecisionLog::may_log(double kept, Instant now, TokenBucket* share) {
+bool DecisionLog::may_log(double kept, const std::string& client, Instant now) {
+    TokenBucket& share = shares_[client];
     lines_.refill(lines, now);
-    if (lines_.tokens() < kept + 1 || (share != nullptr && !share->try_take(lines_of_one_client, now))) {
+    share.refill(lines_of_one_client, now);
+    if (lines_.tokens() < kept * lines.burst + 1 || share.tokens() < kept * lines_of_one_client.burst + 1) {
         ++unlogged_;
         return false;
     }
     lines_.take();
-    if (unlogged_ > last_said_ && lines_.try_take(lines, now))
+    share.take();
+    if (unlogged_ > last_said_ && counts_.try_take(lines_that_count, now))
         log::warning(std::to_string(unlogged_ - std::exchange(last_said_, unlogged_)) +
                      " more lines about knocks were not logged; `oneknockctl status` counts them");
     return true;
-}
-
-bool DecisionLog::may_log(double kept, const std::string& client, Instant now) {
-    return may_log(kept, now, &shares_[client]);
 }
 
 void DecisionLog::accepted(const Decision& decision, Instant now) {
@@ -91,8 +91,8 @@ void DecisionLog::displaced(const ClientGrant& grant, Instant now) {
                   " end: it has some with " + std::to_string(HeldGrants::most_with_flows) + " other addresses by now");
 }
 
-void DecisionLog::problem(const std::string& what, Instant now) {
-    if (may_log(kept_for_accepted, now)) log::error(what);
+void DecisionLog::problem(const std::string& client, const std::string& what, Instant now) {
+    if (may_log(kept_for_accepted, client, now)) log::error(what);
 }
 
 }  // namespace oneknock

@@ -20,21 +20,20 @@ public:
     void refused(const Decision& decision, Reason reason, Instant now);
     // A grant that the client gave up for a new one.
     void displaced(const ClientGrant& grant, Instant now);
-    // An error that a knock has brought about.
-    void problem(const std::string& what, Instant now);
+    // An error that a knock of this client has brought about, or knocks of any ("").
+    void problem(const std::string& client, const std::string& what, Instant now);
 
     [[nodiscard]] std::uint64_t accepted_count() const { return accepted_; }
     [[nodiscard]] std::uint64_t refused_count(std::size_t reason) const { return refused_[reason]; }
     [[nodiscard]] std::uint64_t unlogged_count() const { return unlogged_; }
 
 private:
-    [[nodiscard]] bool may_log(double kept, Instant now, TokenBucket* share = nullptr);
     [[nodiscard]] bool may_log(double kept, const std::string& client, Instant now);
 
     std::uint64_t accepted_ = 0;
     std::array<std::uint64_t, reason_count> refused_{};
-    TokenBucket lines_;
-    std::map<std::string, TokenBucket> shares_;  // by client: as many as there are clients
+    TokenBucket lines_, counts_;
+    std::map<std::string, TokenBucket> shares_;  // by client: as many as there are clients, and ""
     std::uint64_t unlogged_ = 0;                 // all in all
     std::uint64_t last_said_ = 0;                // of these, when the log last said how many
 };
