@@ -11,6 +11,7 @@
 #include "server/oneshot/firewall_checks.hpp"
 #include "server/oneshot/host_checks.hpp"
 #include "server/parent/runtime_files.hpp"
+#include "server/privsep/sandbox.hpp"
 
 namespace oneknock {
 namespace {
@@ -47,6 +48,7 @@ void check_user_and_state(Check& check, const DaemonConfig& config) {
 
 // Nothing if the door cannot be read.
 std::optional<Keyring> check_keys(Check& check, const DaemonConfig& config) {
+    if (const auto given_up = read_only_what_is_allowed(); !given_up) check.fail("door", given_up.error());
     auto door = load_door(config.door);
     if (!door) {
         check.fail("door", door.error());

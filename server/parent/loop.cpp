@@ -191,7 +191,8 @@ private:
 
     // Removed first, told of afterwards: nothing that may happen to the log keeps anybody locked out.
     void end_trial() {
-        const auto removed = parts_.firewall ? parts_.firewall->remove() : Result<bool>{};
+        auto removed = parts_.firewall ? parts_.firewall->remove() : Result<bool>{};
+        if (!removed) removed = parts_.firewall->remove();  // the kernel may have been too busy to answer
         if (is_due(trial_ends_)) log::warning("not confirmed within " + duration_text(*parts_.trial));
         if (removed) log::warning("the guard on trial has been removed (oneknockctl confirm keeps it)");
         else log::error(removed.error().message);
@@ -241,7 +242,7 @@ private:
     std::optional<ExitCode> handle_signals() {
         signalfd_siginfo info{};
         while (::read(parts_.signals, &info, sizeof info) == sizeof info) {
-            if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT) {
+            if (std::ranges::find(signals_that_stop, static_cast<int>(info.ssi_signo)) != signals_that_stop.end()) {
                 if (trial_ends_) return ExitCode::try_later;
                 parts_.manager.tell_stopping();
                 log::info("stopping; the firewall's table and its grants stay (oneknockd --remove takes them away)");

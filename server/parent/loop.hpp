@@ -2,6 +2,8 @@
 // of what others change, the trial of --try, and passing on key files when they change. Sees numbers only.
 #pragma once
 
+#include <array>
+#include <csignal>
 #include <optional>
 
 #include "common/clock.hpp"
@@ -14,6 +16,9 @@
 #include "server/privsep/channel.hpp"
 
 namespace oneknock {
+
+// Of those whose default is the end of the process, what others may send: it ends in order, a trial with its guard.
+inline constexpr std::array signals_that_stop{SIGTERM, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM};
 
 struct ParentParts {
     const DaemonConfig& config;

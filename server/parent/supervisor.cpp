@@ -228,10 +228,14 @@ Result<std::optional<Firewall>> set_up_firewall(const DaemonConfig& config, cons
     return result;
 }
 
-Result<Descriptor> take_signals() {
+// With a trial the terminal does not hold the daemon up either: its end must come.
+Result<Descriptor> take_signals(bool is_trial) {
+    if (is_trial)
+        for (const int number : {SIGTSTP, SIGTTOU, SIGTTIN}) signal(number, SIG_IGN);
     sigset_t set;
     sigemptyset(&set);
-    for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGCHLD}) sigaddset(&set, signal);
+    for (const int signal : signals_that_stop) sigaddset(&set, signal);
+    for (const int signal : {SIGHUP, SIGCHLD}) sigaddset(&set, signal);
     sigprocmask(SIG_SETMASK, &set, nullptr);  // whatever was blocked when we were started
     Descriptor signals(signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
     if (!signals) return tl::unexpected(system_error("make", "a descriptor for signals"));
@@ -285,7 +289,7 @@ Result<ExitCode> start_and_run(const DaemonConfig& config, const DaemonOptions& 
     auto files = RuntimeFiles::prepare(config, *identity, options.dry_run);
     if (!files) return tl::unexpected(files.error());
     harden_process("oneknockd", false);
-    const auto signals = take_signals();
+    const auto signals = take_signals(options.trial.has_value());
     if (!signals) return tl::unexpected(signals.error());
     if (config.scheduling == Scheduling::realtime) limit_time_without_sleep();
     Rooms rooms;
@@ -294,6 +298,7 @@ Result<ExitCode> start_and_run(const DaemonConfig& config, const DaemonOptions& 
     if (const auto ready = await_listener(rooms); !ready) return tl::unexpected(ready.error());
     auto watch = KeyWatch::open(config);
     if (!watch) return tl::unexpected(watch.error());
+    if (const auto given_up = read_only_what_is_allowed(); !given_up) return tl::unexpected(given_up.error());
     KeyPassing passing(config);
     const auto start = load_keys(rooms, passing);
     if (!start) return tl::unexpected(start.error());
@@ -302,7 +307,10 @@ Result<ExitCode> start_and_run(const DaemonConfig& config, const DaemonOptions& 
     auto firewall = set_up_firewall(config, options, *start, rooms.to_gatekeeper);
     if (!firewall) return tl::unexpected(firewall.error());
     const ServiceManager manager = ServiceManager::connect();
-    if (const auto locked = lock_parent_in(); !locked) return tl::unexpected(locked.error());
+    if (const auto locked = lock_parent_in(); !locked) {
+        if (options.trial && *firewall) static_cast<void>((*firewall)->remove());
+        return tl::unexpected(locked.error());
+    }
     warn_of_lock_out(config, start->services);
     if (*firewall) warn_of_open_services(**firewall);
     say_ready(config, options);

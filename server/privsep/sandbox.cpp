@@ -73,7 +73,7 @@ void harden_process(const char* name, bool is_child) {
     if (!is_child) return;
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     // Ctrl-C and a service manager's stop reach the whole group; the parent decides, and the rooms end with it.
-    for (const int number : {SIGINT, SIGHUP, SIGTERM}) signal(number, SIG_IGN);
+    for (const int number : {SIGINT, SIGQUIT, SIGHUP, SIGTERM}) signal(number, SIG_IGN);
 }
 
 void raise_locked_memory_limit() {
@@ -97,6 +97,14 @@ Result<void> drop_everything(const Identity& identity) {
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);         // changing the user may have set it again
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);  // and unset this
     return forbid_new_privileges();
+}
+
+Result<void> read_only_what_is_allowed() {
+    capng_get_caps_process();
+    capng_updatev(CAPNG_DROP, static_cast<capng_type_t>(CAPNG_EFFECTIVE | CAPNG_PERMITTED), CAP_DAC_OVERRIDE,
+                  CAP_DAC_READ_SEARCH, -1);
+    if (!apply_capabilities(CAPNG_SELECT_CAPS)) return tl::unexpected(cannot("give up CAP_DAC_OVERRIDE"));
+    return {};
 }
 
 Result<void> keep_net_admin_only() {

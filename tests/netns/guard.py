@@ -45,6 +45,15 @@ class Guard(NetworkTest):
     def daemon_once(self, option):
         return self.server.run(program("oneknockd"), "--config", self.door.config, option, check=False)
 
+    def test_a_door_that_root_could_read_only_past_its_owner_and_mode_is_refused_at_once(self):
+        os.chown(self.door.folder, 65534, 65534)
+        os.chmod(self.door.folder, 0o700)
+        for options in ((), ("--check-config",)):
+            done = self.server.run(program("oneknockd"), "--config", self.door.config, *options, check=False)
+            self.assertEqual(done.returncode, 77, done.stderr)
+            self.assertRegex(done.stderr, "cannot open .*door.json: Permission denied")
+        self.assertFalse(self.has_table())
+
     def test_other_ports_are_left_alone(self):
         self.guard()
         self.assertEqual([attempt(self.client, "10.77.0.1", port) for port in (22, 80, 8080)], [CLOSED, CLOSED, OPEN])
@@ -130,6 +139,16 @@ class Guard(NetworkTest):
         self.guard("--try", "60")
         self.assertEqual(self.daemon.stop(), 75)
         self.assertFalse(self.has_table())
+
+    def test_a_trial_ends_with_the_guard_removed_whichever_signal_ends_it_and_cannot_be_held_up(self):
+        for number in (signal.SIGQUIT, signal.SIGUSR1, signal.SIGALRM):
+            daemon = self.guard("--try", "60")
+            self.assertTrue(self.has_table())
+            for stop in (signal.SIGTSTP, signal.SIGTTOU, signal.SIGTTIN):
+                os.kill(daemon.process.pid, stop)
+            os.kill(daemon.process.pid, number)
+            self.assertEqual(daemon.process.wait(), 75, number)
+            self.assertFalse(self.has_table(), number)
 
     def test_a_trial_in_which_a_room_falls_removes_the_guard(self):
         for room in ("listener", "gatekeeper"):
