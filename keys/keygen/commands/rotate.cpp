@@ -31,6 +31,13 @@ void report(const Rotate& command, const Client& client) {
     tell_next_step(command.handout, command.output);
 }
 
+// Only where the command asks for what that file is: a key in clear.
+Result<void> finish_rotating(const Rotate& command, const Client& client, const KeyFile& key) {
+    const std::string earlier = "rotated " + client.name;
+    if (!command.handout.is_in_clear()) return refuse_to_finish(command.output, earlier + " for a key file in clear");
+    return finish_publishing(command.output, earlier, key).map([&] { report(command, client); });
+}
+
 Result<void> rotate_client(const Rotate& command, const DoorFolder& folder) {
     const std::string path = folder.client(command.client);
     const UnixTime now = read_clocks().wall;
@@ -39,13 +46,8 @@ Result<void> rotate_client(const Rotate& command, const DoorFolder& folder) {
     if (!door) return tl::unexpected(door.error());
     auto client = folder.read_client_of(*door, command.client);
     if (!client) return tl::unexpected(client.error());
-    if (is_partly_published(command.output, *door, *client)) {
-        log::info("an earlier run rotated " + client->name +
-                  " but was stopped before it published the key file; doing so now");
-        return finish_publishing(command.output, make_key_file(*door, *client, now)).map([&] {
-            report(command, *client);
-        });
-    }
+    if (is_partly_published(command.output, *door, *client))
+        return finish_rotating(command, *client, make_key_file(*door, *client, now));
     const auto old_text = read_private_file(path);
     if (!old_text) return tl::unexpected(old_text.error());
     if (auto checked = check_is_let_in(*client, folder, now); !checked) return checked;

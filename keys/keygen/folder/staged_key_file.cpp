@@ -21,6 +21,10 @@ Result<void> print(const SecretBytes& text) {
     return write_standard_output(text.bytes());
 }
 
+std::string stopped_run(const std::string& did) {
+    return "an earlier run " + did + " but was stopped before it published the key file";
+}
+
 }  // namespace
 
 std::string partial_path(const std::string& path) { return path + ".oneknock-partial"; }
@@ -77,13 +81,20 @@ bool is_partly_published(const std::string& path, const Door& door, const Client
            key->client.secret.equals(client.generations.back().secret);
 }
 
-Result<void> finish_publishing(const std::string& path, const KeyFile& key) {
+Result<void> finish_publishing(const std::string& path, const std::string& earlier, const KeyFile& key) {
+    log::info(stopped_run(earlier) + "; doing so now");
     const std::string partial = partial_path(path);
     const auto found = read_key_file(partial);
     if (!found) return tl::unexpected(found.error());
     if (!found->door.secret.equals(key.door.secret))
         if (auto written = replace_file(partial, key_file_text(key).bytes(), 0600); !written) return written;
     return rename_noreplace(partial, path);
+}
+
+tl::unexpected<Error> refuse_to_finish(const std::string& path, const std::string& earlier) {
+    return fail(ExitCode::cannot_create, stopped_run(earlier) + ": " + partial_path(path) +
+                                             " holds the key. Give that command again to publish it, or remove " +
+                                             "that file and give the client another key with `rotate`");
 }
 
 }  // namespace oneknock::keygen

@@ -38,7 +38,11 @@ struct Change {
 // Whether the file under its partial name holds the client's newest key: all but the last step was done.
 [[nodiscard]] bool is_partly_published(const std::string& path, const Door& door, const Client& client);
 
-// The last step. The file is written anew where the door's secret has changed since.
-[[nodiscard]] Result<void> finish_publishing(const std::string& path, const KeyFile& key);
+// The last step. The file is written anew where the door's secret has changed since. `earlier` is what the run did that
+// left it, for messages: "added NAME".
+[[nodiscard]] Result<void> finish_publishing(const std::string& path, const std::string& earlier, const KeyFile& key);
+
+// Where the command asks for something else than what that run did. Nothing is changed.
+[[nodiscard]] tl::unexpected<Error> refuse_to_finish(const std::string& path, const std::string& earlier);
 
 }  // namespace oneknock::keygen
