@@ -1,6 +1,3 @@
-#include <cstdio>
-
-#include "common/files.hpp"
 #include "common/log.hpp"
 #include "common/text.hpp"
 #include "keys/keygen/commands/advice.hpp"
@@ -34,14 +31,9 @@ Client make_client(const Add& command, UnixTime now) {
 
 Result<void> write_client_and_key(const Add& command, const DoorFolder& folder, const Client& client,
                                   const KeyFile& key) {
-    const std::string path = folder.client(client.name);
-    const auto make = [&] { return create_private_file(path, client_text(client).bytes()); };
-    const auto take_back = [&]() -> Result<void> {
-        if (std::remove(path.c_str()) == 0) return {};
-        return tl::unexpected(system_error("remove", path));
-    };
+    const Change change{folder.client(client.name), client_text(client), std::nullopt};
     return text_of(command.handout, key).and_then([&](const SecretBytes& text) {
-        return publish_key_file(command.output, text, {make, take_back});
+        return publish_key_file(command.output, text, change);
     });
 }
 

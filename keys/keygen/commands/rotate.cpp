@@ -48,14 +48,13 @@ Result<void> rotate_client(const Rotate& command, const DoorFolder& folder) {
     if (!client) return tl::unexpected(client.error());
     if (is_partly_published(command.output, *door, *client))
         return finish_rotating(command, *client, make_key_file(*door, *client, now));
-    const auto old_text = read_private_file(path);
+    auto old_text = read_private_file(path);
     if (!old_text) return tl::unexpected(old_text.error());
     if (auto checked = check_is_let_in(*client, folder, now); !checked) return checked;
     if (auto checked = check_output(command.output, folder); !checked) return checked;
     if (auto added = add_generation(client->generations, Secret32::random(), now, command.overlap); !added)
         return added;
-    const auto replace = [&path](const SecretBytes& text) { return replace_file(path, text.bytes(), 0600); };
-    const Change change{[&] { return replace(client_text(*client)); }, [&] { return replace(*old_text); }};
+    const Change change{path, client_text(*client), std::move(*old_text)};
     return text_of(command.handout, make_key_file(*door, *client, now))
         .and_then([&](const SecretBytes& text) { return publish_key_file(command.output, text, change); })
         .map([&] { report(command, *client); });

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "common/result.hpp"
@@ -24,16 +25,19 @@ inline constexpr std::string_view standard_output = "-";
 // Refuses a name that is taken, and the server's own folder. Creating makes sure again.
 [[nodiscard]] Result<void> check_output(const std::string& path, const DoorFolder& folder);
 
-// How the door's files take the key in, and how that is taken back where the key cannot be handed out.
+// The file of the door's that takes the key in.
 struct Change {
-    std::function<Result<void>()> make;
-    std::function<Result<void>()> take_back;
+    std::string path;
+    SecretBytes text;
+    std::optional<SecretBytes> before;  // nothing: the file is new
 };
 // All of it or nothing: the change, and the text in the file `output` or on standard output.
 [[nodiscard]] Result<void> publish_key_file(const std::string& output, const SecretBytes& text, const Change& change);
 
-// Makes the change; where `publish` then fails, takes it back.
-[[nodiscard]] Result<void> change_and_publish(const Change& change, const std::function<Result<void>()>& publish);
+// Makes the change and publishes the key; where either fails, takes the change back, and then discards the key. A key
+// that the door still knows is never discarded.
+[[nodiscard]] Result<void> change_and_publish(const Change& change, const std::function<Result<void>()>& publish,
+                                              const std::function<void()>& discard);
 
 // Whether the file under its partial name holds the client's newest key: all but the last step was done.
 [[nodiscard]] bool is_partly_published(const std::string& path, const Door& door, const Client& client);
