@@ -104,7 +104,10 @@ Result<void> create_private_file(const std::string& path, ByteSpan content) {
                                                                      "or choose another name")
                                  : tl::unexpected(system_error("create", path, ExitCode::cannot_create));
     unlink(temporary.c_str());
-    return result ? sync_folder(folder_of(path)) : result;
+    if (!result) return result;
+    result = sync_folder(folder_of(path));
+    if (!result) unlink(path.c_str());
+    return result;
 }
 
 Result<void> replace_file(const std::string& path, ByteSpan content, mode_t mode) {

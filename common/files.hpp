@@ -28,12 +28,13 @@ inline constexpr std::size_t largest_file = std::size_t{1} << 20;
 [[nodiscard]] Result<SecretBytes> read_file(const std::string& path);
 [[nodiscard]] Result<SecretBytes> read_file(int fd, const std::string& name);
 
-// Creates `path` with mode 0600 and this content, durably (file and folder synced). An existing file is refused with
-// ExitCode::cannot_create and stays as it was. Killed, this and replace_file may leave a hidden file beside it, whose
-// name starts with ".oneknock-".
+// Creates `path` with mode 0600 and this content, durably (file and folder synced); what fails leaves nothing. An
+// existing file is refused with ExitCode::cannot_create and stays as it was. Killed, this and replace_file may leave a
+// hidden file beside it, whose name starts with ".oneknock-".
 [[nodiscard]] Result<void> create_private_file(const std::string& path, ByteSpan content);
 
-// Puts `content` in the place of `path`, durably and in one step: a reader sees the old file or the new one.
+// Puts `content` in the place of `path`, durably and in one step: a reader sees the old file or the new one. What fails
+// leaves the old one, but for one case: the new one is there, and its folder could not be synced.
 [[nodiscard]] Result<void> replace_file(const std::string& path, ByteSpan content, mode_t mode = 0600);
 
 // "." for a name alone.

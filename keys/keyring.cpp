@@ -161,9 +161,13 @@ bool is_equal(const Door& one, const Door& other) {
            std::ranges::equal(one.generations, other.generations, is_equal_generation);
 }
 
+bool has_equal_policy(const Client& one, const Client& other) {
+    return one.allow == other.allow && one.source == other.source && one.max_duration == other.max_duration &&
+           one.revoked == other.revoked && one.expires == other.expires;
+}
+
 bool is_equal(const Client& one, const Client& other) {
-    return one.name == other.name && one.allow == other.allow && one.source == other.source &&
-           one.max_duration == other.max_duration && one.revoked == other.revoked && one.expires == other.expires &&
+    return one.name == other.name && has_equal_policy(one, other) &&
            std::ranges::equal(one.generations, other.generations, is_equal_generation);
 }
 

@@ -49,6 +49,8 @@ struct Keyring {
     std::vector<Client> clients;  // by name
 };
 
+// All that is in a client's file but its name and its keys.
+[[nodiscard]] bool has_equal_policy(const Client& one, const Client& other);
 [[nodiscard]] bool is_equal(const Client& one, const Client& other);
 [[nodiscard]] bool is_equal(const Door& one, const Door& other);
 

@@ -53,8 +53,14 @@ void add_services(CLI::App& app, T& services, Result<T> (*parse)(const std::vect
     add_value(app, name, services, parse, "", description)->required()->allow_extra_args()->expected(1, -1);
 }
 
+// What is sealed goes another way than its passphrase.
+void require_file(const char* option, const std::string& path) {
+    if (path == standard_output) throw CLI::ValidationError(option, "standard output is for the passphrase");
+}
+
 void add_page(CLI::App& app, std::string& output, Handout& handout) {
     const auto take = [&output, &handout](const std::string& path) {
+        require_file("--page", path);
         handout.form = Handout::Form::page;
         output = path;
     };
@@ -73,7 +79,7 @@ void add_code(CLI::App& app, std::string& output, Handout& handout) {
     };
     const auto on_terminal = [show] { show(std::string(standard_output), Handout::Form::code_on_terminal); };
     const auto in_picture = [show](const std::string& path) {
-        if (path == standard_output) throw CLI::ValidationError("--png", "standard output is for the passphrase");
+        require_file("--png", path);
         show(path, Handout::Form::picture_of_code);
     };
     auto* const code = app.add_flag_callback("--qr", on_terminal, "Show the sealed key as a QR code");

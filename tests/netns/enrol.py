@@ -6,6 +6,7 @@
 import base64
 import json
 import os
+import pathlib
 import pty
 import re
 import select
@@ -185,6 +186,38 @@ class Enrolling(unittest.TestCase):
         self.refused(USAGE, "--for", keygen(self.door, "rotate", "--door", "--for", string, "-o", page, check=False))
         self.refused(USAGE, "--output", keygen(self.door, "add", "laptop", "--allow", "ssh", "--for", string, check=False))
         self.assertEqual(os.listdir(os.path.join(self.door.folder, "clients.d")), [])
+
+    def stopped(self, *words):
+        """Killed before the key file got its name: where the key lies in clear."""
+        run("strace", "-o", "/dev/null", "-e", "inject=renameat2:signal=KILL", program("oneknock-keygen"), *words, "--dir",
+            self.door.folder, "-o", self.sealed, check=False)
+        partial = self.sealed + ".oneknock-partial"
+        self.assertTrue(os.path.exists(partial))
+        return partial
+
+    def files(self):
+        """Contents by path, of the door and of what is handed out."""
+        return {str(path): path.read_text() for path in pathlib.Path(self.net.folder).rglob("*.json*")}
+
+    def test_a_key_that_an_earlier_run_left_in_clear_is_no_answer_to_another_command(self):
+        add = ("add", "laptop", "--allow", "ssh")
+        for command in (add, ("rotate", "laptop")):
+            partial = self.stopped(*command)
+            before = self.files()
+            others = [(*command, "--for", enrol(self.home), "-o", self.sealed), (*command, "--page", self.sealed),
+                      (*command, "--qr", "--png", self.sealed)]
+            if command is add:
+                others += [(*add, *limit, "-o", self.sealed) for limit in (
+                    ("--allow", "web"), ("--source", "any"), ("--max-duration", "5m"), ("--expires", "2099-01-31"))]
+            for other in others:
+                with self.subTest(" ".join(other)):
+                    self.refused(CANNOT_CREATE, partial, keygen(self.door, *other, check=False))
+                    self.assertEqual(self.files(), before)
+            self.assertIn("an earlier run", keygen(self.door, *command, "-o", self.sealed).stderr)
+            self.assertEqual(self.files()[self.sealed], before[partial])
+            os.remove(self.sealed)
+        os.remove(self.stopped("rotate", "laptop"))
+        keygen(self.door, "rotate", "laptop", "--for", enrol(self.home), "-o", self.sealed)
 
     def test_a_string_that_was_used_opens_nothing_more(self):
         string, second = enrol(self.home), self.net.path("second.json")

@@ -70,6 +70,9 @@ class Pages(BothFamilies):
         refused = self.add(check=False)
         self.assertEqual((refused.returncode, refused.stdout), (64, ""))
         self.assertIn("allow it --source observed", refused.stderr)
+        nowhere = self.keygen("add", "phone", "--allow", "ssh", "--source", "observed", "--page", "-", check=False)
+        self.assertEqual((nowhere.returncode, nowhere.stdout), (64, ""))
+        self.assertIn("standard output is for the passphrase", nowhere.stderr)
         both = self.add("--source", "observed", "-o", self.net.path("phone.json"), check=False)
         self.assertEqual(both.returncode, 64)
         other = run(program("oneknock-keygen"), "add", "--dir", self.door.folder, "phone", "--allow", "ssh", "--source",

@@ -1,6 +1,3 @@
-#include <cstdio>
-
-#include "common/files.hpp"
 #include "common/log.hpp"
 #include "common/text.hpp"
 #include "keys/keygen/commands/advice.hpp"
@@ -34,14 +31,9 @@ Client make_client(const Add& command, UnixTime now) {
 
 Result<void> write_client_and_key(const Add& command, const DoorFolder& folder, const Client& client,
                                   const KeyFile& key) {
-    const std::string path = folder.client(client.name);
-    const auto make = [&] { return create_private_file(path, client_text(client).bytes()); };
-    const auto take_back = [&]() -> Result<void> {
-        if (std::remove(path.c_str()) == 0) return {};
-        return tl::unexpected(system_error("remove", path));
-    };
+    const Change change{folder.client(client.name), client_text(client), std::nullopt};
     return text_of(command.handout, key).and_then([&](const SecretBytes& text) {
-        return publish_key_file(command.output, text, {make, take_back});
+        return publish_key_file(command.output, text, change);
     });
 }
 
@@ -51,6 +43,15 @@ std::optional<Client> half_added(const Add& command, const DoorFolder& folder, c
     if (!client || !check_client(*client, door, folder.client(command.client))) return std::nullopt;
     if (!is_partly_published(command.output, door, *client)) return std::nullopt;
     return std::move(*client);
+}
+
+// Only what the command asks for: the key is in clear in that file, and the door has the policy of that run.
+Result<void> finish_adding(const Add& command, const Client& wanted, const Client& half_added, const KeyFile& key) {
+    const std::string earlier = "added " + half_added.name;
+    if (!command.handout.is_in_clear()) return refuse_to_finish(command.output, earlier + " for a key file in clear");
+    if (!has_equal_policy(wanted, half_added))
+        return refuse_to_finish(command.output, earlier + " with other services or limits");
+    return finish_publishing(command.output, earlier, key);
 }
 
 void report(const Add& command) {
@@ -69,15 +70,12 @@ Result<void> add_client(const DoorFolder& folder, const Add& command) {
     const auto door = folder.read_door();
     if (!door) return tl::unexpected(door.error());
     if (const auto paths = client_paths(folder.clients()); !paths) return tl::unexpected(paths.error());
-    if (const auto client = half_added(command, folder, *door)) {
-        log::info("an earlier run added " + command.client +
-                  " but was stopped before it published the key file; doing so now");
-        return finish_publishing(command.output, make_key_file(*door, *client, now));
-    }
+    const Client client = make_client(command, now);
+    if (const auto half = half_added(command, folder, *door))
+        return finish_adding(command, client, *half, make_key_file(*door, *half, now));
     if (auto checked = check_services_exist(command.allow, *door, folder.door()); !checked) return checked;
     if (auto checked = check_client_is_new(command, folder); !checked) return checked;
     if (auto checked = check_output(command.output, folder); !checked) return checked;
-    const Client client = make_client(command, now);
     return write_client_and_key(command, folder, client, make_key_file(*door, client, now));
 }
 

@@ -22,6 +22,7 @@ struct Handout {
     std::string page_template = installed_page();
     std::string page_url;  // codes: of the page that shall open with the key; empty: the code is the key alone
 
+    [[nodiscard]] bool is_in_clear() const { return form == Form::key_file && !recipient; }
     [[nodiscard]] bool is_code() const { return form == Form::code_on_terminal || form == Form::picture_of_code; }
 };
 

@@ -31,6 +31,13 @@ void report(const Rotate& command, const Client& client) {
     tell_next_step(command.handout, command.output);
 }
 
+// Only where the command asks for what that file is: a key in clear.
+Result<void> finish_rotating(const Rotate& command, const Client& client, const KeyFile& key) {
+    const std::string earlier = "rotated " + client.name;
+    if (!command.handout.is_in_clear()) return refuse_to_finish(command.output, earlier + " for a key file in clear");
+    return finish_publishing(command.output, earlier, key).map([&] { report(command, client); });
+}
+
 Result<void> rotate_client(const Rotate& command, const DoorFolder& folder) {
     const std::string path = folder.client(command.client);
     const UnixTime now = read_clocks().wall;
@@ -39,21 +46,15 @@ Result<void> rotate_client(const Rotate& command, const DoorFolder& folder) {
     if (!door) return tl::unexpected(door.error());
     auto client = folder.read_client_of(*door, command.client);
     if (!client) return tl::unexpected(client.error());
-    if (is_partly_published(command.output, *door, *client)) {
-        log::info("an earlier run rotated " + client->name +
-                  " but was stopped before it published the key file; doing so now");
-        return finish_publishing(command.output, make_key_file(*door, *client, now)).map([&] {
-            report(command, *client);
-        });
-    }
-    const auto old_text = read_private_file(path);
+    if (is_partly_published(command.output, *door, *client))
+        return finish_rotating(command, *client, make_key_file(*door, *client, now));
+    auto old_text = read_private_file(path);
     if (!old_text) return tl::unexpected(old_text.error());
     if (auto checked = check_is_let_in(*client, folder, now); !checked) return checked;
     if (auto checked = check_output(command.output, folder); !checked) return checked;
     if (auto added = add_generation(client->generations, Secret32::random(), now, command.overlap); !added)
         return added;
-    const auto replace = [&path](const SecretBytes& text) { return replace_file(path, text.bytes(), 0600); };
-    const Change change{[&] { return replace(client_text(*client)); }, [&] { return replace(*old_text); }};
+    const Change change{path, client_text(*client), std::move(*old_text)};
     return text_of(command.handout, make_key_file(*door, *client, now))
         .and_then([&](const SecretBytes& text) { return publish_key_file(command.output, text, change); })
         .map([&] { report(command, *client); });

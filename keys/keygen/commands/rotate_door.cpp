@@ -120,17 +120,20 @@ void report(const Rotate& command, const Keyring& keyring) {
 
 Result<void> change_door(const Rotate& command, const DoorFolder& folder, const Keyring& keyring, UnixTime now) {
     const std::string partial = partial_path(command.output);
-    const auto old_text = read_private_file(folder.door());
+    auto old_text = read_private_file(folder.door());
     if (!old_text) return tl::unexpected(old_text.error());
-    const auto replace = [&](const SecretBytes& text) { return replace_file(folder.door(), text.bytes(), 0600); };
-    const Change change{[&] { return replace(door_text(keyring.door)); }, [&] { return replace(*old_text); }};
+    const Change change{folder.door(), door_text(keyring.door), std::move(*old_text)};
+    const auto discard = [&partial] {
+        std::error_code ignored;
+        fs::remove_all(partial, ignored);
+    };
     if (auto prepared = prepare_partial_folder(partial); !prepared) return prepared;
-    auto done = fill_folder(partial, keyring, now).and_then([&] {
-        return change_and_publish(change, [&] { return rename_noreplace(partial, command.output); });
-    });
-    std::error_code ignored;
-    if (!done) fs::remove_all(partial, ignored);
-    return done;
+    if (auto filled = fill_folder(partial, keyring, now); !filled) {
+        discard();
+        return filled;
+    }
+    return change_and_publish(
+        change, [&] { return rename_noreplace(partial, command.output); }, discard);
 }
 
 }  // namespace

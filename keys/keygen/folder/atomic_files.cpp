@@ -37,7 +37,9 @@ bool path_exists(const std::string& path) {
 Result<void> make_private_folder(const std::string& path) {
     if (mkdir(path.c_str(), 0700) != 0)
         return tl::unexpected(system_error("create the directory", path, ExitCode::cannot_create));
-    return sync_folder(folder_of(path));
+    auto synced = sync_folder(folder_of(path));
+    if (!synced) rmdir(path.c_str());
+    return synced;
 }
 
 Result<void> write_new_file(const std::string& path, ByteSpan content) {
@@ -49,7 +51,9 @@ Result<void> write_new_file(const std::string& path, ByteSpan content) {
 
 Result<void> rename_noreplace(const std::string& from, const std::string& to) {
     if (!rename_to_free_name(from, to)) return tl::unexpected(system_error("create", to, ExitCode::cannot_create));
-    return sync_folder(folder_of(to));
+    auto synced = sync_folder(folder_of(to));
+    if (!synced) rename_to_free_name(to, from);
+    return synced;
 }
 
 void remove_leftovers(const std::string& folder) {

@@ -13,14 +13,15 @@ namespace oneknock::keygen {
 // Whether anything has this name, be it a dangling link.
 [[nodiscard]] bool path_exists(const std::string& path);
 
-// Mode 0700, durably. Refuses an existing one.
+// Mode 0700, durably; what fails leaves nothing. Refuses an existing one.
 [[nodiscard]] Result<void> make_private_folder(const std::string& path);
 
 // Mode 0600, under this very name: whatever stops it leaves a part of a file, but never one of another name. Refuses an
 // existing one. Durable once its folder is synced.
 [[nodiscard]] Result<void> write_new_file(const std::string& path, ByteSpan content);
 
-// Renames a file or a folder, durably and in one step. Refuses an existing `to`.
+// Renames a file or a folder, durably and in one step; what fails leaves it under its old name. Refuses an existing
+// `to`.
 [[nodiscard]] Result<void> rename_noreplace(const std::string& from, const std::string& to);
 
 // The hidden files that create_private_file and replace_file leave in a folder when they are killed.
