@@ -35,8 +35,10 @@ Result<StoredKey> lock_as_wanted(StoredKey key, const ImportPlace& place, const 
 }
 
 Result<void> store(const ImportPlace& place, const StoredKey& key) {
-    return place.older ? replace_stored_key(place.files.key, *place.older, key)
-                       : create_private_file(place.files.key, stored_key_text(key).bytes());
+    return KeysLock::wait_for(folder_of(place.files.key)).and_then([&](const KeysLock& lock) {
+        return place.older ? replace_stored_key(lock, place.files.key, *place.older, key)
+                           : create_private_file(place.files.key, stored_key_text(key).bytes());
+    });
 }
 
 std::string copies(const Imported& imported, const std::string& file) {

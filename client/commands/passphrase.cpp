@@ -1,6 +1,7 @@
 #include "client/door/passphrase.hpp"
 #include "client/commands/commands.hpp"
 #include "client/door/key_store.hpp"
+#include "common/files.hpp"
 #include "keys/key_encryption.hpp"
 
 namespace oneknock {
@@ -19,6 +20,12 @@ Result<StoredKey> lock_again(KeyFile key, const std::string& path, Passphrases& 
         .map([](EncryptedKey&& locked) { return StoredKey{std::move(locked)}; });
 }
 
+Result<void> store(const std::string& path, const StoredKey& older, const StoredKey& key) {
+    return KeysLock::wait_for(folder_of(path)).and_then([&](const KeysLock& lock) {
+        return replace_stored_key(lock, path, older, key);
+    });
+}
+
 }  // namespace
 
 Result<void> passphrase_command(const PassphraseOptions& options) {
@@ -33,7 +40,7 @@ Result<void> passphrase_command(const PassphraseOptions& options) {
     const auto changed =
         options.remove ? Result<StoredKey>(*std::move(key)) : lock_again(*std::move(key), *path, passphrases);
     if (!changed) return tl::unexpected(changed.error());
-    if (const auto written = replace_stored_key(*path, *stored, *changed); !written) return written;
+    if (const auto written = store(*path, *stored, *changed); !written) return written;
     return print_line((options.remove ? "passphrase removed: " : "passphrase set: ") + *path);
 }
 

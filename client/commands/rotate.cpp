@@ -102,12 +102,12 @@ Result<void> prove_pending(Rotation& rotation) {
     });
 }
 
-Result<void> replace_by_pending(const DoorFiles& files) {
+Result<void> replace_by_pending(const KeysLock& lock, const DoorFiles& files) {
     const auto present = read_stored_key(files.key);
     if (!present) return tl::unexpected(present.error());
     const auto pending = read_stored_key(files.pending);
     if (!pending) return tl::unexpected(pending.error());
-    return replace_stored_key(files.key, *present, *pending)
+    return replace_stored_key(lock, files.key, *present, *pending)
         .and_then([&] { return remove_file(files.pending); })
         .and_then([&] { return sync_folder(folder_of(files.pending)); })
         .and_then([&] {
@@ -139,6 +139,8 @@ Result<Left> left_behind(const DoorFiles& files, const KeyFile& present) {
 Result<void> rotate_command(const RotateOptions& options) {
     const auto files = find_imported(options.knock.door);
     if (!files) return tl::unexpected(files.error());
+    const auto lock = KeysLock::take(folder_of(files->key));
+    if (!lock) return tl::unexpected(lock.error());
     Rotation rotation{options, *files, Passphrases(options.knock.key_fd)};
     auto present = read_stored_key(files->key);
     if (!present) return tl::unexpected(present.error());
@@ -147,7 +149,7 @@ Result<void> rotate_command(const RotateOptions& options) {
     if (*left == Left::replaced_key) return remove_file(files->pending);
     if (*left == Left::nothing)
         if (auto got = get_next_key(rotation, *std::move(present)); !got) return got;
-    return prove_pending(rotation).and_then([&] { return replace_by_pending(*files); });
+    return prove_pending(rotation).and_then([&] { return replace_by_pending(*lock, *files); });
 }
 
 }  // namespace oneknock

@@ -30,6 +30,11 @@ Result<KeyFile> unlock(const EncryptedKey& locked, const std::string& path, std:
     });
 }
 
+bool is_still_there(const StoredKey& older, const std::string& path) {
+    const auto present = read_stored_key(path);
+    return present && std::ranges::equal(stored_key_text(*present).bytes(), stored_key_text(older).bytes());
+}
+
 }  // namespace
 
 Result<void> check_not_expired(const KeyFile& key, const std::string& path, UnixTime now) {
@@ -51,7 +56,11 @@ Result<OpenedDoor> open_door(const std::string& door, UnixTime now, std::optiona
     return OpenedDoor{*std::move(path), *std::move(key)};
 }
 
-Result<void> replace_stored_key(const std::string& path, const StoredKey& older, const StoredKey& key) {
+Result<void> replace_stored_key(const KeysLock&, const std::string& path, const StoredKey& older,
+                                const StoredKey& key) {
+    if (!is_still_there(older, path))
+        return fail(ExitCode::try_later,
+                    printable(path) + " was changed meanwhile; nothing was changed, give the command again");
     const std::string real = real_path(path);
     struct stat before {};
     if (real.empty() || stat(real.c_str(), &before) != 0)

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "client/door/door_folder.hpp"
+#include "client/door/keys_lock.hpp"
 #include "common/clock.hpp"
 #include "common/result.hpp"
 #include "keys/key_file.hpp"
@@ -26,7 +27,9 @@ struct OpenedDoor {
 
 // Puts the key in the place of the file that `path` names: where that is a link, of the file it leads to, so that no
 // older key stays behind there; its unlocking key is forgotten. Warns of other names (hard links) under which one does.
-[[nodiscard]] Result<void> replace_stored_key(const std::string& path, const StoredKey& older, const StoredKey& key);
+// `older` is what the new key was made from: if that is not what is there (any more), ExitCode::try_later.
+[[nodiscard]] Result<void> replace_stored_key(const KeysLock& lock, const std::string& path, const StoredKey& older,
+                                              const StoredKey& key);
 
 // The service a word names. One that the file does not list is accepted as "tcp/22" only; see is_listed.
 [[nodiscard]] Result<Service> find_service(const OpenedDoor& door, const std::string& word);

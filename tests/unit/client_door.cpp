@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <future>
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -370,6 +371,31 @@ TEST_CASE("a door that is removed is gone with its defaults and its next key, al
     REQUIRE(create_private_file(home.path + "/config/oneknock/home.json", as_bytes("{}")));
     CHECK(remove_command({"home"}));
     CHECK(remove_command({"./home.json"}).error().code == ExitCode::usage);
+}
+
+TEST_CASE("the next key is not asked for while another command changes the keys, and the others wait for it") {
+    const Home home;
+    const KeyFile first = sample_key();
+    REQUIRE(import_key(bring(home, first)));
+    const std::string folder = home.path + "/config/oneknock";
+    auto held = KeysLock::take(folder);
+    REQUIRE(held);
+    RotateOptions rotate;
+    rotate.knock.door = "home";
+    const auto refused = rotate_command(rotate);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code == ExitCode::try_later);
+    CHECK(refused.error().message ==
+          "there is another oneknock command that is changing the keys in " + folder + "; wait until it is done");
+
+    const ImportOptions newer = bring(home, next_generation(first, 1, 2));
+    const StandardError errors;
+    auto imported = std::async(std::launch::async, [&] { return import_key(newer); });
+    while (errors.text().find("waiting for another oneknock command") == std::string::npos) usleep(1000);
+    CHECK(open_door("home", sample_time)->key.client.generation == 1);
+    held = tl::unexpected(Error{});
+    CHECK(imported.get());
+    CHECK(open_door("home", sample_time)->key.client.generation == 2);
 }
 
 TEST_CASE("a key under a passphrase opens with it, and stays under it when a newer key is imported") {
