@@ -71,8 +71,9 @@ Result<void> confirm(const Brought& brought, const ImportOptions& options) {
 }
 
 // Where an import of this sealed key was stopped between its last two steps.
-std::optional<DoorFiles> interrupted_import(const Brought& brought, const std::string& folder) {
-    return brought.sealed ? find_imported_key(std::get<KeyFile>(brought.key), folder) : std::nullopt;
+std::optional<DoorFiles> interrupted_import(const Brought& brought, const std::string& folder,
+                                            std::optional<int> key_fd) {
+    return brought.sealed ? find_imported_key(std::get<KeyFile>(brought.key), folder, key_fd) : std::nullopt;
 }
 
 Result<Imported> finish_import(const Brought& brought, const DoorFiles& files) {
@@ -89,7 +90,8 @@ Result<Imported> import_key(const ImportOptions& options) {
     if (!folder) return tl::unexpected(folder.error());
     auto brought = read_brought(options, *folder);
     if (!brought) return tl::unexpected(brought.error());
-    if (const auto present = interrupted_import(*brought, *folder)) return finish_import(*brought, *present);
+    if (const auto present = interrupted_import(*brought, *folder, options.key_fd))
+        return finish_import(*brought, *present);
     const auto place = find_place(clear_part(brought->key), *folder, options.as);
     if (!place) return tl::unexpected(place.error());
     if (const auto confirmed = confirm(*brought, options); !confirmed) return tl::unexpected(confirmed.error());

@@ -21,15 +21,6 @@ std::string services_text(const KeyFile& key) {
     return text.empty() ? "none" : text;
 }
 
-// An unlocking key that does not fit (the file was altered) is as none.
-Result<KeyFile> unlock(const EncryptedKey& locked, const std::string& path, std::optional<int> key_fd) {
-    if (const auto kept = key_fd ? std::nullopt : kernel_keyring::find(locked.lock))
-        if (auto key = decrypt_key(locked, *kept, path)) return key;
-    return Passphrases(key_fd).unlock(locked, path).map([](Passphrases::Unlocked&& unlocked) {
-        return std::move(unlocked.key);
-    });
-}
-
 bool is_still_there(const StoredKey& older, const std::string& path) {
     const auto present = read_stored_key(path);
     return present && std::ranges::equal(stored_key_text(*present).bytes(), stored_key_text(older).bytes());
@@ -43,6 +34,15 @@ Result<void> check_not_expired(const KeyFile& key, const std::string& path, Unix
                                     "; ask the administrator of " + key.door.name + " for a new one");
 }
 
+Result<KeyFile> unlock_key(const EncryptedKey& locked, const std::string& path, std::optional<int> key_fd) {
+    // An unlocking key that does not fit (the file was altered) is as none.
+    if (const auto kept = key_fd ? std::nullopt : kernel_keyring::find(locked.lock))
+        if (auto key = decrypt_key(locked, *kept, path)) return key;
+    return Passphrases(key_fd).unlock(locked, path).map([](Passphrases::Unlocked&& unlocked) {
+        return std::move(unlocked.key);
+    });
+}
+
 Result<OpenedDoor> open_door(const std::string& door, UnixTime now, std::optional<int> key_fd) {
     auto path = find_door(door);
     if (!path) return tl::unexpected(path.error());
@@ -51,7 +51,7 @@ Result<OpenedDoor> open_door(const std::string& door, UnixTime now, std::optiona
     if (const auto valid = check_not_expired(clear_part(*stored), *path, now); !valid)
         return tl::unexpected(valid.error());
     if (!is_encrypted(*stored)) return OpenedDoor{*std::move(path), std::get<KeyFile>(*std::move(stored))};
-    auto key = unlock(std::get<EncryptedKey>(*stored), *path, key_fd);
+    auto key = unlock_key(std::get<EncryptedKey>(*stored), *path, key_fd);
     if (!key) return tl::unexpected(key.error());
     return OpenedDoor{*std::move(path), *std::move(key)};
 }

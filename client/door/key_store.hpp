@@ -17,10 +17,13 @@ struct OpenedDoor {
     std::string path;
     KeyFile key;
 };
-// Found and read; an expired key (`now` is the time the knock will carry) is ExitCode::data. For a locked key the
-// passphrase is read from `key_fd`, or what `oneknock unlock` keeps is used, or it is asked for.
+// Found and read; an expired key (`now` is the time the knock will carry) is ExitCode::data. A locked key is unlocked.
 [[nodiscard]] Result<OpenedDoor> open_door(const std::string& door, UnixTime now,
                                            std::optional<int> key_fd = std::nullopt);
+
+// The passphrase is read from `key_fd`, or what `oneknock unlock` keeps is used, or it is asked for.
+[[nodiscard]] Result<KeyFile> unlock_key(const EncryptedKey& locked, const std::string& path,
+                                         std::optional<int> key_fd);
 
 // ExitCode::data if the key has expired; `path` is its file's.
 [[nodiscard]] Result<void> check_not_expired(const KeyFile& key, const std::string& path, UnixTime now);
