@@ -117,16 +117,27 @@ Result<void> replace_by_pending(const KeysLock& lock, const DoorFiles& files) {
         });
 }
 
+// Before the next key is used, which ends the present one.
+Result<void> check_keeps_passphrase(const StoredKey& present, const StoredKey& next, const DoorFiles& files) {
+    if (!is_encrypted(present) || is_encrypted(next)) return {};
+    return fail(ExitCode::cannot_create,
+                printable(files.key) + " has a passphrase, and the next key, in " + printable(files.pending) +
+                    ", has none; nothing was changed. This puts it in place with the passphrase: oneknock import " +
+                    shell_word(files.pending));
+}
+
 // What an earlier run has left: it is told, and whether there is anything to do.
 enum class Left : std::uint8_t { nothing, next_key, replaced_key };
 
-Result<Left> left_behind(const DoorFiles& files, const KeyFile& present) {
+Result<Left> left_behind(const DoorFiles& files, const StoredKey& present) {
     if (!is_there(files.pending)) return Left::nothing;
     const auto pending = read_stored_key(files.pending);
     if (!pending) return tl::unexpected(pending.error());
-    const KeyFile& next = clear_part(*pending);
-    const std::string generation = std::to_string(next.client.generation);
-    const bool is_newer = next.client.generation > present.client.generation;
+    const std::uint32_t next = clear_part(*pending).client.generation;
+    const std::string generation = std::to_string(next);
+    const bool is_newer = next > clear_part(present).client.generation;
+    if (is_newer)
+        if (auto keeps = check_keeps_passphrase(present, *pending, files); !keeps) return tl::unexpected(keeps.error());
     log::info("an earlier run got generation " + generation +
               (is_newer
                    ? ", and did not see it used; trying it now"
@@ -144,7 +155,7 @@ Result<void> rotate_command(const RotateOptions& options) {
     Rotation rotation{options, *files, Passphrases(options.knock.key_fd)};
     auto present = read_stored_key(files->key);
     if (!present) return tl::unexpected(present.error());
-    const auto left = left_behind(*files, clear_part(*present));
+    const auto left = left_behind(*files, *present);
     if (!left) return tl::unexpected(left.error());
     if (*left == Left::replaced_key) return remove_file(files->pending);
     if (*left == Left::nothing)

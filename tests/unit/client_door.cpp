@@ -427,6 +427,37 @@ TEST_CASE("a key under a passphrase opens with it, and stays under it when a new
     CHECK(open_door("home", sample_time)->key.client.secret.equals(second.client.secret));
 }
 
+TEST_CASE("a next key that waits keeps the passphrase from being changed, and takes none away") {
+    const Home home;
+    const KeyFile first = sample_key(), second = next_generation(first, 1, 2);
+    REQUIRE(import_key(bring(home, first)));
+    const std::string pending = home.path + "/config/oneknock/home.pending";
+    REQUIRE(create_private_file(pending, key_file_text(second).bytes()));
+    for (const std::string& door : {std::string("home"), *find_door("home")}) {
+        const auto refused = passphrase_command({door, false, lines("open sesame\n")});
+        REQUIRE_FALSE(refused);
+        CHECK(refused.error().code == ExitCode::cannot_create);
+        CHECK(refused.error().message.find("rm " + pending) != std::string::npos);
+    }
+    CHECK(open_door("home", sample_time)->key.client.secret.equals(first.client.secret));
+
+    std::filesystem::rename(pending, home.path + "/moved");
+    REQUIRE(passphrase_command({"home", false, lines("open sesame\n")}));
+    std::filesystem::rename(home.path + "/moved", pending);
+    RotateOptions rotate;
+    rotate.knock.door = "home";
+    const auto refused = rotate_command(rotate);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code == ExitCode::cannot_create);
+    CHECK(refused.error().message.find("oneknock import " + pending) != std::string::npos);
+    ImportOptions import{pending};
+    import.key_fd = lines("open sesame\n");
+    CHECK(import_key(import)->replaced);
+    REQUIRE(rotate_command(rotate));
+    CHECK_FALSE(std::filesystem::exists(pending));
+    CHECK(open_door("home", sample_time, lines("open sesame\n"))->key.client.secret.equals(second.client.secret));
+}
+
 TEST_CASE("a key is used until the second it expires") {
     const Home home;
     KeyFile key = sample_key();
