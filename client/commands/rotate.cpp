@@ -12,6 +12,7 @@
 #include "common/log.hpp"
 #include "common/text.hpp"
 #include "keys/key_encryption.hpp"
+#include "keys/rotation.hpp"
 
 namespace oneknock {
 namespace {
@@ -58,6 +59,23 @@ Result<void> open_service(const PreparedKnock& prepared, const KnockOptions& kno
     return open_and_wait(prepared, knock).map([](const Descriptor&) {});
 }
 
+Error with_warning(Error error) {
+    error.message +=
+        "\nthe present key is kept. If the server has made the next one all the same, the present one ends " +
+        duration_text(default_overlap) + " from now: give the same command again before";
+    return error;
+}
+
+// Whatever fails here may leave a rotation at the server whose key nobody has.
+Result<void> bring_next_key(const Rotation& rotation, const KeyFile& present) {
+    return fetch_next_key(rotation.options, present)
+        .and_then([&](KeyFile&& next) { return locked_likewise(std::move(next), rotation.passphrase); })
+        .and_then([&](const StoredKey& next) {
+            return create_private_file(rotation.files.pending, stored_key_text(next).bytes());
+        })
+        .map_error(with_warning);
+}
+
 // With the present key, so that ssh gets through; then the next one, stored beside it.
 Result<void> get_next_key(Rotation& rotation, StoredKey present) {
     const DoorFiles& files = rotation.files;
@@ -69,10 +87,8 @@ Result<void> get_next_key(Rotation& rotation, StoredKey present) {
             .and_then([&](KeyFile&& key) { return prepare(std::move(key), files.key, knock); });
     if (!prepared) return tl::unexpected(prepared.error());
     if (auto opened = open_service(*prepared, knock); !opened) return opened;
-    return fetch_next_key(rotation.options, prepared->door.key)
-        .and_then([&](KeyFile&& next) { return locked_likewise(std::move(next), rotation.passphrase); })
-        .and_then(
-            [&](const StoredKey& next) { return create_private_file(files.pending, stored_key_text(next).bytes()); });
+    const KeyFile& key = prepared->door.key;
+    return check_is_this_door(rotation.options, key).and_then([&] { return bring_next_key(rotation, key); });
 }
 
 // Knocks with it until the server says that it was used: a port that opens may have been opened by the older key, and

@@ -25,6 +25,8 @@ case "$(cat HERE/break 2>/dev/null):$SSH_ORIGINAL_COMMAND" in
     before:*" rotate "*) cut ;;
     behind:*" rotate "*) run >/dev/null; cut ;;
     within:*" rotate "*) run | head -c 300; cut ;;
+    long:*" rotate "*) rm HERE/break; run; head -c 70000 /dev/zero ;;
+    other:*" rotate "*) rm HERE/break; run | sed 's/"sealed": *"[^"]*"/"sealed": "AAAA"/' ;;
     proof:*" rotate "*) run; echo answered >HERE/break ;;
     answered:*" show "*) cut ;;
     deaf:*" rotate "*) run; rm HERE/break; kill -STOP $(cat HERE/listener) ;;
@@ -147,6 +149,20 @@ class Rotate(House):
                 self.assertEqual("an earlier run got generation" in again.stderr, is_pending)
                 latest += not is_pending
                 self.assert_complete(latest)
+
+    def test_a_next_key_that_cannot_be_read_or_stored_ends_the_present_one_and_that_is_told(self):
+        told = "the present one ends 7d from now: give the same command again before"
+        for latest, answer in enumerate(("long", "other"), 2):
+            self.cut(answer)
+            self.rotate(code=DATA, says=[told])
+            self.assertEqual((self.generation(), self.at_server()), (1, latest))
+        done = self.client.run("strace", "-o", "/dev/null", "-e", "trace=link", "-e", "inject=link:error=ENOSPC", program("oneknock"),
+                               *self.words(), env={"XDG_CONFIG_HOME": self.home}, check=False)
+        self.assertEqual(done.returncode, CANNOT_CREATE, done.stderr)
+        self.assertIn(told, done.stderr)
+        self.assertEqual((self.generation(), self.at_server(), os.path.exists(self.pending)), (1, 4, False))
+        self.rotate()
+        self.assert_complete(5)
 
     def test_what_the_server_refuses_changes_nothing_and_is_told(self):
         for words in (("--via", "-oProxyCommand=true"), ("--via", "root@10.77.0.1", "--dir", "etc")):
