@@ -29,12 +29,14 @@ inline constexpr std::size_t largest_file = std::size_t{1} << 20;
 [[nodiscard]] Result<SecretBytes> read_file(int fd, const std::string& name);
 
 // Creates `path` with mode 0600 and this content, durably (file and folder synced). An existing file is refused with
-// ExitCode::cannot_create and stays as it was. Killed, this and replace_file may leave a hidden file beside it, whose
-// name starts with ".oneknock-".
+// ExitCode::cannot_create and stays as it was. Killed, this and replace_file may leave a hidden file beside it.
 [[nodiscard]] Result<void> create_private_file(const std::string& path, ByteSpan content);
 
 // Puts `content` in the place of `path`, durably and in one step: a reader sees the old file or the new one.
 [[nodiscard]] Result<void> replace_file(const std::string& path, ByteSpan content, mode_t mode = 0600);
+
+// Those hidden files, of any program: nobody else must be writing in the folder.
+void remove_leftovers(const std::string& folder);
 
 // "." for a name alone.
 [[nodiscard]] std::string folder_of(const std::string& path);

@@ -88,6 +88,7 @@ Result<Imported> finish_import(const Brought& brought, const DoorFiles& files) {
 Result<Imported> import_key(const ImportOptions& options) {
     const auto folder = config_folder();
     if (!folder) return tl::unexpected(folder.error());
+    static_cast<void>(KeysLock::take(*folder));  // what is left there goes, whatever becomes of the import
     auto brought = read_brought(options, *folder);
     if (!brought) return tl::unexpected(brought.error());
     if (const auto present = interrupted_import(*brought, *folder, options.key_fd))

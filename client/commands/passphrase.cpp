@@ -45,6 +45,7 @@ Result<void> store(const std::string& path, const StoredKey& older, const Stored
 Result<void> passphrase_command(const PassphraseOptions& options) {
     const auto path = find_door(options.door);
     if (!path) return tl::unexpected(path.error());
+    static_cast<void>(KeysLock::take(folder_of(*path)));  // what is left there goes, whatever is answered
     const auto stored = read_stored_key(*path);
     if (!stored) return tl::unexpected(stored.error());
     if (options.remove && !is_encrypted(*stored)) return print_line("has no passphrase: " + *path);

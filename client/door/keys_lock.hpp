@@ -1,4 +1,6 @@
 // One command at a time changes the keys in a folder: each reads and writes several files, some after a question.
+// Whoever has the lock of the folder of imported doors has it without the hidden files that killed commands have left
+// there, which may hold secrets; so who writes there, whatever it is, must have it.
 #pragma once
 
 #include <string>
@@ -17,7 +19,7 @@ public:
     [[nodiscard]] static Result<KeysLock> take(const std::string& folder);
 
 private:
-    explicit KeysLock(Descriptor folder) : folder_(std::move(folder)) {}
+    KeysLock(Descriptor folder, const std::string& path);
 
     Descriptor folder_;
 };

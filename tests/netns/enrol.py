@@ -332,6 +332,7 @@ class Enrolling(unittest.TestCase):
                 if half:
                     again = import_key(self.home, self.sealed, "--yes")
                     self.assertEqual("an earlier run" in again.stderr, key)
+                    self.assertEqual(os.listdir(os.path.join(self.home, "oneknock")), ["home.json"])
                 self.assertEqual((self.imported(), halves(self.home)), (["home.json"], []))
         self.assertEqual(states, {(False, True), (True, True), (True, False)})
 

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <functional>
 #include <future>
 
 #include <sys/stat.h>
@@ -396,6 +397,46 @@ TEST_CASE("the next key is not asked for while another command changes the keys,
     held = tl::unexpected(Error{});
     CHECK(imported.get());
     CHECK(open_door("home", sample_time)->key.client.generation == 2);
+}
+
+TEST_CASE("what a killed command has left in the folder of imported doors goes with the next one, and nowhere else") {
+    const Home home;
+    const KeyFile first = sample_key();
+    REQUIRE(import_key(bring(home, first)));
+    const std::string folder = home.path + "/config/oneknock", left = folder + "/.oneknock-sEcRet";
+    const auto leave = [&] { REQUIRE(create_private_file(left, as_bytes("secret"))); };
+    RotateOptions rotate;
+    rotate.knock.door = "home";
+    rotate.knock.service = "no-such";
+    const std::pair<const char*, std::function<void()>> commands[] = {
+        {"import", [&] { CHECK_FALSE(import_key(bring(home, first))); }},
+        {"passphrase",
+         [] {
+             CHECK_FALSE(passphrase_command({"home", false, lines("")}));
+         }},
+        {"rotate", [&] { CHECK_FALSE(rotate_command(rotate)); }},
+        {"enrol", [] { CHECK(enrol_command({Seconds{60}})); }},
+        {"set",
+         [] {
+             CHECK(set_command({"home", {"via=tcp"}}));
+         }},
+        {"remove", [] { CHECK(remove_command({"home"})); }}};
+    for (const auto& [name, run] : commands) {
+        CAPTURE(name);
+        leave();
+        run();
+        CHECK_FALSE(std::filesystem::exists(left));
+    }
+
+    leave();
+    const auto held = KeysLock::take(home.path);
+    CHECK(std::filesystem::exists(left));
+    const std::string elsewhere = home.path + "/.oneknock-others";
+    REQUIRE(create_private_file(elsewhere, as_bytes("")));
+    CHECK_FALSE(KeysLock::take(home.path));
+    REQUIRE(KeysLock::wait_for(folder));
+    CHECK(std::filesystem::exists(elsewhere));
+    CHECK_FALSE(std::filesystem::exists(left));
 }
 
 TEST_CASE("a key under a passphrase opens with it, and stays under it when a newer key is imported") {
