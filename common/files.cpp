@@ -72,7 +72,7 @@ Result<SecretBytes> read_private(int fd, const std::string& name) {
         char mode[8];
         std::snprintf(mode, sizeof mode, "%04o", static_cast<unsigned>(info->st_mode & 07777));
         return fail(ExitCode::permission, printable(name) + ": holds a secret but others may read or write it (mode " +
-                                              mode + "); run: chmod 600 " + printable(name));
+                                              mode + "); run: chmod 600 " + shell_word(name));
     }
     if (info->st_uid != 0 && info->st_uid != geteuid())
         return fail(ExitCode::permission, printable(name) + ": belongs to another user (uid " +

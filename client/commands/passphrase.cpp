@@ -48,7 +48,7 @@ Result<void> passphrase_command(const PassphraseOptions& options) {
     static_cast<void>(KeysLock::take(folder_of(*path)));  // what is left there goes, whatever is answered
     const auto stored = read_stored_key(*path);
     if (!stored) return tl::unexpected(stored.error());
-    if (options.remove && !is_encrypted(*stored)) return print_line("has no passphrase: " + *path);
+    if (options.remove && !is_encrypted(*stored)) return print_line("has no passphrase: " + printable(*path));
     if (auto checked = check_nothing_pending(*path); !checked) return checked;
     Passphrases passphrases(options.key_fd);
     auto key = open_key(*stored, *path, passphrases);
@@ -57,7 +57,7 @@ Result<void> passphrase_command(const PassphraseOptions& options) {
         options.remove ? Result<StoredKey>(*std::move(key)) : lock_again(*std::move(key), *path, passphrases);
     if (!changed) return tl::unexpected(changed.error());
     if (const auto written = store(*path, *stored, *changed); !written) return written;
-    return print_line((options.remove ? "passphrase removed: " : "passphrase set: ") + *path);
+    return print_line((options.remove ? "passphrase removed: " : "passphrase set: ") + printable(*path));
 }
 
 }  // namespace oneknock

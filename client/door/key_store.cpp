@@ -30,7 +30,7 @@ bool is_still_there(const StoredKey& older, const std::string& path) {
 
 Result<void> check_not_expired(const KeyFile& key, const std::string& path, UnixTime now) {
     if (!key.expires || *key.expires > now) return {};
-    return fail(ExitCode::data, path + ": this key expired at " + time_text(*key.expires) +
+    return fail(ExitCode::data, printable(path) + ": this key expired at " + time_text(*key.expires) +
                                     "; ask the administrator of " + key.door.name + " for a new one");
 }
 
@@ -80,7 +80,8 @@ Result<Service> find_service(const OpenedDoor& door, const std::string& word) {
     for (const auto& [name, service] : door.key.services) names.push_back(name);
     const std::string meant = did_you_mean(word, names);
     return fail(ExitCode::usage,
-                "no service " + word + " in " + door.path + ", which lists: " + services_text(door.key) +
+                "no service " + printable(word) + " in " + printable(door.path) +
+                    ", which lists: " + services_text(door.key) +
                     (meant.empty() ? "; use one of these names, or a protocol and port such as tcp/22" : meant));
 }
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "client/commands/commands.hpp"
+#include "client/doctor/own_checks.hpp"
 #include "client/options/door_defaults.hpp"
 #include "client_fixtures.hpp"
 #include "common/files.hpp"
@@ -497,6 +498,40 @@ TEST_CASE("a next key that waits keeps the passphrase from being changed, and ta
     REQUIRE(rotate_command(rotate));
     CHECK_FALSE(std::filesystem::exists(pending));
     CHECK(open_door("home", sample_time, lines("open sesame\n"))->key.client.secret.equals(second.client.secret));
+}
+
+TEST_CASE("a file's name steers no terminal, and is one word of a command that is told") {
+    const Home home;
+    const std::string path = home.path + "/\x1b[2J'; reboot\n#.json";
+    const std::string shown = home.path + "/\\x1b[2J'; reboot\\x0a#.json";
+    REQUIRE(create_private_file(path, key_file_text(sample_key()).bytes()));
+    const std::string word = "$'" + home.path + "/\\x1b[2J\\'; reboot\\x0a#.json'";
+    KnockOptions knock;
+    knock.door = path;
+    knock.service = "wg";
+    knock.wait = default_wait;
+    CHECK(open_or_close_command(knock).error().message.find("oneknock run " + word + " wg -- ") != std::string::npos);
+    const StandardError errors;
+    {
+        const StandardOutput output;
+        REQUIRE(passphrase_command({path, true}));
+        REQUIRE(passphrase_command({path, false, lines("open sesame\n")}));
+        CHECK(output.text() == "has no passphrase: " + shown + "\npassphrase set: " + shown + "\n");
+    }
+    const std::string askpass = home.path + "/askpass";
+    REQUIRE(replace_file(askpass, as_bytes("#!/bin/sh\nprintf '%s' \"$1\" >" + askpass + ".asked\nexit 1\n"), 0700));
+    setenv("ONEKNOCK_ASKPASS", askpass.c_str(), 1);
+    setenv("SSH_ASKPASS_REQUIRE", "force", 1);
+    CHECK_FALSE(open_door(path, sample_time));
+    CHECK(read_file(askpass + ".asked")->text() == "passphrase of " + shown);
+    unsetenv("ONEKNOCK_ASKPASS");
+
+    setenv("SSH_ASKPASS_REQUIRE", "never", 1);
+    CHECK(check_passphrase(*read_stored_key(path), path).advice.find("oneknock unlock " + word + ";") !=
+          std::string::npos);
+    unsetenv("SSH_ASKPASS_REQUIRE");
+    REQUIRE(chmod(path.c_str(), 0644) == 0);
+    CHECK(read_private_file(path).error().message.ends_with("run: chmod 600 " + word));
 }
 
 TEST_CASE("a key is used until the second it expires") {
