@@ -9,6 +9,7 @@
 #include "common/files.hpp"
 #include "common/json.hpp"
 #include "common/nearest_word.hpp"
+#include "common/text.hpp"
 #include "keys/keygen/folder/atomic_files.hpp"
 #include "keys/shared_keys.hpp"
 
@@ -40,7 +41,7 @@ std::string hint_for(const std::string& name, const DoorFolder& folder) {
 }  // namespace
 
 std::string DoorFolder::command(const std::string& words) const {
-    return "oneknock-keygen " + words + (path_ == default_folder ? "" : " --dir " + path_);
+    return "oneknock-keygen " + words + (path_ == default_folder ? "" : " --dir " + shell_word(path_));
 }
 
 Result<Door> DoorFolder::read_door() const {
