@@ -8,6 +8,7 @@ Each session passes a gate at the server, which cuts it off where a test says.
 import base64
 import json
 import os
+import shlex
 import shutil
 import signal
 
@@ -29,6 +30,7 @@ case "$(cat HERE/break 2>/dev/null):$SSH_ORIGINAL_COMMAND" in
     other:*" rotate "*) rm HERE/break; run | sed 's/"sealed": *"[^"]*"/"sealed": "AAAA"/' ;;
     proof:*" rotate "*) run; echo answered >HERE/break ;;
     answered:*" show "*) cut ;;
+    twice:*" rotate "*) rm HERE/break; XDG_CONFIG_HOME=HERE/client oneknock rotate home --via nowhere 2>HERE/second; run ;;
     deaf:*" rotate "*) run; rm HERE/break; kill -STOP $(cat HERE/listener) ;;
     *) run ;;
 esac
@@ -185,6 +187,25 @@ class Rotate(House):
         self.assertEqual((self.generation(), self.at_server()), (1, 1))
         self.rotate("--no-sudo", host="10.77.0.1")
         self.assert_complete(2)
+
+    def test_of_two_commands_at_once_one_gives_way_and_no_key_is_lost(self):
+        self.cut("twice")
+        self.rotate(says=["generation 2"])
+        with open(self.net.path("second")) as file:
+            self.assertRegex(file.read(), "another oneknock command that is changing the keys in .*; wait until it is done")
+        self.assert_complete(2)
+
+        askpass = self.net.path("askpass")
+        with open(askpass, "w") as file:
+            file.write(f"""#!/bin/sh
+case "$1" in new*) {shlex.join([program("oneknock"), *self.words()])} >&2 ;; esac && echo open sesame
+""")
+        os.chmod(askpass, 0o755)
+        done = self.client.run(program("oneknock"), "passphrase", "home", check=False, env={
+            "XDG_CONFIG_HOME": self.home, "ONEKNOCK_ASKPASS": askpass, "SSH_ASKPASS_REQUIRE": "force"})
+        self.assertEqual(done.returncode, TRY_LATER, done.stderr)
+        self.assertIn("was changed meanwhile; nothing was changed", done.stderr)
+        self.assert_complete(3)
 
     def test_a_key_with_a_passphrase_keeps_it(self):
         secret = self.net.path("passphrase")
