@@ -3,6 +3,9 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
+#include <string_view>
+#include <vector>
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -40,10 +43,12 @@ Result<struct stat> examine(int fd, const std::string& name) {
     return info;
 }
 
+constexpr std::string_view hidden = ".oneknock-";
+
 // All of it under a hidden name in the folder, mode 0600; the name is left in `temporary`.
 Result<Descriptor> write_hidden(const std::string& path, ByteSpan content, std::string& temporary) {
     const std::string folder = folder_of(path);
-    temporary = folder + "/.oneknock-XXXXXX";
+    temporary = folder + "/" + std::string(hidden) + "XXXXXX";
     Descriptor fd(mkostemp(temporary.data(), O_CLOEXEC));
     if (!fd) return tl::unexpected(system_error("create a file in", folder, ExitCode::cannot_create));
     if (write_all(fd.get(), content) && fsync(fd.get()) == 0) return fd;
@@ -67,7 +72,7 @@ Result<SecretBytes> read_private(int fd, const std::string& name) {
         char mode[8];
         std::snprintf(mode, sizeof mode, "%04o", static_cast<unsigned>(info->st_mode & 07777));
         return fail(ExitCode::permission, printable(name) + ": holds a secret but others may read or write it (mode " +
-                                              mode + "); run: chmod 600 " + printable(name));
+                                              mode + "); run: chmod 600 " + shell_word(name));
     }
     if (info->st_uid != 0 && info->st_uid != geteuid())
         return fail(ExitCode::permission, printable(name) + ": belongs to another user (uid " +
@@ -119,6 +124,15 @@ Result<void> replace_file(const std::string& path, ByteSpan content, mode_t mode
     const Error error = system_error("write", path, ExitCode::cannot_create);
     unlink(temporary.c_str());
     return tl::unexpected(error);
+}
+
+void remove_leftovers(const std::string& folder) {
+    namespace fs = std::filesystem;
+    std::vector<fs::path> leftovers;
+    std::error_code error;
+    for (fs::directory_iterator at(folder, error), end; !error && at != end; at.increment(error))
+        if (at->path().filename().string().starts_with(hidden)) leftovers.push_back(at->path());
+    for (const fs::path& path : leftovers) std::remove(path.c_str());
 }
 
 std::string folder_of(const std::string& path) {

@@ -37,6 +37,9 @@ inline constexpr std::size_t largest_file = std::size_t{1} << 20;
 // leaves the old one, but for one case: the new one is there, and its folder could not be synced.
 [[nodiscard]] Result<void> replace_file(const std::string& path, ByteSpan content, mode_t mode = 0600);
 
+// Those hidden files, of any program: nobody else must be writing in the folder.
+void remove_leftovers(const std::string& folder);
+
 // "." for a name alone.
 [[nodiscard]] std::string folder_of(const std::string& path);
 // Makes names in the folder durable.

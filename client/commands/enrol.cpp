@@ -1,5 +1,6 @@
 #include "client/commands/commands.hpp"
 #include "client/door/enrolments.hpp"
+#include "client/door/keys_lock.hpp"
 #include "common/fd.hpp"
 #include "common/log.hpp"
 #include "common/text.hpp"
@@ -12,9 +13,11 @@ Result<void> enrol_command(const EnrolOptions& options) {
     if (!folder) return tl::unexpected(folder.error());
     if (const auto made = make_folders(*folder); !made) return tl::unexpected(made.error());
     warn_of_loose_folder(*folder);
-    forget_expired_enrolments(*folder, now);
     const EnrolmentKey key = EnrolmentKey::generate(now + options.time);
-    const auto path = keep_enrolment(*folder, key);
+    const auto path = KeysLock::wait_for(*folder).and_then([&](const KeysLock&) {
+        forget_expired_enrolments(*folder, now);
+        return keep_enrolment(*folder, key);
+    });
     if (!path) return tl::unexpected(path.error());
     if (auto printed = print_line(enrolment_text(key.shown())); !printed) {
         static_cast<void>(forget_enrolment(*path));  // of what nobody has seen

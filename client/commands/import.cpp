@@ -35,8 +35,10 @@ Result<StoredKey> lock_as_wanted(StoredKey key, const ImportPlace& place, const 
 }
 
 Result<void> store(const ImportPlace& place, const StoredKey& key) {
-    return place.older ? replace_stored_key(place.files.key, *place.older, key)
-                       : create_private_file(place.files.key, stored_key_text(key).bytes());
+    return KeysLock::wait_for(folder_of(place.files.key)).and_then([&](const KeysLock& lock) {
+        return place.older ? replace_stored_key(lock, place.files.key, *place.older, key)
+                           : create_private_file(place.files.key, stored_key_text(key).bytes());
+    });
 }
 
 std::string copies(const Imported& imported, const std::string& file) {
@@ -69,8 +71,9 @@ Result<void> confirm(const Brought& brought, const ImportOptions& options) {
 }
 
 // Where an import of this sealed key was stopped between its last two steps.
-std::optional<DoorFiles> interrupted_import(const Brought& brought, const std::string& folder) {
-    return brought.sealed ? find_imported_key(std::get<KeyFile>(brought.key), folder) : std::nullopt;
+std::optional<DoorFiles> interrupted_import(const Brought& brought, const std::string& folder,
+                                            std::optional<int> key_fd) {
+    return brought.sealed ? find_imported_key(std::get<KeyFile>(brought.key), folder, key_fd) : std::nullopt;
 }
 
 Result<Imported> finish_import(const Brought& brought, const DoorFiles& files) {
@@ -85,9 +88,11 @@ Result<Imported> finish_import(const Brought& brought, const DoorFiles& files) {
 Result<Imported> import_key(const ImportOptions& options) {
     const auto folder = config_folder();
     if (!folder) return tl::unexpected(folder.error());
+    static_cast<void>(KeysLock::take(*folder));  // what is left there goes, whatever becomes of the import
     auto brought = read_brought(options, *folder);
     if (!brought) return tl::unexpected(brought.error());
-    if (const auto present = interrupted_import(*brought, *folder)) return finish_import(*brought, *present);
+    if (const auto present = interrupted_import(*brought, *folder, options.key_fd))
+        return finish_import(*brought, *present);
     const auto place = find_place(clear_part(brought->key), *folder, options.as);
     if (!place) return tl::unexpected(place.error());
     if (const auto confirmed = confirm(*brought, options); !confirmed) return tl::unexpected(confirmed.error());

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "client/door/key_store.hpp"
+#include "common/log.hpp"
 #include "common/text.hpp"
 #include "keys/names.hpp"
 
@@ -37,11 +39,17 @@ std::pair<std::uint32_t, std::uint32_t> generations(const KeyFile& key) {
     return {key.door.generation, key.client.generation};
 }
 
-bool may_be_equal(const StoredKey& stored, const KeyFile& key) {
-    const KeyFile& present = clear_part(stored);
-    if (generations(present) != generations(key)) return false;
-    return is_encrypted(stored) ||
-           (present.client.secret.equals(key.client.secret) && present.door.secret.equals(key.door.secret));
+bool have_same_secrets(const KeyFile& one, const KeyFile& other) {
+    return one.client.secret.equals(other.client.secret) && one.door.secret.equals(other.door.secret);
+}
+
+// Of a locked key that is seen only once it is unlocked: one that nobody unlocks is taken for another.
+bool is_equal(const StoredKey& stored, const std::string& path, const KeyFile& key, std::optional<int> key_fd) {
+    if (generations(clear_part(stored)) != generations(key)) return false;
+    if (!is_encrypted(stored)) return have_same_secrets(std::get<KeyFile>(stored), key);
+    const auto unlocked = unlock_key(std::get<EncryptedKey>(stored), path, key_fd);
+    if (!unlocked) log::warning(unlocked.error().message);
+    return unlocked && have_same_secrets(*unlocked, key);
 }
 
 Result<void> check_is_newer(const KeyFile& key, const KeyFile& present, const std::string& path) {
@@ -82,9 +90,11 @@ Result<ImportPlace> new_place(const KeyFile& key, const std::string& folder, con
 
 }  // namespace
 
-std::optional<DoorFiles> find_imported_key(const KeyFile& key, const std::string& folder) {
-    for (const Present& present : find_same(key, folder))
-        if (may_be_equal(present.key, key)) return DoorFiles(folder, present.name);
+std::optional<DoorFiles> find_imported_key(const KeyFile& key, const std::string& folder, std::optional<int> key_fd) {
+    for (const Present& present : find_same(key, folder)) {
+        DoorFiles files(folder, present.name);
+        if (is_equal(present.key, files.key, key, key_fd)) return files;
+    }
     return std::nullopt;
 }
 

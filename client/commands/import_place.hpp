@@ -21,8 +21,9 @@ struct ImportPlace {
 [[nodiscard]] Result<ImportPlace> find_place(const KeyFile& key, const std::string& folder,
                                              const std::optional<std::string>& as);
 
-// Where this very key is already: door, client and generations are the same, and so are the secrets as far as they can
-// be read without a passphrase.
-[[nodiscard]] std::optional<DoorFiles> find_imported_key(const KeyFile& key, const std::string& folder);
+// Where this very key is already: door, client, generations and secrets are the same. The passphrase of a key that may
+// be it is read from `key_fd`, or asked for.
+[[nodiscard]] std::optional<DoorFiles> find_imported_key(const KeyFile& key, const std::string& folder,
+                                                         std::optional<int> key_fd);
 
 }  // namespace oneknock

@@ -68,7 +68,7 @@ Result<void> list_command(const ListOptions& options) {
     std::optional<Error> broken;  // the last one, for main to print; the other doors are shown all the same
     for (const std::string& name : names_in(*folder)) {
         if (!is_door_name(name)) {
-            log::warning(*folder + "/" + name + ".json: no door can have this name; rename the file");
+            log::warning(printable(*folder + "/" + name) + ".json: no door can have this name; rename the file");
             continue;
         }
         auto key = read_stored_key(DoorFiles(*folder, name).key);
@@ -81,7 +81,8 @@ Result<void> list_command(const ListOptions& options) {
             !printed)
             return printed;
     if (broken) return tl::unexpected(*broken);
-    if (doors.empty()) log::info("no imported doors in " + *folder + "; import one with: oneknock import FILE");
+    if (doors.empty())
+        log::info("no imported doors in " + printable(*folder) + "; import one with: oneknock import FILE");
     return {};
 }
 

@@ -6,7 +6,6 @@
 #include "common/json.hpp"
 #include "common/text.hpp"
 #include "keys/enrolment.hpp"
-#include "keys/rotation.hpp"
 
 namespace oneknock {
 namespace {
@@ -39,14 +38,6 @@ tl::unexpected<Error> no_answer(const RemoteAnswer& answer, const std::string& c
         return fail(ExitCode::unavailable, "this failed at the server with status " + std::to_string(answer.status) +
                                                ": " + command + advice_for(answer.status, command));
     return tl::unexpected(why);
-}
-
-// The answer may be lost behind a rotation.
-tl::unexpected<Error> with_warning(Error error) {
-    error.message +=
-        "\nthe present key is kept. If the server has made the next one all the same, the present one ends " +
-        duration_text(default_overlap) + " from now: give the same command again before";
-    return tl::unexpected(std::move(error));
 }
 
 Result<KeyFile> open_answer(const RemoteAnswer& answer, const EnrolmentKey& half) {
@@ -86,7 +77,8 @@ Result<json::Value> show(const RotateOptions& options, const KeyFile& key) {
     return shown ? std::move(shown) : no_answer(*answer, command, shown.error());
 }
 
-// Another door may have a client of this name: its key would be rotated, and who has it locked out in the end.
+}  // namespace
+
 Result<void> check_is_this_door(const RotateOptions& options, const KeyFile& present) {
     const auto shown = show(options, present);
     if (!shown) return tl::unexpected(shown.error());
@@ -101,16 +93,13 @@ Result<void> check_is_this_door(const RotateOptions& options, const KeyFile& pre
                 "its audit cannot be read; nothing was changed");
 }
 
-}  // namespace
-
 Result<KeyFile> fetch_next_key(const RotateOptions& options, const KeyFile& present) {
-    if (const auto checked = check_is_this_door(options, present); !checked) return tl::unexpected(checked.error());
     const EnrolmentKey half = EnrolmentKey::generate(read_clocks().wall + time_to_answer);
     const std::string command = keygen(options, "rotate", present) + " --for " + enrolment_text(half.shown()) + " -o -";
     const auto answer = ask(options, command);
     if (!answer) return tl::unexpected(answer.error());
     auto key = open_answer(*answer, half);
-    if (!key) return with_warning(no_answer(*answer, command, key.error()).value());
+    if (!key) return no_answer(*answer, command, key.error());
     if (const auto checked = check_is_next(*key, present); !checked) return tl::unexpected(checked.error());
     return key;
 }

@@ -7,8 +7,12 @@
 
 namespace oneknock {
 
-// The next generation of this key, sealed on its way: neither ssh's end there nor a log of sudo's has it in clear.
-// Whatever fails, the present key works as before.
+// That the folder at the server is of this door: another one may have a client of this name, whose key would be
+// rotated, and who has it locked out in the end. Changes nothing.
+[[nodiscard]] Result<void> check_is_this_door(const RotateOptions& options, const KeyFile& present);
+
+// The next generation of this key, sealed on its way: neither ssh's end there nor a log of sudo's has it in clear. What
+// fails may have failed behind the rotation.
 [[nodiscard]] Result<KeyFile> fetch_next_key(const RotateOptions& options, const KeyFile& present);
 
 // Whether the daemon there has accepted a knock with this generation of the client's key.

@@ -4,6 +4,7 @@
 #include "common/clock.hpp"
 #include "common/files.hpp"
 #include "common/log.hpp"
+#include "common/text.hpp"
 
 namespace oneknock {
 
@@ -13,7 +14,7 @@ Result<void> page_command(const PageOptions& options) {
     const auto page = make_page(door->key, options.page_template);
     if (!page) return tl::unexpected(page.error());
     if (auto written = create_private_file(options.output, page->text.bytes()); !written) return written;
-    log::info("made " + options.output + "; keep its passphrase somewhere else");
+    log::info("made " + printable(options.output) + "; keep its passphrase somewhere else");
     return print_passphrase(page->passphrase);
 }
 

@@ -3,17 +3,18 @@
 #include "client/message/make_message.hpp"
 #include "client/message/source_address.hpp"
 #include "common/log.hpp"
+#include "common/text.hpp"
 
 namespace oneknock {
 namespace {
 
 Result<void> check_wait(const KnockOptions& options, const Service& service) {
     if (!options.wait || service.protocol == protocol_tcp) return {};
+    const std::string words = shell_word(options.door) + " " + shell_word(options.service);
     return fail(ExitCode::usage,
                 service.text() + ": a UDP service cannot be watched or connected to; knock without waiting: oneknock " +
-                    operation_name(options.operation) + " " + options.door + " " + options.service +
-                    ", or have it kept open while a command runs: oneknock run " + options.door + " " +
-                    options.service + " -- COMMAND");
+                    operation_name(options.operation) + " " + words +
+                    ", or have it kept open while a command runs: oneknock run " + words + " -- COMMAND");
 }
 
 void warn(const KnockOptions& options, const OpenedDoor& door, const Service& service) {
@@ -24,7 +25,7 @@ void warn(const KnockOptions& options, const OpenedDoor& door, const Service& se
         log::warning("--for " + duration_text(options.duration) + ": this key is limited to " + duration_text(most) +
                      "; the server will shorten the time");
     if (!is_listed(door.key, service))
-        log::warning(door.path + " does not list " + service.text() + "; the server may refuse it");
+        log::warning(printable(door.path) + " does not list " + service.text() + "; the server may refuse it");
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include "client/commands/commands.hpp"
 #include "client/door/kernel_keyring.hpp"
+#include "client/door/keys_lock.hpp"
 #include "common/files.hpp"
 #include "common/text.hpp"
 
@@ -19,6 +20,16 @@ void forget(const std::string& path) {
     if (stored && is_encrypted(*stored)) kernel_keyring::forget(std::get<EncryptedKey>(*stored).lock);
 }
 
+Result<void> remove_files(const DoorFiles& files) {
+    const std::string folder = folder_of(files.key);
+    const auto lock = KeysLock::wait_for(folder);
+    if (!lock) return tl::unexpected(lock.error());
+    forget(files.key);
+    for (const std::string& path : {files.key, files.defaults, files.pending})
+        if (auto gone = remove_file(path); !gone) return gone;
+    return sync_folder(folder);
+}
+
 }  // namespace
 
 // Broken keys can be removed as well.
@@ -30,11 +41,8 @@ Result<void> remove_command(const RemoveOptions& options) {
                         shell_word(options.door));
     const auto files = find_imported(options.door);
     if (!files) return tl::unexpected(files.error());
-    forget(files->key);
     const std::string target = target_of(files->key);
-    for (const std::string& path : {files->key, files->defaults, files->pending})
-        if (const auto gone = remove_file(path); !gone) return gone;
-    if (const auto synced = sync_folder(folder_of(files->key)); !synced) return synced;
+    if (auto removed = remove_files(*files); !removed) return removed;
     std::string text = "removed: " + printable(files->key) + "\n";
     if (!target.empty()) text += "left: " + printable(target) + ", which it led to: rm " + shell_word(target) + "\n";
     return write_standard_output(as_bytes(text));

@@ -12,6 +12,7 @@
 #include "common/log.hpp"
 #include "common/text.hpp"
 #include "keys/key_encryption.hpp"
+#include "keys/rotation.hpp"
 
 namespace oneknock {
 namespace {
@@ -58,6 +59,23 @@ Result<void> open_service(const PreparedKnock& prepared, const KnockOptions& kno
     return open_and_wait(prepared, knock).map([](const Descriptor&) {});
 }
 
+Error with_warning(Error error) {
+    error.message +=
+        "\nthe present key is kept. If the server has made the next one all the same, the present one ends " +
+        duration_text(default_overlap) + " from now: give the same command again before";
+    return error;
+}
+
+// Whatever fails here may leave a rotation at the server whose key nobody has.
+Result<void> bring_next_key(const Rotation& rotation, const KeyFile& present) {
+    return fetch_next_key(rotation.options, present)
+        .and_then([&](KeyFile&& next) { return locked_likewise(std::move(next), rotation.passphrase); })
+        .and_then([&](const StoredKey& next) {
+            return create_private_file(rotation.files.pending, stored_key_text(next).bytes());
+        })
+        .map_error(with_warning);
+}
+
 // With the present key, so that ssh gets through; then the next one, stored beside it.
 Result<void> get_next_key(Rotation& rotation, StoredKey present) {
     const DoorFiles& files = rotation.files;
@@ -69,10 +87,8 @@ Result<void> get_next_key(Rotation& rotation, StoredKey present) {
             .and_then([&](KeyFile&& key) { return prepare(std::move(key), files.key, knock); });
     if (!prepared) return tl::unexpected(prepared.error());
     if (auto opened = open_service(*prepared, knock); !opened) return opened;
-    return fetch_next_key(rotation.options, prepared->door.key)
-        .and_then([&](KeyFile&& next) { return locked_likewise(std::move(next), rotation.passphrase); })
-        .and_then(
-            [&](const StoredKey& next) { return create_private_file(files.pending, stored_key_text(next).bytes()); });
+    const KeyFile& key = prepared->door.key;
+    return check_is_this_door(rotation.options, key).and_then([&] { return bring_next_key(rotation, key); });
 }
 
 // Knocks with it until the server says that it was used: a port that opens may have been opened by the older key, and
@@ -102,12 +118,12 @@ Result<void> prove_pending(Rotation& rotation) {
     });
 }
 
-Result<void> replace_by_pending(const DoorFiles& files) {
+Result<void> replace_by_pending(const KeysLock& lock, const DoorFiles& files) {
     const auto present = read_stored_key(files.key);
     if (!present) return tl::unexpected(present.error());
     const auto pending = read_stored_key(files.pending);
     if (!pending) return tl::unexpected(pending.error());
-    return replace_stored_key(files.key, *present, *pending)
+    return replace_stored_key(lock, files.key, *present, *pending)
         .and_then([&] { return remove_file(files.pending); })
         .and_then([&] { return sync_folder(folder_of(files.pending)); })
         .and_then([&] {
@@ -117,16 +133,27 @@ Result<void> replace_by_pending(const DoorFiles& files) {
         });
 }
 
+// Before the next key is used, which ends the present one.
+Result<void> check_keeps_passphrase(const StoredKey& present, const StoredKey& next, const DoorFiles& files) {
+    if (!is_encrypted(present) || is_encrypted(next)) return {};
+    return fail(ExitCode::cannot_create,
+                printable(files.key) + " has a passphrase, and the next key, in " + printable(files.pending) +
+                    ", has none; nothing was changed. This puts it in place with the passphrase: oneknock import " +
+                    shell_word(files.pending));
+}
+
 // What an earlier run has left: it is told, and whether there is anything to do.
 enum class Left : std::uint8_t { nothing, next_key, replaced_key };
 
-Result<Left> left_behind(const DoorFiles& files, const KeyFile& present) {
+Result<Left> left_behind(const DoorFiles& files, const StoredKey& present) {
     if (!is_there(files.pending)) return Left::nothing;
     const auto pending = read_stored_key(files.pending);
     if (!pending) return tl::unexpected(pending.error());
-    const KeyFile& next = clear_part(*pending);
-    const std::string generation = std::to_string(next.client.generation);
-    const bool is_newer = next.client.generation > present.client.generation;
+    const std::uint32_t next = clear_part(*pending).client.generation;
+    const std::string generation = std::to_string(next);
+    const bool is_newer = next > clear_part(present).client.generation;
+    if (is_newer)
+        if (auto keeps = check_keeps_passphrase(present, *pending, files); !keeps) return tl::unexpected(keeps.error());
     log::info("an earlier run got generation " + generation +
               (is_newer
                    ? ", and did not see it used; trying it now"
@@ -139,15 +166,17 @@ Result<Left> left_behind(const DoorFiles& files, const KeyFile& present) {
 Result<void> rotate_command(const RotateOptions& options) {
     const auto files = find_imported(options.knock.door);
     if (!files) return tl::unexpected(files.error());
+    const auto lock = KeysLock::take(folder_of(files->key));
+    if (!lock) return tl::unexpected(lock.error());
     Rotation rotation{options, *files, Passphrases(options.knock.key_fd)};
     auto present = read_stored_key(files->key);
     if (!present) return tl::unexpected(present.error());
-    const auto left = left_behind(*files, clear_part(*present));
+    const auto left = left_behind(*files, *present);
     if (!left) return tl::unexpected(left.error());
     if (*left == Left::replaced_key) return remove_file(files->pending);
     if (*left == Left::nothing)
         if (auto got = get_next_key(rotation, *std::move(present)); !got) return got;
-    return prove_pending(rotation).and_then([&] { return replace_by_pending(*files); });
+    return prove_pending(rotation).and_then([&] { return replace_by_pending(*lock, *files); });
 }
 
 }  // namespace oneknock

@@ -1,4 +1,5 @@
 #include "client/commands/commands.hpp"
+#include "client/door/keys_lock.hpp"
 #include "client/options/door_defaults.hpp"
 #include "common/files.hpp"
 #include "common/text.hpp"
@@ -21,7 +22,9 @@ Result<void> assign(OptionValues& values, const std::string& assignment) {
 }
 
 Result<void> write(const std::string& path, const OptionValues& values) {
-    return values.empty() ? remove_file(path) : replace_file(path, defaults_text(values).bytes());
+    return KeysLock::wait_for(folder_of(path)).and_then([&](const KeysLock&) {
+        return values.empty() ? remove_file(path) : replace_file(path, defaults_text(values).bytes());
+    });
 }
 
 }  // namespace

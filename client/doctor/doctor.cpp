@@ -5,6 +5,7 @@
 #include "client/doctor/own_checks.hpp"
 #include "client/doctor/way_checks.hpp"
 #include "client/message/make_message.hpp"
+#include "common/text.hpp"
 
 namespace oneknock {
 namespace {
@@ -31,8 +32,8 @@ void look_at_all_keys(Findings& findings, UnixTime now) {
     const auto names = names_in(*folder);
     for (const std::string& name : names) look_at_key(findings, name, now);
     if (names.empty())
-        findings.add(failed("key", {ExitCode::no_input,
-                                    "no imported doors in " + *folder + "; import one with: oneknock import FILE"}));
+        findings.add(failed("key", {ExitCode::no_input, "no imported doors in " + printable(*folder) +
+                                                            "; import one with: oneknock import FILE"}));
 }
 
 // An address without a route (a machine without IPv6) stands in the way only if there is no other.

@@ -54,7 +54,7 @@ Finding check_passphrase(const StoredKey& key, const std::string& door) {
         return sound("passphrase", "it will be asked for by " + askpass->program);
     if (has_terminal()) return sound("passphrase", "it will be asked for on the terminal");
     return doubtful("passphrase", "there is nobody to ask for it",
-                    "on a terminal: oneknock unlock " + door + "; or set SSH_ASKPASS");
+                    "on a terminal: oneknock unlock " + shell_word(door) + "; or set SSH_ASKPASS");
 }
 
 }  // namespace oneknock

@@ -21,21 +21,26 @@ std::string services_text(const KeyFile& key) {
     return text.empty() ? "none" : text;
 }
 
-// An unlocking key that does not fit (the file was altered) is as none.
-Result<KeyFile> unlock(const EncryptedKey& locked, const std::string& path, std::optional<int> key_fd) {
-    if (const auto kept = key_fd ? std::nullopt : kernel_keyring::find(locked.lock))
-        if (auto key = decrypt_key(locked, *kept, path)) return key;
-    return Passphrases(key_fd).unlock(locked, path).map([](Passphrases::Unlocked&& unlocked) {
-        return std::move(unlocked.key);
-    });
+bool is_still_there(const StoredKey& older, const std::string& path) {
+    const auto present = read_stored_key(path);
+    return present && std::ranges::equal(stored_key_text(*present).bytes(), stored_key_text(older).bytes());
 }
 
 }  // namespace
 
 Result<void> check_not_expired(const KeyFile& key, const std::string& path, UnixTime now) {
     if (!key.expires || *key.expires > now) return {};
-    return fail(ExitCode::data, path + ": this key expired at " + time_text(*key.expires) +
+    return fail(ExitCode::data, printable(path) + ": this key expired at " + time_text(*key.expires) +
                                     "; ask the administrator of " + key.door.name + " for a new one");
+}
+
+Result<KeyFile> unlock_key(const EncryptedKey& locked, const std::string& path, std::optional<int> key_fd) {
+    // An unlocking key that does not fit (the file was altered) is as none.
+    if (const auto kept = key_fd ? std::nullopt : kernel_keyring::find(locked.lock))
+        if (auto key = decrypt_key(locked, *kept, path)) return key;
+    return Passphrases(key_fd).unlock(locked, path).map([](Passphrases::Unlocked&& unlocked) {
+        return std::move(unlocked.key);
+    });
 }
 
 Result<OpenedDoor> open_door(const std::string& door, UnixTime now, std::optional<int> key_fd) {
@@ -46,12 +51,16 @@ Result<OpenedDoor> open_door(const std::string& door, UnixTime now, std::optiona
     if (const auto valid = check_not_expired(clear_part(*stored), *path, now); !valid)
         return tl::unexpected(valid.error());
     if (!is_encrypted(*stored)) return OpenedDoor{*std::move(path), std::get<KeyFile>(*std::move(stored))};
-    auto key = unlock(std::get<EncryptedKey>(*stored), *path, key_fd);
+    auto key = unlock_key(std::get<EncryptedKey>(*stored), *path, key_fd);
     if (!key) return tl::unexpected(key.error());
     return OpenedDoor{*std::move(path), *std::move(key)};
 }
 
-Result<void> replace_stored_key(const std::string& path, const StoredKey& older, const StoredKey& key) {
+Result<void> replace_stored_key(const KeysLock&, const std::string& path, const StoredKey& older,
+                                const StoredKey& key) {
+    if (!is_still_there(older, path))
+        return fail(ExitCode::try_later,
+                    printable(path) + " was changed meanwhile; nothing was changed, give the command again");
     const std::string real = real_path(path);
     struct stat before {};
     if (real.empty() || stat(real.c_str(), &before) != 0)
@@ -71,7 +80,8 @@ Result<Service> find_service(const OpenedDoor& door, const std::string& word) {
     for (const auto& [name, service] : door.key.services) names.push_back(name);
     const std::string meant = did_you_mean(word, names);
     return fail(ExitCode::usage,
-                "no service " + word + " in " + door.path + ", which lists: " + services_text(door.key) +
+                "no service " + printable(word) + " in " + printable(door.path) +
+                    ", which lists: " + services_text(door.key) +
                     (meant.empty() ? "; use one of these names, or a protocol and port such as tcp/22" : meant));
 }
 

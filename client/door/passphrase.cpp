@@ -130,7 +130,7 @@ Result<SecretBytes> ask_a_person(const std::string& question) {
 }  // namespace
 
 Result<SecretBytes> Passphrases::ask(const std::string& question) {
-    return asks_a_person() ? ask_a_person(question)
+    return asks_a_person() ? ask_a_person(printable(question))  // which names a file
                            : read_line(fd_.get(), "the descriptor of --key-fd", [] { return true; });
 }
 

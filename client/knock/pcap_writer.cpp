@@ -7,6 +7,7 @@
 #include <fcntl.h>
 
 #include "common/secret.hpp"
+#include "common/text.hpp"
 
 namespace oneknock {
 namespace {
@@ -32,7 +33,8 @@ void PcapWriter::append(std::span<const std::uint32_t> words) {
 Result<PcapWriter> PcapWriter::create(const std::string& path) {
     Descriptor fd(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
     if (!fd && errno == EEXIST)
-        return fail(ExitCode::cannot_create, "--write " + path + ": this file already exists; name a new one");
+        return fail(ExitCode::cannot_create,
+                    "--write " + printable(path) + ": this file already exists; name a new one");
     if (!fd) return tl::unexpected(system_error("create", path, ExitCode::cannot_create));
     return PcapWriter(path, std::move(fd));
 }

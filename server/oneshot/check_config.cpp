@@ -79,7 +79,7 @@ std::vector<Service> services_of(const Door& door) {
 }
 
 std::string sentence(const DaemonConfig& config, const Keyring& keyring) {
-    return config.path + ": OK: door " + keyring.door.name + ", services " +
+    return printable(config.path) + ": OK: door " + keyring.door.name + ", services " +
            join(keyring.door.services,
                 [](const auto& named) { return named.first + " (" + named.second.text() + ")"; }) +
            ", " + counted(keyring.clients.size(), "client") + ", tolerance " + duration_text(config.tolerance) +

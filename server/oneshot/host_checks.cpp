@@ -76,7 +76,7 @@ Finding check_interface(const std::string& name) {
         if (if_nametoindex(name.c_str()) == 0)
             return doubtful("interface", name + " does not exist now; the daemon would wait for it",
                             "ip link; the field is \"interfaces\"");
-        if (!is_up(name)) return doubtful("interface", name + " is down", "ip link set " + name + " up");
+        if (!is_up(name)) return doubtful("interface", name + " is down", "ip link set " + shell_word(name) + " up");
         return sound("interface", name + " is up");
     }
     const auto names = interfaces_that_are_up();

@@ -295,6 +295,27 @@ class Enrolling(unittest.TestCase):
         import_key(self.home, self.sealed, "--yes", "--as", "work")
         self.assertEqual((self.imported(), halves(self.home)), (["home.json", "work.json"], []))
 
+    def test_beside_a_key_of_its_generation_under_a_passphrase_the_half_goes_only_if_the_keys_are_equal(self):
+        other = shutil.copytree(self.door.folder, self.net.path("other-folder"))
+        forged = self.net.path("forged.json")
+        self.seal()
+        again = self.net.path("again")
+        shutil.copytree(self.home, again)  # as if it was killed before the half was removed
+        import_locked = lambda file, typed, **options: run("sh", "-c", 'echo "$1" | "$2" import "$3" --yes --passphrase --key-fd 0', "sh",
+                                                           typed, program("oneknock"), file, env={"XDG_CONFIG_HOME": self.home}, **options)
+        import_locked(self.sealed, "open sesame")
+        run(program("oneknock-keygen"), "add", "laptop", "--allow", "ssh", "--for", enrol(self.home), "-o", forged, "--dir", other)
+        for typed in ("open sesame", "open barley"):
+            done = import_locked(forged, typed, check=False)
+            self.refused(CANNOT_CREATE, "already has a key of this generation; nothing was changed", done)
+            self.assertEqual("wrong passphrase" in done.stderr, typed == "open barley")
+            self.assertEqual(len(halves(self.home)), 1)
+        os.remove(halves(self.home)[0])
+        for half in halves(again):
+            shutil.copy2(half, os.path.join(self.home, "oneknock"))
+        self.assertIn("an earlier run", import_locked(self.sealed, "open sesame").stderr)
+        self.assertEqual((self.imported(), halves(self.home)), (["home.json"], []))
+
     def test_where_nothing_can_be_written_nothing_is_lost(self):
         string = enrol(self.home)
         self.seal(string)
@@ -344,6 +365,7 @@ class Enrolling(unittest.TestCase):
                 if half:
                     again = import_key(self.home, self.sealed, "--yes")
                     self.assertEqual("an earlier run" in again.stderr, key)
+                    self.assertEqual(os.listdir(os.path.join(self.home, "oneknock")), ["home.json"])
                 self.assertEqual((self.imported(), halves(self.home)), (["home.json"], []))
         self.assertEqual(states, {(False, True), (True, True), (True, False)})
 

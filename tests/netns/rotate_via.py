@@ -8,6 +8,7 @@ Each session passes a gate at the server, which cuts it off where a test says.
 import base64
 import json
 import os
+import shlex
 import shutil
 import signal
 
@@ -25,8 +26,11 @@ case "$(cat HERE/break 2>/dev/null):$SSH_ORIGINAL_COMMAND" in
     before:*" rotate "*) cut ;;
     behind:*" rotate "*) run >/dev/null; cut ;;
     within:*" rotate "*) run | head -c 300; cut ;;
+    long:*" rotate "*) rm HERE/break; run; head -c 70000 /dev/zero ;;
+    other:*" rotate "*) rm HERE/break; run | sed 's/"sealed": *"[^"]*"/"sealed": "AAAA"/' ;;
     proof:*" rotate "*) run; echo answered >HERE/break ;;
     answered:*" show "*) cut ;;
+    twice:*" rotate "*) rm HERE/break; XDG_CONFIG_HOME=HERE/client oneknock rotate home --via nowhere 2>HERE/second; run ;;
     deaf:*" rotate "*) run; rm HERE/break; kill -STOP $(cat HERE/listener) ;;
     *) run ;;
 esac
@@ -148,6 +152,20 @@ class Rotate(House):
                 latest += not is_pending
                 self.assert_complete(latest)
 
+    def test_a_next_key_that_cannot_be_read_or_stored_ends_the_present_one_and_that_is_told(self):
+        told = "the present one ends 7d from now: give the same command again before"
+        for latest, answer in enumerate(("long", "other"), 2):
+            self.cut(answer)
+            self.rotate(code=DATA, says=[told])
+            self.assertEqual((self.generation(), self.at_server()), (1, latest))
+        done = self.client.run("strace", "-o", "/dev/null", "-e", "trace=link", "-e", "inject=link:error=ENOSPC", program("oneknock"),
+                               *self.words(), env={"XDG_CONFIG_HOME": self.home}, check=False)
+        self.assertEqual(done.returncode, CANNOT_CREATE, done.stderr)
+        self.assertIn(told, done.stderr)
+        self.assertEqual((self.generation(), self.at_server(), os.path.exists(self.pending)), (1, 4, False))
+        self.rotate()
+        self.assert_complete(5)
+
     def test_what_the_server_refuses_changes_nothing_and_is_told(self):
         for words in (("--via", "-oProxyCommand=true"), ("--via", "root@10.77.0.1", "--dir", "etc")):
             done = self.oneknock("rotate", "home", *words, check=False)
@@ -169,6 +187,25 @@ class Rotate(House):
         self.assertEqual((self.generation(), self.at_server()), (1, 1))
         self.rotate("--no-sudo", host="10.77.0.1")
         self.assert_complete(2)
+
+    def test_of_two_commands_at_once_one_gives_way_and_no_key_is_lost(self):
+        self.cut("twice")
+        self.rotate(says=["generation 2"])
+        with open(self.net.path("second")) as file:
+            self.assertRegex(file.read(), "another oneknock command that is changing the keys in .*; wait until it is done")
+        self.assert_complete(2)
+
+        askpass = self.net.path("askpass")
+        with open(askpass, "w") as file:
+            file.write(f"""#!/bin/sh
+case "$1" in new*) {shlex.join([program("oneknock"), *self.words()])} >&2 ;; esac && echo open sesame
+""")
+        os.chmod(askpass, 0o755)
+        done = self.client.run(program("oneknock"), "passphrase", "home", check=False, env={
+            "XDG_CONFIG_HOME": self.home, "ONEKNOCK_ASKPASS": askpass, "SSH_ASKPASS_REQUIRE": "force"})
+        self.assertEqual(done.returncode, TRY_LATER, done.stderr)
+        self.assertIn("was changed meanwhile; nothing was changed", done.stderr)
+        self.assert_complete(3)
 
     def test_a_key_with_a_passphrase_keeps_it(self):
         secret = self.net.path("passphrase")

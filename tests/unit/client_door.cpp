@@ -4,11 +4,14 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <functional>
+#include <future>
 
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "client/commands/commands.hpp"
+#include "client/doctor/own_checks.hpp"
 #include "client/options/door_defaults.hpp"
 #include "client_fixtures.hpp"
 #include "common/files.hpp"
@@ -372,6 +375,71 @@ TEST_CASE("a door that is removed is gone with its defaults and its next key, al
     CHECK(remove_command({"./home.json"}).error().code == ExitCode::usage);
 }
 
+TEST_CASE("the next key is not asked for while another command changes the keys, and the others wait for it") {
+    const Home home;
+    const KeyFile first = sample_key();
+    REQUIRE(import_key(bring(home, first)));
+    const std::string folder = home.path + "/config/oneknock";
+    auto held = KeysLock::take(folder);
+    REQUIRE(held);
+    RotateOptions rotate;
+    rotate.knock.door = "home";
+    const auto refused = rotate_command(rotate);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code == ExitCode::try_later);
+    CHECK(refused.error().message ==
+          "there is another oneknock command that is changing the keys in " + folder + "; wait until it is done");
+
+    const ImportOptions newer = bring(home, next_generation(first, 1, 2));
+    const StandardError errors;
+    auto imported = std::async(std::launch::async, [&] { return import_key(newer); });
+    while (errors.text().find("waiting for another oneknock command") == std::string::npos) usleep(1000);
+    CHECK(open_door("home", sample_time)->key.client.generation == 1);
+    held = tl::unexpected(Error{});
+    CHECK(imported.get());
+    CHECK(open_door("home", sample_time)->key.client.generation == 2);
+}
+
+TEST_CASE("what a killed command has left in the folder of imported doors goes with the next one, and nowhere else") {
+    const Home home;
+    const KeyFile first = sample_key();
+    REQUIRE(import_key(bring(home, first)));
+    const std::string folder = home.path + "/config/oneknock", left = folder + "/.oneknock-sEcRet";
+    const auto leave = [&] { REQUIRE(create_private_file(left, as_bytes("secret"))); };
+    RotateOptions rotate;
+    rotate.knock.door = "home";
+    rotate.knock.service = "no-such";
+    const std::pair<const char*, std::function<void()>> commands[] = {
+        {"import", [&] { CHECK_FALSE(import_key(bring(home, first))); }},
+        {"passphrase",
+         [] {
+             CHECK_FALSE(passphrase_command({"home", false, lines("")}));
+         }},
+        {"rotate", [&] { CHECK_FALSE(rotate_command(rotate)); }},
+        {"enrol", [] { CHECK(enrol_command({Seconds{60}})); }},
+        {"set",
+         [] {
+             CHECK(set_command({"home", {"via=tcp"}}));
+         }},
+        {"remove", [] { CHECK(remove_command({"home"})); }}};
+    for (const auto& [name, run] : commands) {
+        CAPTURE(name);
+        leave();
+        run();
+        CHECK_FALSE(std::filesystem::exists(left));
+    }
+
+    leave();
+    const auto held = KeysLock::take(home.path);
+    CHECK(std::filesystem::exists(left));
+    const std::string elsewhere = home.path + "/.oneknock-others";
+    REQUIRE(create_private_file(elsewhere, as_bytes("")));
+    CHECK_FALSE(KeysLock::take(home.path));
+    REQUIRE(KeysLock::wait_for(folder));
+    CHECK(std::filesystem::exists(elsewhere));
+    CHECK_FALSE(std::filesystem::exists(left));
+}
+
 TEST_CASE("a key under a passphrase opens with it, and stays under it when a newer key is imported") {
     const Home home;
     const KeyFile first = sample_key(), second = next_generation(first, 1, 2);
@@ -399,6 +467,71 @@ TEST_CASE("a key under a passphrase opens with it, and stays under it when a new
     CHECK_FALSE(passphrase_command({"home", false, lines("open rye\n")}));
     REQUIRE(passphrase_command({"home", true, lines("open rye\n")}));
     CHECK(open_door("home", sample_time)->key.client.secret.equals(second.client.secret));
+}
+
+TEST_CASE("a next key that waits keeps the passphrase from being changed, and takes none away") {
+    const Home home;
+    const KeyFile first = sample_key(), second = next_generation(first, 1, 2);
+    REQUIRE(import_key(bring(home, first)));
+    const std::string pending = home.path + "/config/oneknock/home.pending";
+    REQUIRE(create_private_file(pending, key_file_text(second).bytes()));
+    for (const std::string& door : {std::string("home"), *find_door("home")}) {
+        const auto refused = passphrase_command({door, false, lines("open sesame\n")});
+        REQUIRE_FALSE(refused);
+        CHECK(refused.error().code == ExitCode::cannot_create);
+        CHECK(refused.error().message.find("rm " + pending) != std::string::npos);
+    }
+    CHECK(open_door("home", sample_time)->key.client.secret.equals(first.client.secret));
+
+    std::filesystem::rename(pending, home.path + "/moved");
+    REQUIRE(passphrase_command({"home", false, lines("open sesame\n")}));
+    std::filesystem::rename(home.path + "/moved", pending);
+    RotateOptions rotate;
+    rotate.knock.door = "home";
+    const auto refused = rotate_command(rotate);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code == ExitCode::cannot_create);
+    CHECK(refused.error().message.find("oneknock import " + pending) != std::string::npos);
+    ImportOptions import{pending};
+    import.key_fd = lines("open sesame\n");
+    CHECK(import_key(import)->replaced);
+    REQUIRE(rotate_command(rotate));
+    CHECK_FALSE(std::filesystem::exists(pending));
+    CHECK(open_door("home", sample_time, lines("open sesame\n"))->key.client.secret.equals(second.client.secret));
+}
+
+TEST_CASE("a file's name steers no terminal, and is one word of a command that is told") {
+    const Home home;
+    const std::string path = home.path + "/\x1b[2J'; reboot\n#.json";
+    const std::string shown = home.path + "/\\x1b[2J'; reboot\\x0a#.json";
+    REQUIRE(create_private_file(path, key_file_text(sample_key()).bytes()));
+    const std::string word = "$'" + home.path + "/\\x1b[2J\\'; reboot\\x0a#.json'";
+    KnockOptions knock;
+    knock.door = path;
+    knock.service = "wg";
+    knock.wait = default_wait;
+    CHECK(open_or_close_command(knock).error().message.find("oneknock run " + word + " wg -- ") != std::string::npos);
+    const StandardError errors;
+    {
+        const StandardOutput output;
+        REQUIRE(passphrase_command({path, true}));
+        REQUIRE(passphrase_command({path, false, lines("open sesame\n")}));
+        CHECK(output.text() == "has no passphrase: " + shown + "\npassphrase set: " + shown + "\n");
+    }
+    const std::string askpass = home.path + "/askpass";
+    REQUIRE(replace_file(askpass, as_bytes("#!/bin/sh\nprintf '%s' \"$1\" >" + askpass + ".asked\nexit 1\n"), 0700));
+    setenv("ONEKNOCK_ASKPASS", askpass.c_str(), 1);
+    setenv("SSH_ASKPASS_REQUIRE", "force", 1);
+    CHECK_FALSE(open_door(path, sample_time));
+    CHECK(read_file(askpass + ".asked")->text() == "passphrase of " + shown);
+    unsetenv("ONEKNOCK_ASKPASS");
+
+    setenv("SSH_ASKPASS_REQUIRE", "never", 1);
+    CHECK(check_passphrase(*read_stored_key(path), path).advice.find("oneknock unlock " + word + ";") !=
+          std::string::npos);
+    unsetenv("SSH_ASKPASS_REQUIRE");
+    REQUIRE(chmod(path.c_str(), 0644) == 0);
+    CHECK(read_private_file(path).error().message.ends_with("run: chmod 600 " + word));
 }
 
 TEST_CASE("a key is used until the second it expires") {

@@ -123,6 +123,23 @@ TEST_CASE("a program is asked, with the question as its argument and nothing of 
     CHECK(open_door(file, sample_time).error().message.find("/nowhere/at-all gave no passphrase") == 0);
 }
 
+TEST_CASE("a key that takes the place of another while a passphrase is asked for is not written over") {
+    const Folder folder;
+    const std::string file = folder.path + "/home.json", newer = folder.path + "/newer.json";
+    KeyFile key = sample_key();
+    REQUIRE(create_private_file(file, key_file_text(key).bytes()));
+    ++key.client.generation;
+    REQUIRE(create_private_file(newer, key_file_text(key).bytes()));
+    const Asks asks(folder.script("cp " + newer + " " + file + " && echo open sesame"));
+    const auto changed = passphrase_command({file});
+    REQUIRE_FALSE(changed);
+    CHECK(changed.error().code == ExitCode::try_later);
+    CHECK(changed.error().message == file + " was changed meanwhile; nothing was changed, give the command again");
+    CHECK(read_file(file)->text() == read_file(newer)->text());
+    REQUIRE(std::filesystem::remove(file));
+    CHECK(passphrase_command({file}).error().code == ExitCode::no_input);
+}
+
 TEST_CASE("the kernel keeps an unlocking key for its time, for one lock, and until it is forgotten") {
     if (!has_keyrings()) return;
     KeyEncryption lock, other;
@@ -174,6 +191,6 @@ TEST_CASE("an unlocked key opens without its passphrase, until it is locked or t
     std::get<EncryptedKey>(*stored).lock.sealed[0] ^= 1;
     REQUIRE(replace_file(file, stored_key_text(*stored).bytes()));
     CHECK(opens());
-    REQUIRE(replace_stored_key(file, *stored, *stored));
+    REQUIRE(replace_stored_key(*KeysLock::wait_for(folder.path), file, *stored, *stored));
     CHECK_FALSE(opens());  // what was kept of the file before is forgotten
 }

@@ -1,4 +1,5 @@
 // What setup reads of the machine, and of what is typed (keys/keygen/setup).
+#include "keys/keygen/folder/door_folder.hpp"
 #include "keys/keygen/setup/handover.hpp"
 #include "keys/keygen/setup/listening.hpp"
 #include "keys/keygen/setup/questions.hpp"
@@ -64,6 +65,12 @@ TEST_CASE("the command that fetches the key fits host, port and folder") {
     CHECK(how_to_fetch(alice, "/root/laptop.json", "2001:db8::1", 2222) ==
           "scp -P 2222 'alice@[2001:db8::1]:/root/laptop.json' . && oneknock import laptop.json");
     CHECK(how_to_log_in(alice, "2001:db8::1", 2222) == "ssh -p 2222 alice@2001:db8::1");
+}
+
+TEST_CASE("a door's folder is one word of the commands that are told of it") {
+    CHECK(DoorFolder(default_folder).command("list") == "oneknock-keygen list");
+    CHECK(DoorFolder("/srv/a door").command("list") == "oneknock-keygen list --dir '/srv/a door'");
+    CHECK(DoorFolder("/srv/$(reboot)\x1b").command("list") == "oneknock-keygen list --dir $'/srv/$(reboot)\\x1b'");
 }
 
 TEST_CASE("the commands that are shown say what is not the default, quoted where a shell needs it") {

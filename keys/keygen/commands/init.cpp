@@ -125,9 +125,9 @@ Result<void> make_door(const Init& command) {
 Result<void> run(const Init& command) {
     if (auto made = make_door(command); !made) return made;
     const DoorFolder folder(command.folder);
-    log::info("next: oneknock-keygen add --dir " + folder.path() + " CLIENT --allow " +
+    log::info("next: oneknock-keygen add --dir " + shell_word(folder.path()) + " CLIENT --allow " +
               command.services.begin()->first + " -o CLIENT.json");
-    log::info("then: oneknockd --config " + folder.config());
+    log::info("then: oneknockd --config " + shell_word(folder.config()));
     return {};
 }
 

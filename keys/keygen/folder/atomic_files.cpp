@@ -2,7 +2,6 @@
 
 #include <cerrno>
 #include <cstdio>
-#include <filesystem>
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -13,8 +12,6 @@
 
 namespace oneknock::keygen {
 namespace {
-
-namespace fs = std::filesystem;
 
 // Not all file systems know how to rename without overwriting.
 bool rename_to_free_name(const std::string& from, const std::string& to) {
@@ -54,14 +51,6 @@ Result<void> rename_noreplace(const std::string& from, const std::string& to) {
     auto synced = sync_folder(folder_of(to));
     if (!synced) rename_to_free_name(to, from);
     return synced;
-}
-
-void remove_leftovers(const std::string& folder) {
-    std::vector<fs::path> leftovers;
-    std::error_code error;
-    for (fs::directory_iterator at(folder, error), end; !error && at != end; at.increment(error))
-        if (at->path().filename().string().starts_with(".oneknock-")) leftovers.push_back(at->path());
-    for (const fs::path& path : leftovers) std::remove(path.c_str());
 }
 
 Undo::~Undo() {

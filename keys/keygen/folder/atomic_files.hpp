@@ -24,9 +24,6 @@ namespace oneknock::keygen {
 // `to`.
 [[nodiscard]] Result<void> rename_noreplace(const std::string& from, const std::string& to);
 
-// The hidden files that create_private_file and replace_file leave in a folder when they are killed.
-void remove_leftovers(const std::string& folder);
-
 // What a command has made so far. It goes away again unless the command gets to keep().
 class Undo {
 public:

@@ -1,16 +1,15 @@
 #include "keys/keygen/folder/door_folder.hpp"
 
 #include <algorithm>
-#include <cerrno>
 #include <filesystem>
 
 #include <fcntl.h>
-#include <sys/file.h>
 
+#include "common/file_lock.hpp"
 #include "common/files.hpp"
 #include "common/json.hpp"
-#include "common/log.hpp"
 #include "common/nearest_word.hpp"
+#include "common/text.hpp"
 #include "keys/keygen/folder/atomic_files.hpp"
 #include "keys/shared_keys.hpp"
 
@@ -39,19 +38,10 @@ std::string hint_for(const std::string& name, const DoorFolder& folder) {
            folder.command("list");
 }
 
-bool lock(int fd) {
-    if (flock(fd, LOCK_EX | LOCK_NB) == 0) return true;
-    if (errno != EWOULDBLOCK) return false;
-    log::info("waiting for another oneknock-keygen that is changing this door");
-    while (flock(fd, LOCK_EX) != 0)
-        if (errno != EINTR) return false;
-    return true;
-}
-
 }  // namespace
 
 std::string DoorFolder::command(const std::string& words) const {
-    return "oneknock-keygen " + words + (path_ == default_folder ? "" : " --dir " + path_);
+    return "oneknock-keygen " + words + (path_ == default_folder ? "" : " --dir " + shell_word(path_));
 }
 
 Result<Door> DoorFolder::read_door() const {
@@ -113,7 +103,8 @@ Result<Descriptor> lock_door(const DoorFolder& folder) {
     if (!fd)
         return tl::unexpected(with_hint(system_error("open the door's directory", folder.path(), ExitCode::no_input),
                                         how_to_make_a_door));
-    if (!lock(fd.get())) return tl::unexpected(system_error("lock the door's directory", folder.path()));
+    if (!wait_for_lock(fd.get(), "another oneknock-keygen that is changing this door"))
+        return tl::unexpected(system_error("lock the door's directory", folder.path()));
     for (const std::string& path : {folder.path(), folder.clients()}) remove_leftovers(path);
     return fd;
 }

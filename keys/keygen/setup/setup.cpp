@@ -149,7 +149,7 @@ private:
             return Terminal::say("\nScan the code, or take its text, to " + setup_.client +
                                  ", and give it to `oneknock import` there.");
         const bool sealed = setup_.handout.recipient.has_value();
-        Terminal::say("\nThe key of " + setup_.client + " is in " + key_file_ +
+        Terminal::say("\nThe key of " + setup_.client + " is in " + printable(key_file_) +
                       (sealed ? ", sealed. Send it to its user, for `oneknock import`, or fetch it from there:"
                               : ". Fetch it from there, with oneknock installed:"));
         Terminal::say("    " + how_to_fetch(person_, key_file_, setup_.door.address, ssh_port()));

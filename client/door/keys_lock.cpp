@@ -1,0 +1,49 @@
+#include "client/door/keys_lock.hpp"
+
+#include <cerrno>
+
+#include <fcntl.h>
+
+#include "client/door/door_folder.hpp"
+#include "common/file_lock.hpp"
+#include "common/files.hpp"
+#include "common/text.hpp"
+
+namespace oneknock {
+namespace {
+
+Result<Descriptor> open_folder(const std::string& folder) {
+    Descriptor fd(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!fd) return tl::unexpected(system_error("open the folder", folder, ExitCode::no_input));
+    return fd;
+}
+
+std::string holder(const std::string& folder) {
+    return "another oneknock command that is changing the keys in " + printable(folder);
+}
+
+// Elsewhere such a file may be another program's that is at work.
+void tidy(const std::string& folder) {
+    if (config_folder() == folder) remove_leftovers(folder);
+}
+
+}  // namespace
+
+KeysLock::KeysLock(Descriptor folder, const std::string& path) : folder_(std::move(folder)) { tidy(path); }
+
+Result<KeysLock> KeysLock::wait_for(const std::string& folder) {
+    auto fd = open_folder(folder);
+    if (!fd) return tl::unexpected(fd.error());
+    if (!wait_for_lock(fd->get(), holder(folder))) return tl::unexpected(system_error("lock the folder", folder));
+    return KeysLock(*std::move(fd), folder);
+}
+
+Result<KeysLock> KeysLock::take(const std::string& folder) {
+    auto fd = open_folder(folder);
+    if (!fd) return tl::unexpected(fd.error());
+    if (try_lock(fd->get())) return KeysLock(*std::move(fd), folder);
+    if (errno != EWOULDBLOCK) return tl::unexpected(system_error("lock the folder", folder));
+    return fail(ExitCode::try_later, "there is " + holder(folder) + "; wait until it is done");
+}
+
+}  // namespace oneknock
