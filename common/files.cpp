@@ -23,7 +23,7 @@ Result<SecretBytes> read_whole(int fd, std::size_t size_hint, const std::string&
         const auto room = content.bytes().subspan(length);
         const auto got = pread(fd, room.data(), room.size(), static_cast<off_t>(length));
         if (got < 0 && errno == EINTR) continue;
-        if (got < 0) return tl::unexpected(system_error("read", name, ExitCode::data));
+        if (got < 0) return tl::unexpected(system_error("read", name));
         if (got == 0) break;
         length += static_cast<std::size_t>(got);
         if (length > size_hint)

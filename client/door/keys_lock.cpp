@@ -29,20 +29,24 @@ void tidy(const std::string& folder) {
 
 }  // namespace
 
-KeysLock::KeysLock(Descriptor folder, const std::string& path) : folder_(std::move(folder)) { tidy(path); }
+// Where the file system has no locks for folders (NFS), it goes without: what was changed meanwhile is found out all
+// the same (replace_stored_key).
+KeysLock::KeysLock(Descriptor folder, const std::string& path, bool is_held) : folder_(std::move(folder)) {
+    if (is_held) tidy(path);
+}
 
 Result<KeysLock> KeysLock::wait_for(const std::string& folder) {
     auto fd = open_folder(folder);
     if (!fd) return tl::unexpected(fd.error());
-    if (!wait_for_lock(fd->get(), holder(folder))) return tl::unexpected(system_error("lock the folder", folder));
-    return KeysLock(*std::move(fd), folder);
+    const bool is_held = wait_for_lock(fd->get(), holder(folder));
+    return KeysLock(*std::move(fd), folder, is_held);
 }
 
 Result<KeysLock> KeysLock::take(const std::string& folder) {
     auto fd = open_folder(folder);
     if (!fd) return tl::unexpected(fd.error());
-    if (try_lock(fd->get())) return KeysLock(*std::move(fd), folder);
-    if (errno != EWOULDBLOCK) return tl::unexpected(system_error("lock the folder", folder));
+    const bool is_held = try_lock(fd->get());
+    if (is_held || errno != EWOULDBLOCK) return KeysLock(*std::move(fd), folder, is_held);
     return fail(ExitCode::try_later, "there is " + holder(folder) + "; wait until it is done");
 }
 

@@ -19,7 +19,7 @@ public:
     [[nodiscard]] static Result<KeysLock> take(const std::string& folder);
 
 private:
-    KeysLock(Descriptor folder, const std::string& path);
+    KeysLock(Descriptor folder, const std::string& path, bool is_held);
 
     Descriptor folder_;
 };

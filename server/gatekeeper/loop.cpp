@@ -105,7 +105,7 @@ private:
         schedule_.send_span(door());
         prepare_books();
         while (decider_.verifier().build_hints(hints_a_slice)) {}
-        answer_load(true);
+        answer_load(problems_.all_were_read());
         tell_services();
         grants_.begin_adoption(decider_.limits().grant_maximum, now_.steady);
         note_expiry();

@@ -194,9 +194,22 @@ bool Capture::is_wanted(unsigned index) const {
            (index != 0 || !standby_);
 }
 
+// While its interface is away the kernel forgets which one a socket was bound to.
+bool Capture::is_bound(const Source& source) {
+    sockaddr_ll address{};
+    socklen_t size = sizeof address;
+    return getsockname(pcap_fileno(source.handle.get()), reinterpret_cast<sockaddr*>(&address), &size) != 0 ||
+           address.sll_ifindex == static_cast<int>(source.bound);
+}
+
 void Capture::look_after_interfaces() {
     for (Source& source : sources_) {
         const unsigned index = index_of(source.interface);
+        if (source.handle && index != 0 && index == source.bound && !is_bound(source)) {
+            log::error("interface " + source.interface +
+                       " was in another network namespace and is back; only a new start can listen on it");
+            is_deaf_ = true;
+        }
         if (index == source.index) continue;
         if (index == 0) log::warning("interface " + source.interface + " is gone; waiting for it");
         else log::warning("interface " + source.interface + " is back in use");

@@ -45,6 +45,10 @@ public:
     using Received = std::function<void(LinkLayer, ByteSpan, Stamp)>;
     bool read(const Received& received);
 
+    // An interface has been in another network namespace and is back: its capture hears it no more, and no other can be
+    // opened from inside.
+    [[nodiscard]] bool is_deaf() const { return is_deaf_; }
+
     struct Counters {
         std::uint64_t packets = 0;
         std::uint64_t dropped = 0;
@@ -73,6 +77,7 @@ private:
     [[nodiscard]] bool has_handle(unsigned index) const;
     [[nodiscard]] bool is_wanted(unsigned index) const;
     [[nodiscard]] bool is_heard(const Source& source) const { return source.handle && is_wanted(source.bound); }
+    [[nodiscard]] static bool is_bound(const Source& source);
     void look_after_interfaces();
     [[nodiscard]] Result<void> filter_standby();
     bool read_source(Source& source, const Received& received);
@@ -80,6 +85,7 @@ private:
     std::vector<Source> sources_;
     std::optional<Source> standby_;  // over all interfaces; only with interfaces given by name
     Descriptor changes_;             // rtnetlink, likewise
+    bool is_deaf_ = false;
     std::uint64_t packets_ = 0;
     std::uint64_t packets_read_ = 0;
 };

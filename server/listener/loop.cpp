@@ -36,6 +36,7 @@ public:
             now_ = read_clocks();
             if (const auto end = handle_gatekeeper()) return *end;
             read_packets();
+            if (capture_.is_deaf()) return ExitCode::unavailable;
             assembler_.advance(clock_.now());
             gatekeeper_.flush();
             rest();

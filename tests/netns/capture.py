@@ -204,6 +204,20 @@ class ComingAndGoing(Capturing):
         knock(self.client, self.key, "ssh", "--wait=5s")
         self.assert_becomes(1, lambda: self.daemon.accepted())
 
+    def test_an_interface_that_comes_back_from_another_namespace_ends_the_daemon_which_hears_it_once_started_again(self):
+        self.listen_on("s0")
+        elsewhere = self.net.namespace("elsewhere")
+        self.server.ip(f"link set s0 netns {elsewhere.name}")
+        self.daemon.wait_for("^warning: interface s0 is gone")
+        elsewhere.ip(f"link set s0 netns {self.server.name}")
+        self.daemon.wait_for("^error: interface s0 was in another network namespace")
+        self.assertEqual(self.daemon.process.wait(), 69)
+        self.server.ip("addr add 10.77.0.1/24 dev s0")
+        self.server.ip("link set s0 up")
+        self.listen_on("s0")
+        knock(self.client, self.key, "ssh", "--wait=5s")
+        self.assert_becomes(1, lambda: self.daemon.accepted())
+
     def test_a_named_interface_that_goes_down_and_up_goes_on_to_be_used(self):
         self.check_down_and_up("s0")
 

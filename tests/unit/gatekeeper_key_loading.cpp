@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -99,6 +100,22 @@ TEST_CASE("a door alone is a keyring without clients") {
     const auto loaded = loading.finish(after(1));
     REQUIRE(loaded);
     CHECK(loaded->change.clients.empty());
+}
+
+TEST_CASE("a file that could not be read, whatever is in it, is to be told again") {
+    const House house;
+    for (const bool starts : {true, false}) {
+        CAPTURE(starts);
+        KeyLoading loading(starts ? std::nullopt : std::optional(house.in_force()), prepare);
+        if (starts) loading.file(the_door(), file_of(test::valid_door));
+        const Descriptor whole = file_of(changed("bob", "x", "x"));
+        const std::string path = "/proc/self/fd/" + std::to_string(whole.get());
+        loading.file(client("bob.json"), Descriptor(open(path.c_str(), O_WRONLY | O_CLOEXEC)));  // it cannot be read
+        const auto loaded = loading.finish(after(starts ? 2 : 1));
+        REQUIRE(loaded);
+        CHECK(loaded->wrong.contains("bob.json"));
+        CHECK_FALSE(loaded->fits);
+    }
 }
 
 TEST_CASE("at the start a wrong file keeps out its client alone") {

@@ -41,6 +41,8 @@ void KeyLoading::file(const PassedKeyFile& passed, Descriptor descriptor) {
         Secret32::make_room(room_for_knocks);
         if (result) loaded_.right.insert(file);
         else note_wrong(file, result.error());
+        // What is wrong with the disk may pass, though the file stays as it is.
+        if (!result && result.error().code == ExitCode::system) loaded_.fits = false;
     } catch (const LockedMemoryError& error) {  // the old and the new keys are in memory together
         note_lack_of_memory(file, error.what());
     }

@@ -33,7 +33,7 @@ struct LoadedKeys {
     KeyChange change;
     std::map<std::string, WrongKeyFile> wrong;  // by the file's name
     std::set<std::string> right;                // those that nothing is wrong with, and those that are gone
-    bool fits = true;                           // else some did not fit into memory: all is to be told again
+    bool fits = true;  // else some could not be read, or held in memory: all is to be told again
 };
 
 class KeyLoading {

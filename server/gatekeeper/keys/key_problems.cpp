@@ -13,6 +13,7 @@ constexpr std::size_t most_lines = 20;  // of one load; `oneknockctl status` has
 }  // namespace
 
 void KeyProblems::take_in(const LoadedKeys& loaded, const Keyring& in_force, Instant now) {
+    all_were_read_ = loaded.fits;
     // Of those that are in force all the same, check() decides.
     for (const std::string& file : loaded.right)
         if (const auto known = problems_.find(file); known != problems_.end() && known->second.of == Of::file)

@@ -48,6 +48,7 @@ public:
     // Logs what has come up since the last call.
     void log_news();
 
+    [[nodiscard]] bool all_were_read() const { return all_were_read_; }  // else they are to be told again
     [[nodiscard]] const std::map<std::string, Problem>& all() const { return problems_; }  // by the file's name
 
 private:
@@ -57,6 +58,7 @@ private:
     void check(const Client& client, const InForce& in_force);
     [[nodiscard]] static std::optional<Problem> oddity_of(const Client& client, const InForce& in_force);
 
+    bool all_were_read_ = true;
     std::map<std::string, Problem> problems_;  // as many as there are files
     std::set<std::string> news_;               // files
     Sharing sharing_;                          // as it was at the last look
