@@ -48,7 +48,6 @@ void check_user_and_state(Check& check, const DaemonConfig& config) {
 
 // Nothing if the door cannot be read.
 std::optional<Keyring> check_keys(Check& check, const DaemonConfig& config) {
-    if (const auto given_up = read_only_what_is_allowed(); !given_up) check.fail("door", given_up.error());
     auto door = load_door(config.door);
     if (!door) {
         check.fail("door", door.error());
@@ -64,6 +63,13 @@ std::optional<Keyring> check_keys(Check& check, const DaemonConfig& config) {
     for (std::size_t i = 1; i < found->problems.size(); ++i) log::warning(found->problems[i].message);
     check.findings().add(check_clients(found->keyring.clients, read_clocks().wall));
     return std::move(found->keyring);
+}
+
+std::optional<Keyring> check_keys_as_the_daemon(Check& check, const DaemonConfig& config) {
+    if (const auto set_aside = read_past_modes(false); !set_aside) check.fail("door", set_aside.error());
+    auto keyring = check_keys(check, config);
+    if (const auto taken_up = read_past_modes(true); !taken_up) check.fail("door", taken_up.error());
+    return keyring;
 }
 
 void check_host(Check& check, const DaemonConfig& config) {
@@ -98,7 +104,7 @@ Result<void> check_config(const std::string& path, bool json) {
     check.findings().add(sound("config", path + " is right"));
     check.findings().add(check_owners(*config));
     check_user_and_state(check, *config);
-    const auto keyring = check_keys(check, *config);
+    const auto keyring = check_keys_as_the_daemon(check, *config);
     check_host(check, *config);
     if (keyring) check_firewall(check.findings(), *config, services_of(keyring->door));
     auto verdict = check.finish();

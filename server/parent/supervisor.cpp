@@ -298,7 +298,7 @@ Result<ExitCode> start_and_run(const DaemonConfig& config, const DaemonOptions& 
     if (const auto ready = await_listener(rooms); !ready) return tl::unexpected(ready.error());
     auto watch = KeyWatch::open(config);
     if (!watch) return tl::unexpected(watch.error());
-    if (const auto given_up = read_only_what_is_allowed(); !given_up) return tl::unexpected(given_up.error());
+    if (const auto set_aside = read_past_modes(false); !set_aside) return tl::unexpected(set_aside.error());
     KeyPassing passing(config);
     const auto start = load_keys(rooms, passing);
     if (!start) return tl::unexpected(start.error());

@@ -99,12 +99,13 @@ Result<void> drop_everything(const Identity& identity) {
     return forbid_new_privileges();
 }
 
-Result<void> read_only_what_is_allowed() {
+Result<void> read_past_modes(bool may) {
     capng_get_caps_process();
-    capng_updatev(CAPNG_DROP, static_cast<capng_type_t>(CAPNG_EFFECTIVE | CAPNG_PERMITTED), CAP_DAC_OVERRIDE,
-                  CAP_DAC_READ_SEARCH, -1);
-    if (!apply_capabilities(CAPNG_SELECT_CAPS)) return tl::unexpected(cannot("give up CAP_DAC_OVERRIDE"));
-    return {};
+    for (const unsigned capability : {CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH})
+        if (capng_have_capability(CAPNG_PERMITTED, capability))
+            capng_update(may ? CAPNG_ADD : CAPNG_DROP, CAPNG_EFFECTIVE, capability);
+    if (apply_capabilities(CAPNG_SELECT_CAPS)) return {};
+    return tl::unexpected(cannot("set CAP_DAC_OVERRIDE aside, or take it up again"));
 }
 
 Result<void> keep_net_admin_only() {

@@ -18,8 +18,8 @@ void raise_locked_memory_limit();
 
 // Other user, no capabilities, no way to new ones.
 [[nodiscard]] Result<void> drop_everything(const Identity& identity);
-// Gives up what reads files past their owners and modes: what cannot be read so at the start, later cannot either.
-[[nodiscard]] Result<void> read_only_what_is_allowed();
+// Whether root reads files past their owners and modes. The daemon cannot once it runs, so it does not at the start.
+[[nodiscard]] Result<void> read_past_modes(bool may);
 // Keeps CAP_NET_ADMIN and no way to others.
 [[nodiscard]] Result<void> keep_net_admin_only();
 
