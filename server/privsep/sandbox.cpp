@@ -101,7 +101,7 @@ Result<void> drop_everything(const Identity& identity) {
 
 Result<void> read_past_modes(bool may) {
     capng_get_caps_process();
-    for (const unsigned capability : {CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH})
+    for (const unsigned capability : {unsigned{CAP_DAC_OVERRIDE}, unsigned{CAP_DAC_READ_SEARCH}})
         if (capng_have_capability(CAPNG_PERMITTED, capability))
             capng_update(may ? CAPNG_ADD : CAPNG_DROP, CAPNG_EFFECTIVE, capability);
     if (apply_capabilities(CAPNG_SELECT_CAPS)) return {};
