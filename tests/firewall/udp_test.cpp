@@ -250,7 +250,10 @@ TEST_CASE("broadcasts and multicasts are no way around the guard") {
     const Address to = *Address::parse(address);
     const Address from = to.family == Family::ipv4 ? client4 : client6;
     const auto service = bind_udp(vpn.port, to.family), other = bind_udp(5000, to.family);
-    network.in_client([] { run("ip route replace 224.0.0.0/4 dev c0"); });
+    network.in_client([] {
+        run("ip route replace 224.0.0.0/4 dev c0");
+        run("timeout 60 sh -c 'until ip -6 route list table local dev c0 | grep -q ff00::/8; do sleep 0.05; done'");
+    });
     for (const auto& [socket, port, arrives] : {std::tuple{&other, 5000, true}, {&service, 51820, false}}) {
         const auto client = client_socket(network, from, to, static_cast<std::uint16_t>(port));
         REQUIRE(send_bytes(client, 10));
