@@ -6,10 +6,10 @@
 #include <cstring>
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/file_lock.hpp"
 #include "server/firewall/table/ruleset.hpp"
 
 namespace oneknock {
@@ -52,7 +52,7 @@ Result<Descriptor> lock_table(const FirewallConfig& config, const std::string& r
     const std::string path = run_folder + "/" + file_name(table, network.st_ino);
     Descriptor fd(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644));
     if (!fd) return tl::unexpected(system_error("open the lock", path, ExitCode::cannot_create));
-    if (flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (!try_lock(fd.get())) {
         if (errno != EWOULDBLOCK) return tl::unexpected(system_error("lock", path, ExitCode::unavailable));
         return fail(ExitCode::unavailable, "another oneknockd" + holder(fd.get()) + " looks after the nftables table " +
                                                table.text() +

@@ -6,12 +6,12 @@
 #include <vector>
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "common/file_lock.hpp"
 #include "keys/record_files.hpp"
 #include "server/firewall/table_lock.hpp"
 
@@ -39,7 +39,7 @@ Result<Descriptor> open_state(const DaemonConfig& config) {
 Result<Descriptor> lock_state(const DaemonConfig& config, const Descriptor& folder) {
     Descriptor lock(openat(folder.get(), state_lock_name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (!lock) return tl::unexpected(system_error("create the lock in", config.state, ExitCode::cannot_create));
-    if (flock(lock.get(), LOCK_EX | LOCK_NB) == 0) return lock;
+    if (try_lock(lock.get())) return lock;
     if (errno != EWOULDBLOCK) return tl::unexpected(system_error("lock", config.state, ExitCode::unavailable));
     return fail(ExitCode::unavailable, "another oneknockd uses the state folder " + config.state +
                                            "; stop it, or give this one a folder of its own (field \"state\")");
