@@ -25,6 +25,14 @@ const SetImage* find(const std::map<std::string, SetImage>& sets, const std::str
     return name.empty() || found == sets.end() ? nullptr : &found->second;
 }
 
+// Of both families: see(family, element).
+template <class See>
+void look_at_elements(const GrantSets& names, const std::map<std::string, SetImage>& sets, See see) {
+    for (const Family family : families)
+        if (const SetImage* set = find(sets, names.of(family)))
+            for (const Element& element : set->elements) see(family, element);
+}
+
 milliseconds distance(milliseconds a, milliseconds b) { return a < b ? b - a : a - b; }
 
 // Takes out of `missing` what others' element lets in as long as ours would.
@@ -68,13 +76,10 @@ ElementDiff compare_elements(const GrantSets& names, const std::map<std::string,
                              const GrantTable& grants, Instant now, milliseconds slack, bool among_others) {
     GrantTable::Map missing = grants.all();
     ElementDiff result;
-    for (const Family family : families) {
-        const SetImage* set = find(sets, names.of(family));
-        if (set == nullptr) continue;
-        for (const Element& element : set->elements)
-            if (among_others && !element.is_ours) stand_in(family, element, missing, now);
-            else if (!expected(family, element, missing, now, slack)) result.strange = true;
-    }
+    look_at_elements(names, sets, [&](Family family, const Element& element) {
+        if (among_others && !element.is_ours) stand_in(family, element, missing, now);
+        else if (!expected(family, element, missing, now, slack)) result.strange = true;
+    });
     for (const auto& [key, grant] : missing)
         if (grant.end > now + slack) result.lost.push_back(key);
     return result;
@@ -100,24 +105,18 @@ std::vector<std::pair<GrantKey, milliseconds>> grants_in(const GrantSets& names,
 std::vector<std::pair<GrantKey, std::optional<milliseconds>>> commented_in(
     const GrantSets& names, const std::map<std::string, SetImage>& sets) {
     std::vector<std::pair<GrantKey, std::optional<milliseconds>>> result;
-    for (const Family family : families) {
-        const SetImage* set = find(sets, names.of(family));
-        if (set == nullptr) continue;
-        for (const Element& element : set->elements)
-            if (const auto key = grant_of_key(family, element.key); key && element.is_ours)
-                result.emplace_back(*key, element.remaining);
-    }
+    look_at_elements(names, sets, [&](Family family, const Element& element) {
+        if (const auto key = grant_of_key(family, element.key); key && element.is_ours)
+            result.emplace_back(*key, element.remaining);
+    });
     return result;
 }
 
 std::vector<ForeignElement> foreign_elements_in(const GrantSets& names, const std::map<std::string, SetImage>& sets) {
     std::vector<ForeignElement> result;
-    for (const Family family : families) {
-        const SetImage* set = find(sets, names.of(family));
-        if (set == nullptr) continue;
-        for (const Element& element : set->elements)
-            if (!element.is_ours) result.push_back({grant_of_key(family, element.key), element.remaining});
-    }
+    look_at_elements(names, sets, [&](Family family, const Element& element) {
+        if (!element.is_ours) result.push_back({grant_of_key(family, element.key), element.remaining});
+    });
     return result;
 }
 
