@@ -10,7 +10,7 @@
 
 namespace oneknock {
 
-// Held while it lives.
+// Held while it lives; or not at all, where the file system has no locks for folders.
 class KeysLock {
 public:
     // For a moment's work. Waits for another command, and says so.

@@ -238,7 +238,7 @@ private:
             decisions_.problem(decision.client, "the firewall was not asked: too many requests wait for it",
                                now_.steady);
         } else if (decision.request.is_open()) {
-            recheck_by(decider_.next_expiry({{decision.grant(), decision.ends}}));
+            recheck_by(decider_.expiry_of(decision.client));
             for (const ClientGrant& displaced : grants_.end_displaced(decision.grant(), now_.steady))
                 decisions_.displaced(displaced, now_.steady);
         }
@@ -382,7 +382,11 @@ private:
         note_expiry();
     }
 
-    void note_expiry() { recheck_ = decider_.next_expiry(decider_.record().grants().remembered(now_.steady)); }
+    void note_expiry() {
+        recheck_.reset();
+        for (const auto& [client, count] : decider_.record().grants().holders(now_.steady))
+            recheck_by(decider_.expiry_of(client));
+    }
     void recheck_by(std::optional<UnixTime> time) {
         if (time) recheck_ = std::min(*time, recheck_.value_or(*time));
     }

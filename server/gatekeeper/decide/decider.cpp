@@ -102,18 +102,16 @@ bool Decider::may_open_alone(const std::string& client, const Service& service, 
            is_allowed(*found, verifier_.keyring().door, service);
 }
 
-std::optional<UnixTime> Decider::next_expiry(const HeldGrants::Ends& grants) const {
-    std::optional<UnixTime> next;
+std::optional<UnixTime> Decider::expiry_of(const std::string& client) const {
+    std::optional<UnixTime> first;
     const auto take = [&](const std::string& name) {
-        const Client* client = find(name);
-        if (client != nullptr && client->expires) next = std::min(*client->expires, next.value_or(UnixTime::max()));
+        const Client* found = find(name);
+        if (found != nullptr && found->expires) first = std::min(*found->expires, first.value_or(*found->expires));
     };
-    for (const auto& [grant, end] : grants) {
-        take(grant.client);
-        const auto shared = verifier_.sharing().find(grant.client);
-        if (shared != verifier_.sharing().end()) std::ranges::for_each(shared->second, take);
-    }
-    return next;
+    take(client);
+    const auto shared = verifier_.sharing().find(client);
+    if (shared != verifier_.sharing().end()) std::ranges::for_each(shared->second, take);
+    return first;
 }
 
 Decision Decider::decide_one(const Candidate& candidate, const Now& now) {

@@ -75,8 +75,8 @@ public:
     // Whether the keys in force let a client of this name open the service: what it opened stays open as long. Where
     // its key is in other files as well, they have to let it, too.
     [[nodiscard]] bool may_open(const std::string& client, const Service& service, UnixTime now) const;
-    // When the first of these clients that hold grants will have expired; nothing: none ever does.
-    [[nodiscard]] std::optional<UnixTime> next_expiry(const HeldGrants::Ends& grants) const;
+    // When it will have expired, or the first client that has the same key; nothing: none ever does.
+    [[nodiscard]] std::optional<UnixTime> expiry_of(const std::string& client) const;
 
     [[nodiscard]] bool knows(const std::string& client) const { return find(client) != nullptr; }
 

@@ -81,6 +81,11 @@ std::optional<Instant> HeldGrants::latest_past(const Service& service, const Add
     return latest;
 }
 
+const HeldGrants::Counts& HeldGrants::holders(Instant now) {
+    drop_past(now);
+    return counts_;
+}
+
 HeldGrants::Ends HeldGrants::live(Instant now) {
     Ends ends = remembered(now);
     std::erase_if(ends, [now](const auto& held) { return held.second <= now; });

@@ -63,6 +63,10 @@ public:
 
     void drop_past(Instant now);
 
+    using Counts = std::map<std::string, std::size_t, std::less<>>;
+    // Who holds some that are remembered, and how many.
+    [[nodiscard]] const Counts& holders(Instant now);
+
     using Ends = std::vector<std::pair<ClientGrant, Instant>>;  // in order
     [[nodiscard]] Ends live(Instant now);
     [[nodiscard]] Ends remembered(Instant now);
@@ -77,8 +81,8 @@ private:
     void uncount(const std::string& client);
 
     Seconds flows_after_;
-    Map map_;                                                 // until when each is remembered
-    std::map<std::string, std::size_t, std::less<>> counts_;  // by client
+    Map map_;        // until when each is remembered
+    Counts counts_;  // by client
 };
 
 }  // namespace oneknock
