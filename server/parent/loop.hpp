@@ -25,7 +25,7 @@ struct ParentParts {
     const RoomProcesses& rooms;
     Channel& gatekeeper;
     Channel& keys;                      // to the gatekeeper as well
-    std::optional<Firewall>& firewall;  // nothing: --dry-run, requests are only logged
+    std::optional<Firewall>& firewall;  // nothing: --dry-run, requests change nothing
     int signals;                        // a signalfd
     KeyWatch& watch;
     KeyPassing& passing;

@@ -264,7 +264,7 @@ void warn_of_open_services(Firewall& firewall) {
 }
 
 std::string what_is_ready(const DaemonConfig& config, const DaemonOptions& options) {
-    if (options.dry_run) return "dry run, leaving the firewall alone";
+    if (options.dry_run) return "dry run: what is accepted from here on is logged, and opens nothing";
     if (config.firewall.mode == FirewallMode::guard) return "services closed, listening for knocks";
     return "listening for knocks; the services are closed as far as your own rules close them";
 }

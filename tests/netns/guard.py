@@ -176,7 +176,7 @@ class Guard(NetworkTest):
     def test_a_dry_run_decides_and_leaves_the_firewall_alone(self):
         self.guard("--dry-run")
         knock(self.client, self.key, "ssh")
-        self.daemon.wait_for("^dry run: would open tcp/22 for 10.77.0.2$")
+        self.daemon.wait_for("^accepted: alice: open tcp/22 for 10.77.0.2, ")
         self.assertFalse(self.has_table())
 
     def test_in_set_mode_grants_are_elements_of_the_administrators_sets(self):
