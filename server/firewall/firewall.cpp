@@ -6,6 +6,8 @@
 #include <iterator>
 #include <utility>
 
+#include "common/boot_id.hpp"
+#include "common/bytes.hpp"
 #include "server/firewall/failures.hpp"
 #include "server/firewall/table/udp_flows.hpp"
 
@@ -24,6 +26,7 @@ milliseconds slack_since(Instant now) {
 Firewall::Firewall(FirewallConfig config, std::vector<Service> services, nft::Socket socket, NftWatch watch)
     : config_(std::move(config)),
       services_(std::move(services)),
+      label_seed_(load_u32be(read_boot_id().data())),
       names_(grant_sets(config_)),
       granted_(names_, !has_own_table()),
       admitted_(admission_sets(config_, services_), false),
@@ -34,7 +37,7 @@ Firewall::Firewall(FirewallConfig config, std::vector<Service> services, nft::So
 
 void Firewall::describe_own_table() {
     if (!has_own_table()) return;
-    wanted_ = describe_table(config_, services_);
+    wanted_ = describe_table(config_, services_, label_seed_);
     wanted_image_ = nft::image_of(wanted_);
     admitted_.rename(admission_sets(config_, services_));
 }

@@ -130,7 +130,8 @@ private:
 
     FirewallConfig config_;
     std::vector<Service> services_;
-    GrantSets names_;  // of the grants
+    std::uint32_t label_seed_;  // of this boot, so that what is built anew does not tell
+    GrantSets names_;           // of the grants
     KeptGrants granted_;
     KeptGrants admitted_;      // guard mode with a UDP service
     Ruleset wanted_;           // of our own table

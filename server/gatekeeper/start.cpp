@@ -53,18 +53,6 @@ void say_if_deaf(const Door& door, UnixTime now, Seconds tolerance) {
 
 }  // namespace
 
-BootId read_boot_id() {
-    BootId boot;
-    fill_random(boot);  // where it is not to be had: no grant of an earlier run is of this boot
-    const auto file = open_to_read("/proc/sys/kernel/random/boot_id");
-    char text[64];
-    const ssize_t length = file ? read(file->get(), text, sizeof text) : 0;
-    std::string digits(text, static_cast<std::size_t>(std::max<ssize_t>(length, 0)));
-    std::erase_if(digits, [](char c) { return c == '-' || c == '\n'; });
-    static_cast<void>(from_hex(digits, boot));
-    return boot;
-}
-
 Result<std::string> enter_sandbox(const Descriptor& state, int control_socket, const Identity& identity) {
     auto folder = confine_to_folder(state, identity);
     if (!folder) return folder;

@@ -10,9 +10,6 @@
 
 namespace oneknock {
 
-// What tells this run of the kernel from others. Before the sandbox, which has no /proc.
-[[nodiscard]] BootId read_boot_id();
-
 // Confines the process to the state folder and gives everything else up; the folder's path as seen from inside, ending
 // in '/'.
 [[nodiscard]] Result<std::string> enter_sandbox(const Descriptor& state, int control_socket, const Identity& identity);

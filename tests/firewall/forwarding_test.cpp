@@ -176,6 +176,30 @@ TEST_CASE("answers to another host's packets from a guarded port get to that hos
     CHECK_FALSE(echo_once(service));
 }
 
+// Of IPv4, the kernel refuses such packets by itself.
+TEST_CASE("a packet that goes through this host with a forged address of it begins no session") {
+    TestNetwork network;
+    network.connect_inside();
+    const auto service = bind_udp(vpn.port);
+    Firewall firewall = installed(dropping(), {vpn});
+    REQUIRE(firewall.open_grant(vpn, inside6, {}, now(), Seconds{60}) == 0);  // sessions alone
+    Descriptor client;
+    network.in_inside([&] { client = bind_udp(6000); });
+    const auto gets_through = [&](std::uint16_t from) {
+        network.in_client([&] {
+            const auto forger = udp_pretending(server6, from);
+            connect_udp(forger, inside6, 6000);
+            REQUIRE(send_bytes(forger, 10));
+        });
+        return next_length(client) == 10;
+    };
+    CHECK(gets_through(vpn.port + 1));
+    CHECK_FALSE(gets_through(vpn.port));
+    connect_udp(client, server6, vpn.port);
+    REQUIRE(send_bytes(client, 11));
+    CHECK_FALSE(echo_once(service));
+}
+
 TEST_CASE("a stranger's packet for a redirected port that is sent again on the loopback interface opens nothing") {
     const TestNetwork network;
     run("sysctl -qw net.ipv4.conf.all.rp_filter=0 && sysctl -qw net.ipv4.conf.lo.rp_filter=0");

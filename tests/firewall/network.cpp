@@ -59,14 +59,14 @@ TestNetwork::~TestNetwork() {
 
 void TestNetwork::connect_inside() {
     link(inside_, "r0", "i0");
-    bring_up("r0", {"10.78.0.1/24"});
-    run("sysctl -qw net.ipv4.ip_forward=1");
+    bring_up("r0", {"10.78.0.1/24", "fd78::1/64"});
+    run("sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1");
     in_inside([] {
-        bring_up("i0", {"10.78.0.2/24"});
-        run("ip route add default via 10.78.0.1");
+        bring_up("i0", {"10.78.0.2/24", "fd78::2/64"});
+        run("ip route add default via 10.78.0.1 && ip route add default via fd78::1");
     });
     in_client([] {
-        run("ip route add 10.78.0.0/24 via 10.77.0.1");
+        run("ip route add 10.78.0.0/24 via 10.77.0.1 && ip route add fd78::/64 via fd77::1");
         await(inside4, client4);
     });
 }

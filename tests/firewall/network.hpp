@@ -44,6 +44,7 @@ inline const Address other_client4 = *Address::parse("10.77.0.3");
 inline const Address trusted_client4 = *Address::parse("10.77.9.2");
 inline const Address client6 = *Address::parse("fd77::2");
 inline const Address inside4 = *Address::parse("10.78.0.2");
+inline const Address inside6 = *Address::parse("fd78::2");
 
 inline const Service ssh{protocol_tcp, 22};
 inline const Service web{protocol_tcp, 8443};

@@ -116,6 +116,51 @@ TEST_CASE("the IPv6 flow labels of resets are the same for the same ports and ot
     CHECK(labels.size() >= 19);
 }
 
+TEST_CASE("whatever a flow sends, and whenever the table was built, its resets have the one label") {
+    const TestNetwork network;
+    Firewall firewall = installed({}, {ssh});
+    const Scanner scan = scanner(network);
+    const auto label = [&](std::uint16_t port, std::uint8_t flags) -> std::uint32_t {
+        scan.link.send({.from = client6, .to = server6, .source_port = 47000, .port = port, .flags = flags},
+                       scan.server);
+        const auto answer = scan.link.answer(Family::ipv6, 47000);
+        REQUIRE(answer);
+        return load_u32be(answer->data());
+    };
+    const auto unused = label(23, syn), guarded = label(22, syn);
+    CHECK(guarded >> 20 == unused >> 20);
+    for (const std::uint8_t flags : {ack, static_cast<std::uint8_t>(fin | ack)}) {
+        CHECK(label(23, flags) == unused);
+        CHECK(label(22, flags) == guarded);
+    }
+    run("nft flush ruleset");
+    REQUIRE(repaired(firewall, now()));
+    CHECK(label(22, syn) == guarded);
+}
+
+// Where a firewall drops the rest and lets new connections through to the service, which the guard is to close.
+TEST_CASE("with closed = drop a guarded port is as silent as all others, to segments of no session as well") {
+    TestNetwork network;
+    network.connect_inside();
+    run("nft 'table inet filter { chain input { type filter hook input priority filter; policy drop; "
+        "meta l4proto ipv6-icmp accept; tcp dport 22 accept; }; }'");
+    run("nft 'table inet nat { chain pre { type nat hook prerouting priority dstnat; "
+        "tcp dport 8443 dnat ip to 10.78.0.2:443; tcp dport 8443 dnat ip6 to [fd78::2]:443; }; }'");
+    Firewall firewall = installed(dropping(), {ssh, web});
+    const Scanner scan = scanner(network);
+    const auto answered = [&](const Address& from, const Address& to, std::uint16_t port, std::uint8_t flags) {
+        return scan.ask({.from = from, .to = to, .flags = flags}, port, scan.server).has_value();
+    };
+    for (const auto& [from, to] : {std::pair{client4, server4}, {client6, server6}})
+        for (const Service& service : {ssh, web}) {
+            CAPTURE(from.text(), service.port);
+            for (const std::uint8_t flags : {ack, static_cast<std::uint8_t>(fin | ack)})
+                CHECK_FALSE(answered(from, to, service.port, flags));
+            REQUIRE(firewall.open_grant(service, from, Seconds{30}, now()) == 0);
+            CHECK(answered(from, to, service.port, ack));  // whose session another boot has forgotten
+        }
+}
+
 TEST_CASE("frames and addresses to which an unused port does not answer are not answered by a service either") {
     const TestNetwork network;
     run("sysctl -qw net.ipv6.conf.all.forwarding=1");

@@ -110,6 +110,15 @@ Descriptor udp_from(const Address& from) {
     return fd;
 }
 
+Descriptor udp_pretending(const Address& from, std::uint16_t port) {
+    auto fd = checked(socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    const int on = 1;
+    if (setsockopt(fd.get(), SOL_IPV6, IPV6_TRANSPARENT, &on, sizeof on) != 0)
+        throw std::runtime_error("no pretending");
+    bind_to(fd, socket_address(from, port));
+    return fd;
+}
+
 void connect_udp(const Descriptor& socket, const Address& to, std::uint16_t port, const std::string& interface) {
     const auto address = socket_address(to, port, interface);
     if (connect(socket.get(), address.get(), address.length) != 0) throw std::runtime_error("cannot connect");

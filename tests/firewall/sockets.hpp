@@ -32,6 +32,7 @@ struct Connection {
 
 // A datagram, and what came of it at its sender.
 [[nodiscard]] Descriptor udp_from(const Address& from);
+[[nodiscard]] Descriptor udp_pretending(const Address& from, std::uint16_t port);  // an address that is not ours
 void connect_udp(const Descriptor& socket, const Address& to, std::uint16_t port, const std::string& interface = {});
 [[nodiscard]] bool send_bytes(const Descriptor& socket, std::size_t length);
 // The length of the next datagram, 0 for none, -1 if the port was reported unreachable.

@@ -259,7 +259,7 @@ void read_all(nft::Socket& socket, std::uint8_t what) {
         if (!table) return HOLDS(table.error() > 0);
         if (!*table) return;
         check_sets(names, (*table)->sets);
-        static_cast<void>(same_structure(nft::image_of(describe_table(config, services)), **table));
+        static_cast<void>(same_structure(nft::image_of(describe_table(config, services, 1)), **table));
     } else if (what % 4 == 1) {
         const auto set = socket.read_set(names.table, names.ipv4);
         if (set && *set) check_sets(names, {{names.ipv4, **set}});
@@ -295,7 +295,7 @@ void one_input(Input input) {
 namespace {
 
 std::map<std::uint8_t, std::vector<Bytes>> sent_by_us() {
-    const Ruleset ruleset = describe_table(config, services);
+    const Ruleset ruleset = describe_table(config, services, 1);
     nft::Batch batch(ruleset.table);
     batch.add_table();
     for (const Set& set : ruleset.sets) {

@@ -146,10 +146,12 @@ def udp_packet(source, destination, source_port, destination_port, payload=b""):
 
 
 def syn_packet(source, destination, source_port, destination_port):
-    """An IPv4 packet."""
-    return _mended(struct.pack(">BBHHHBBH4s4s", 0x45, 0, 40, 0, 0x4000, 64, 6, 0, socket.inet_aton(source),
-                               socket.inet_aton(destination)) +
-                   struct.pack(">HHIIBBHHH", source_port, destination_port, random.getrandbits(32), 0, 0x50, 2, 64240, 0, 0))
+    """A packet of the addresses' family."""
+    addresses = [ipaddress.ip_address(address).packed for address in (source, destination)]
+    header = (struct.pack(">BBHHHBBH4s4s", 0x45, 0, 40, 0, 0x4000, 64, 6, 0, *addresses) if len(addresses[0]) == 4
+              else struct.pack(">IHBB16s16s", 6 << 28, 20, 6, 64, *addresses))
+    return _mended(header + struct.pack(">HHIIBBHHH", source_port, destination_port, random.getrandbits(32), 0, 0x50, 2,
+                                        64240, 0, 0))
 
 
 def ethernet(packet, to_mac, from_mac="02:00:00:00:00:01", vlans=()):

@@ -7,16 +7,20 @@
 
 import os
 import pathlib
+import re
 import shlex
 import shutil
 import signal
+import socket
 
+from document import DOCUMENT
 from door import Daemon, Door, change_json, elements, knock
 from frames import Injector, syn_packet
 from harness import NetworkTest, eventually, main, program, stretched
 from traffic import CLOSED, OPEN, SILENT, Service, attempt, connect, is_alive
 
 MANUAL = pathlib.Path(__file__).parent / "../../docs/man/oneknock-keygen.1.scd"
+OPERATIONS = pathlib.Path(DOCUMENT)
 
 
 class Guard(NetworkTest):
@@ -215,6 +219,32 @@ class Guard(NetworkTest):
         left = elements(self.server, ("knocked4",), ("inet", "filter"))
         self.assertEqual([grant[:3] for grant in left], [("10.77.0.8", "tcp", 22), ("10.77.0.9", "tcp", 443)],
                          "the administrator's own stay")
+
+    def test_the_example_rulesets_stay_closed_also_to_who_claims_to_be_the_host_itself(self):
+        self.server.ip("addr add fd77::1/64 dev s0 nodad")
+        self.client.ip("addr add fd77::2/64 dev c0 nodad")
+        self.server.sysctl("net/ipv6/conf/all/forwarding", 1)
+        # What comes back of what it claims is not to be answered.
+        self.client.nft("table inet mute { chain input { type filter hook input priority -300; "
+                        "tcp sport 22 tcp flags syn / syn,ack drop; }; }")
+        for firewall in ({"mode": "mark", "mark": 20299},
+                         {"mode": "set", "table": "inet filter", "set4": "oneknock4", "set6": "oneknock6"}):
+            with self.subTest(firewall["mode"]):
+                example = OPERATIONS.read_text().split(f"\n**{firewall['mode']}.** ")[1]
+                self.server.nft(re.search(r"\n    table inet filter \{\n.*?\n    \}\n", example, re.S)[0])
+                self.guard(firewall=firewall)
+                with Injector(self.client, "c0", self.server, "s0") as injector:
+                    injector.send([syn_packet("fd77::1", "fd77::2", 22, 7001)])
+                with self.client, socket.socket(socket.AF_INET6) as stranger:
+                    stranger.settimeout(1.5)  # a second one is sent behind one
+                    stranger.bind(("fd77::2", 7001))
+                    with self.assertRaises(TimeoutError):
+                        stranger.connect(("fd77::1", 22))
+                self.assertEqual(attempt(self.client, "10.77.0.1", 22, timeout=0.4), SILENT)
+                knock(self.client, self.key, "ssh", "--wait")
+                self.assertEqual(self.ssh(), OPEN)
+                self.daemon.stop()
+                self.server.nft("flush ruleset")
 
     def test_two_doors_on_one_host_stand_side_by_side(self):
         other = Door(self.net, "10.77.0.1", services=("alternative=tcp/8080",), name="office",

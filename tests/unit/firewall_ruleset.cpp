@@ -32,7 +32,7 @@ std::vector<std::string> names(const Ruleset& ruleset) {
 TEST_CASE("the guard's rules stand in their order") {
     FirewallConfig config;
     config.trusted = {*Network::parse("10.1.0.0/16"), *Network::parse("2001:db8::1")};
-    const Ruleset guard = describe_table(config, {ssh, vpn});
+    const Ruleset guard = describe_table(config, {ssh, vpn}, 1);
     CHECK(guard.table.text() == "inet oneknock");
     CHECK(texts(guard, "guard") == std::vector<std::string>{"meta l4proto . th dport @services goto arriving"});
     CHECK(texts(guard, "guard_input") == std::vector<std::string>{"meta l4proto . th dport @services goto delivered",
@@ -58,19 +58,36 @@ TEST_CASE("the guard's rules stand in their order") {
                                    "meta l4proto tcp reject with tcp reset", "meta l4proto udp reject"});
 }
 
-TEST_CASE("outgoing packets are only looked at for the resets of TCP services") {
+TEST_CASE("outgoing packets are only looked at for the resets of TCP services, to label them or to hold them back") {
     const auto looks_at_output = [](const FirewallConfig& config, const std::vector<Service>& services) {
-        return !texts(describe_table(config, services), "guard_output").empty();
+        return !texts(describe_table(config, services, 1), "guard_output").empty();
     };
     FirewallConfig drop;
     drop.closed = ClosedAnswer::drop;
     CHECK(looks_at_output({}, {ssh, vpn}));
     CHECK_FALSE(looks_at_output({}, {vpn}));
-    CHECK_FALSE(looks_at_output(drop, {ssh, vpn}));
+    CHECK(looks_at_output(drop, {ssh, vpn}));
+    CHECK_FALSE(looks_at_output(drop, {vpn}));
+}
+
+TEST_CASE("with closed = drop, who has no grant gets no reset from a service, wherever it listens") {
+    FirewallConfig drop;
+    drop.closed = ClosedAnswer::drop;
+    drop.trusted = {*Network::parse("10.1.0.0/16")};
+    const Ruleset guard = describe_table(drop, {ssh}, 1);
+    CHECK(texts(guard, "guard_output") ==
+          std::vector<std::string>{"tcp flags == rst meta l4proto . tcp sport @services goto unasked"});
+    CHECK(texts(guard, "guard_postrouting") ==
+          std::vector<std::string>{
+              "tcp flags == rst meta l4proto . tcp sport @services fib saddr type local goto unasked"});
+    CHECK(texts(guard, "unasked") == std::vector<std::string>{"oifname \"lo\" accept", "ip daddr 10.1.0.0/16 accept",
+                                                              "ip daddr . meta l4proto . th sport @granted4 accept",
+                                                              "ip6 daddr . meta l4proto . th sport @granted6 accept",
+                                                              "drop"});
 }
 
 TEST_CASE("a flow that a client began is judged by who is admitted alone, and what a service asked for comes in") {
-    const Ruleset guard = describe_table({}, {ssh, vpn});
+    const Ruleset guard = describe_table({}, {ssh, vpn}, 1);
     CHECK(texts(guard, "sessions") == std::vector<std::string>{"ip saddr . udp sport . udp dport @flows4 goto begun",
                                                                "ip6 saddr . udp sport . udp dport @flows6 goto begun",
                                                                "ip saddr . udp sport . udp dport @asked4 accept",
@@ -83,10 +100,12 @@ TEST_CASE("only what a UDP service sends makes a flow, and none to this host or 
     FirewallConfig config;
     config.trusted = {*Network::parse("10.1.0.0/16")};
     config.udp_idle = Seconds{90};
-    const Ruleset guard = describe_table(config, {ssh, vpn});
+    const Ruleset guard = describe_table(config, {ssh, vpn}, 1);
     CHECK(texts(guard, "answers") == std::vector<std::string>{"meta l4proto . udp sport @services goto answering"});
     CHECK(texts(guard, "answers_out") ==
           std::vector<std::string>{"meta l4proto . udp sport @services fib saddr type local goto answering"});
+    CHECK(texts(guard, "forged") ==
+          std::vector<std::string>{"meta l4proto . udp sport @services fib saddr type local drop"});
     CHECK(texts(guard, "answering") ==
           std::vector<std::string>{"oifname \"lo\" accept", "ip daddr 10.1.0.0/16 accept",
                                    "ip daddr . udp dport . udp sport @flows4 goto renew",
@@ -108,7 +127,7 @@ TEST_CASE("only what a UDP service sends makes a flow, and none to this host or 
 }
 
 TEST_CASE("what other hosts sent through this one lets answers pass at prerouting alone, and no client's flow") {
-    const Ruleset guard = describe_table({}, {ssh, vpn});
+    const Ruleset guard = describe_table({}, {ssh, vpn}, 1);
     CHECK(texts(guard, "returning") == std::vector<std::string>{"ip saddr . udp sport . udp dport @flows4 return",
                                                                 "ip6 saddr . udp sport . udp dport @flows6 return",
                                                                 "ip saddr . udp sport . udp dport @through4 accept",
@@ -119,8 +138,8 @@ TEST_CASE("what other hosts sent through this one lets answers pass at preroutin
 }
 
 TEST_CASE("without a UDP service there is nothing of flows") {
-    for (const std::string& name : names(describe_table({}, {ssh})))
-        for (const char* part : {"flows", "admitted", "asked", "answer", "begun", "paced", "passing", "renew",
+    for (const std::string& name : names(describe_table({}, {ssh}, 1)))
+        for (const char* part : {"flows", "admitted", "asked", "answer", "begun", "forged", "paced", "passing", "renew",
                                  "returning", "sessions", "through"})
             CHECK(name.find(part) == std::string::npos);
     CHECK(admission_sets({}, {ssh}).ipv4.empty());
@@ -128,7 +147,7 @@ TEST_CASE("without a UDP service there is nothing of flows") {
     FirewallConfig config;
     config.mode = FirewallMode::mark;
     config.mark = 1;
-    CHECK(names(describe_table(config, {vpn})) == names(describe_table(config, {ssh})));
+    CHECK(names(describe_table(config, {vpn}, 1)) == names(describe_table(config, {ssh}, 1)));
     CHECK(admission_sets(config, {vpn}).ipv6.empty());
 }
 
@@ -153,11 +172,11 @@ TEST_CASE("flows of services that stay are kept, and nothing else that is in the
 TEST_CASE("closed = drop ends the guard with one silent rule") {
     FirewallConfig config;
     config.closed = ClosedAnswer::drop;
-    CHECK(texts(describe_table(config, {ssh, vpn}), "guarded").back() == "drop");
+    CHECK(texts(describe_table(config, {ssh, vpn}, 1), "guarded").back() == "drop");
 }
 
 TEST_CASE("services are listed once, in order, with padded keys") {
-    const Ruleset guard = describe_table({}, {vpn, ssh, ssh});
+    const Ruleset guard = describe_table({}, {vpn, ssh, ssh}, 1);
     REQUIRE(guard.sets.front().name == "services");
     const auto& elements = guard.sets.front().elements;
     REQUIRE(elements.size() == 2);
@@ -175,7 +194,7 @@ TEST_CASE("mark mode marks granted packets and closes nothing") {
     FirewallConfig config;
     config.mode = FirewallMode::mark;
     config.mark = 42;
-    const Ruleset mark = describe_table(config, {ssh});
+    const Ruleset mark = describe_table(config, {ssh}, 1);
     CHECK(mark.chains.size() == 1);
     CHECK(texts(mark, "mark_granted") ==
           std::vector<std::string>{"ip saddr . meta l4proto . th dport @granted4 meta mark set 0x0000002a",

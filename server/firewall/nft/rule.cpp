@@ -93,11 +93,12 @@ nftnl_expr* build(const Compare& compare) {
 
 nftnl_expr* build(const Hash& hash) {
     nftnl_expr* e = expression("hash");
-    nftnl_expr_set_u32(e, NFTNL_EXPR_HASH_TYPE, NFT_HASH_JENKINS);  // its seed is the kernel's choice, and not told
+    nftnl_expr_set_u32(e, NFTNL_EXPR_HASH_TYPE, NFT_HASH_JENKINS);
     nftnl_expr_set_u32(e, NFTNL_EXPR_HASH_SREG, hash.from);
     nftnl_expr_set_u32(e, NFTNL_EXPR_HASH_LEN, hash.length);
     nftnl_expr_set_u32(e, NFTNL_EXPR_HASH_DREG, hash.to);
     nftnl_expr_set_u32(e, NFTNL_EXPR_HASH_MODULUS, hash.modulus);
+    nftnl_expr_set_u32(e, NFTNL_EXPR_HASH_SEED, hash.seed);
     nftnl_expr_set_u32(e, NFTNL_EXPR_HASH_OFFSET, hash.offset);
     return e;
 }

@@ -229,18 +229,24 @@ Expressions tcp_flags_any(std::uint8_t flags) {
     return all;
 }
 
-Expressions ipv6_tcp_flags_are(std::uint8_t flags) {
-    Expressions all = family_is(Family::ipv6);
-    const Expressions tcp = protocol_is(protocol_tcp);
-    all.insert(all.end(), tcp.begin(), tcp.end());
+Expressions tcp_flags_are(std::uint8_t flags) {
+    Expressions all = protocol_is(protocol_tcp);
     all.emplace_back(LoadPayload{NFT_PAYLOAD_TRANSPORT_HEADER, 13, 1, reg1});
     all.emplace_back(Compare{true, reg1, {flags}});
     return all;
 }
 
-Expressions no_flow_label() {
-    return {LoadPayload{NFT_PAYLOAD_NETWORK_HEADER, 1, 3, reg1}, Mask{reg1, {0x0f, 0xff, 0xff}},
-            Compare{true, reg1, {0, 0, 0}}};
+Expressions ipv6_reset() {
+    Expressions all = family_is(Family::ipv6);
+    const Expressions tcp = protocol_is(protocol_tcp);
+    all.insert(all.end(), tcp.begin(), tcp.end());
+    all.emplace_back(LoadPayload{NFT_PAYLOAD_TRANSPORT_HEADER, 13, 1, reg1});
+    all.emplace_back(Mask{reg1, {static_cast<std::uint8_t>(~tcp_ack)}});
+    all.emplace_back(Compare{true, reg1, {tcp_rst}});
+    all.emplace_back(LoadPayload{NFT_PAYLOAD_NETWORK_HEADER, 0, 2, reg1});  // version, traffic class, label
+    all.emplace_back(Mask{reg1, {0x0f, 0xf0}});
+    all.emplace_back(Compare{true, reg1, {0, 0}});
+    return all;
 }
 
 // RFC 2385: an option of 18 bytes. One of another length is none to the kernel, or a fault in the options.
@@ -258,14 +264,14 @@ Expressions accept() { return verdict(NF_ACCEPT); }
 Expressions set_mark(std::uint32_t mark) { return {LoadConstant{reg1, host_order(mark)}, StoreMark{reg1}}; }
 
 // The first four bytes of an IPv6 header are version, traffic class and the label's 20 bits (RFC 8200, 3).
-Expressions set_flow_label() {
+Expressions set_flow_label(std::uint32_t seed) {
     constexpr std::uint32_t addresses = 32, ports = 8, labels = 1U << 20, version6 = 6U << 28;
     constexpr std::uint32_t at = NFT_REG_SIZE;  // behind the register of the result
     return {LoadPayload{NFT_PAYLOAD_NETWORK_HEADER, 8, 16, register_at(at)},
             LoadPayload{NFT_PAYLOAD_NETWORK_HEADER, 24, 16, register_at(at + 16)},
             LoadPayload{NFT_PAYLOAD_TRANSPORT_HEADER, 0, 2, register_at(at + addresses)},
             LoadPayload{NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2, register_at(at + addresses + 4)},
-            Hash{register_at(at), addresses + ports, reg1, labels, version6},
+            Hash{register_at(at), addresses + ports, reg1, labels, seed, version6},
             ToNetworkOrder{reg1},
             StoreNetworkHeader{reg1, 0, 4}};
 }

@@ -40,14 +40,15 @@ inline constexpr std::uint8_t tcp_rst = 0x04, tcp_ack = 0x10;  // RFC 9293, 3.1
 [[nodiscard]] Expressions of_flow(Family family, const std::string& set);          // source . its port . our port
 [[nodiscard]] Expressions answers_flow(Family family, const std::string& set);     // a packet the other way
 [[nodiscard]] Expressions tcp_flags_any(std::uint8_t flags);
-[[nodiscard]] Expressions ipv6_tcp_flags_are(std::uint8_t flags);
-[[nodiscard]] Expressions is_signed();  // a TCP segment with an MD5 signature
-[[nodiscard]] Expressions no_flow_label();
+[[nodiscard]] Expressions tcp_flags_are(std::uint8_t flags);
+[[nodiscard]] Expressions ipv6_reset();  // with or without ACK, without a traffic class
+[[nodiscard]] Expressions is_signed();   // a TCP segment with an MD5 signature
 
 // Statements.
 [[nodiscard]] Expressions verdict(std::int32_t code, std::string chain = {});
 [[nodiscard]] Expressions accept();
-[[nodiscard]] Expressions set_flow_label();  // from addresses and ports; of an IPv6 packet without a traffic class
+[[nodiscard]] Expressions set_flow_label(
+    std::uint32_t seed);  // from addresses and ports; of an IPv6 packet without a traffic class
 [[nodiscard]] Expressions set_mark(std::uint32_t mark);
 [[nodiscard]] Expressions reject_tcp();  // with a reset
 [[nodiscard]] Expressions reject_udp();  // with "port unreachable"

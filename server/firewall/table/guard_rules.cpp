@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdio>
 #include <set>
+#include <string>
 
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
@@ -84,17 +86,42 @@ void add_fragments(Ruleset& set) {
     set.rules.push_back(rule("fragments", "drop", {verdict(NF_DROP)}));
 }
 
-// The kernel labels the flow of the resets it sends for unused ports, but not of those that nf_tables sends.
-void add_label_of_resets(Ruleset& set) {
+// The kernel labels the flow of its resets, the same each time until it is booted again; nf_tables does not, and sends
+// those of the segments that the kernel does not get to see.
+void add_label_of_resets(Ruleset& set, std::uint32_t seed) {
+    char seed_text[16];
+    std::snprintf(seed_text, sizeof seed_text, "0x%x", seed);
     set.chains.push_back({"guard_output", Hook{NF_INET_LOCAL_OUT, before_filter}});
-    set.rules.push_back(rule(
-        "guard_output",
-        "tcp flags == 0x14 ip6 flowlabel 0 meta l4proto . tcp sport @services @nh,0,32 set jhash "
-        "ip6 saddr . ip6 daddr . tcp sport . tcp dport mod 1048576 offset 1610612736",
-        {ipv6_tcp_flags_are(tcp_rst | tcp_ack), no_flow_label(), answer_of_service("services"), set_flow_label()}));
+    set.rules.push_back(
+        rule("guard_output",
+             "tcp flags rst / fin,syn,rst,psh,urg,ecn,cwr ip6 dscp cs0 ip6 ecn not-ect meta l4proto . tcp "
+             "sport @services @nh,0,32 set jhash ip6 saddr . ip6 daddr . tcp sport . tcp dport mod "
+             "1048576 seed " +
+                 std::string(seed_text) + " offset 1610612736",
+             {ipv6_reset(), answer_of_service("services"), set_flow_label(seed)}));
 }
 
-void add_answers(Ruleset& set, const std::vector<Service>& services) {
+// To a segment of no session the kernel answers with a reset, which would stand out among silent ports.
+void add_silence(Ruleset& set, const FirewallConfig& config) {
+    set.chains.push_back({"unasked", {}});
+    set.chains.push_back({"guard_output", Hook{NF_INET_LOCAL_OUT, before_filter}});
+    set.chains.push_back({"guard_postrouting", Hook{NF_INET_POST_ROUTING, behind_srcnat}});
+    set.rules.push_back(rule("guard_output", "tcp flags == rst meta l4proto . tcp sport @services goto unasked",
+                             {tcp_flags_are(tcp_rst), answer_of_service("services"), verdict(NFT_GOTO, "unasked")}));
+    set.rules.push_back(rule(
+        "guard_postrouting", "tcp flags == rst meta l4proto . tcp sport @services fib saddr type local goto unasked",
+        {tcp_flags_are(tcp_rst), answer_of_service("services"), source_is_local(), verdict(NFT_GOTO, "unasked")}));
+    set.rules.push_back(rule("unasked", "oifname \"lo\" accept", {leaves_by("lo"), accept()}));
+    for (const Network& network : config.trusted)
+        set.rules.push_back(
+            rule("unasked", destination_text(network) + " accept", {destination_in(network), accept()}));
+    for (const Family family : families)
+        set.rules.push_back(rule("unasked", answers_granted_text(family, grant_sets(config).of(family)) + " accept",
+                                 {answers_granted(family, grant_sets(config).of(family)), accept()}));
+    set.rules.push_back(rule("unasked", "drop", {verdict(NF_DROP)}));
+}
+
+void add_answers(Ruleset& set, const std::vector<Service>& services, std::uint32_t label_seed) {
     // To these the kernel answers nothing at an unused port either.
     set.sets.push_back(route_set("shared_addresses", {route_broadcast, route_anycast, route_multicast}));
     set.rules.push_back(rule("guarded", "meta pkttype != host drop", {to_others_at_link(), verdict(NF_DROP)}));
@@ -106,10 +133,11 @@ void add_answers(Ruleset& set, const std::vector<Service>& services) {
         rule("guarded", "meta l4proto tcp reject with tcp reset", {protocol_is(protocol_tcp), reject_tcp()}));
     if (has_any(services, protocol_udp))
         set.rules.push_back(rule("guarded", "meta l4proto udp reject", {protocol_is(protocol_udp), reject_udp()}));
-    if (has_any(services, protocol_tcp)) add_label_of_resets(set);
+    if (has_any(services, protocol_tcp)) add_label_of_resets(set, label_seed);
 }
 
-void add_guarded(Ruleset& set, const FirewallConfig& config, const std::vector<Service>& services) {
+void add_guarded(Ruleset& set, const FirewallConfig& config, const std::vector<Service>& services,
+                 std::uint32_t label_seed) {
     for (const Network& network : config.trusted)
         set.rules.push_back(rule("guarded", source_text(network) + " accept", {source_in(network), accept()}));
     for (const Family family : families)
@@ -117,8 +145,9 @@ void add_guarded(Ruleset& set, const FirewallConfig& config, const std::vector<S
                                  {granted(family, grant_sets(config).of(family)), accept()}));
     set.rules.push_back(rule("guarded", "tcp flags rst,ack accept", {tcp_flags_any(tcp_rst | tcp_ack), accept()}));
     if (has_any(services, protocol_udp)) add_udp_flows(set, config);
-    if (config.closed == ClosedAnswer::drop) set.rules.push_back(rule("guarded", "drop", {verdict(NF_DROP)}));
-    else add_answers(set, services);
+    if (config.closed == ClosedAnswer::reset) return add_answers(set, services, label_seed);
+    set.rules.push_back(rule("guarded", "drop", {verdict(NF_DROP)}));
+    if (has_any(services, protocol_tcp)) add_silence(set, config);
 }
 
 }  // namespace
@@ -127,7 +156,7 @@ bool has_any(const std::vector<Service>& services, std::uint8_t protocol) {
     return std::ranges::any_of(services, [&](const Service& s) { return s.protocol == protocol; });
 }
 
-Ruleset describe_guard(const FirewallConfig& config, const std::vector<Service>& services) {
+Ruleset describe_guard(const FirewallConfig& config, const std::vector<Service>& services, std::uint32_t label_seed) {
     Ruleset set{.table = grant_sets(config).table,
                 .sets = {service_set(services),
                          route_set("this_host", {route_local, route_broadcast, route_anycast, route_multicast})},
@@ -143,7 +172,7 @@ Ruleset describe_guard(const FirewallConfig& config, const std::vector<Service>&
     add_prerouting(set, has_any(services, protocol_udp));
     add_input(set);
     add_fragments(set);
-    add_guarded(set, config, services);
+    add_guarded(set, config, services, label_seed);
     return set;
 }
 

@@ -18,10 +18,13 @@ namespace oneknock {
 // Where our chains stand: before dstnat (-100), so that a port that is forwarded to a container is still the one the
 // client named, and behind connection tracking (-200); at input and output before the administrator's filters (0).
 inline constexpr std::int32_t before_dstnat = -110, before_filter = -10;
+// Behind srcnat (100), where an answer from a container bears the port again that the client named.
+inline constexpr std::int32_t behind_srcnat = 110;
 
 [[nodiscard]] bool has_any(const std::vector<Service>& services, std::uint8_t protocol);
 
 // Chains, rules and constant sets; the sets of grants are missing.
-[[nodiscard]] Ruleset describe_guard(const FirewallConfig& config, const std::vector<Service>& services);
+[[nodiscard]] Ruleset describe_guard(const FirewallConfig& config, const std::vector<Service>& services,
+                                     std::uint32_t label_seed);
 
 }  // namespace oneknock

@@ -58,8 +58,9 @@ GrantSets grant_sets(const FirewallConfig& config) {
     return {{NFPROTO_INET, config.own_table}, std::string(own_ipv4), std::string(own_ipv6)};
 }
 
-Ruleset describe_table(const FirewallConfig& config, const std::vector<Service>& services) {
-    Ruleset set = config.mode == FirewallMode::mark ? describe_mark(config) : describe_guard(config, services);
+Ruleset describe_table(const FirewallConfig& config, const std::vector<Service>& services, std::uint32_t label_seed) {
+    Ruleset set =
+        config.mode == FirewallMode::mark ? describe_mark(config) : describe_guard(config, services, label_seed);
     for (const Family family : families) set.sets.push_back(grant_set(family, grant_sets(config).of(family)));
     return set;
 }

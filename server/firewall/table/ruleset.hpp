@@ -80,6 +80,7 @@ struct Hash {  // offset + (a hash of these registers, below modulus), in the ho
     std::uint32_t length = 0;
     std::uint32_t to = 0;
     std::uint32_t modulus = 0;
+    std::uint32_t seed = 0;
     std::uint32_t offset = 0;
 };
 struct ToNetworkOrder {  // 4 bytes, in place
@@ -151,8 +152,9 @@ struct Ruleset {
     std::vector<Rule> rules;
 };
 
-// The table of guard or mark mode. Set mode has none.
-[[nodiscard]] Ruleset describe_table(const FirewallConfig& config, const std::vector<Service>& services);
+// The table of guard or mark mode. Set mode has none. `label_seed` is that of the IPv6 flow labels of resets.
+[[nodiscard]] Ruleset describe_table(const FirewallConfig& config, const std::vector<Service>& services,
+                                     std::uint32_t label_seed);
 
 // The timed set that holds the grants of one address family.
 [[nodiscard]] Set grant_set(Family family, const std::string& name);

@@ -14,8 +14,6 @@
 namespace oneknock {
 namespace {
 
-constexpr std::int32_t behind_srcnat = 110;  // NF_IP_PRI_NAT_SRC is 100
-
 // Of one set. An element takes some 100 bytes of the kernel's memory.
 constexpr std::uint32_t most_flows = 65536;
 
@@ -86,6 +84,7 @@ void add_ways_out(Ruleset& set) {
     set.chains.push_back({"begin", {}});
     set.chains.push_back({"renew", {}});
     set.chains.push_back({"answers", Hook{NF_INET_LOCAL_OUT, before_filter}});
+    set.chains.push_back({"forged", Hook{NF_INET_FORWARD, before_filter}});
     set.chains.push_back({"answers_out", Hook{NF_INET_POST_ROUTING, behind_srcnat}});
     set.rules.push_back(
         rule("answers", "meta l4proto . udp sport @services goto answering",
@@ -93,6 +92,10 @@ void add_ways_out(Ruleset& set) {
     set.rules.push_back(rule(
         "answers_out", "meta l4proto . udp sport @services fib saddr type local goto answering",
         {protocol_is(protocol_udp), answer_of_service("services"), source_is_local(), verdict(NFT_GOTO, "answering")}));
+    // Nothing that goes through this host has an address of it as its source before srcnat; IPv6 lets forged ones pass.
+    set.rules.push_back(
+        rule("forged", "meta l4proto . udp sport @services fib saddr type local drop",
+             {protocol_is(protocol_udp), answer_of_service("services"), source_is_local(), verdict(NF_DROP)}));
 }
 
 // To whom a flow would mean nothing, there is none: this host itself, and trusted networks.

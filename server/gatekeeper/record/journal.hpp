@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "common/boot_id.hpp"
 #include "common/bytes.hpp"
 #include "common/clock.hpp"
 #include "common/fd.hpp"
@@ -41,9 +42,6 @@ struct JournalEntry {
 
     static constexpr std::size_t size = 128;  // bytes in the file
 };
-
-// What tells this run of the kernel from others, whose steady clock was another one.
-using BootId = Bytes<16>;
 
 class Journal {
 public:
