@@ -39,9 +39,11 @@ constexpr Seconds longest_wait{3600};  // some times are beyond what a clock can
 
 constexpr RequestId for_life_sign = 0;  // no connection's number
 
-std::string problem_of(const GrantReply& reply, const Decision& decision) {
+std::string problem_of(int error, const Decision& decision) {
     const std::string grant = decision.request.service().text() + " for " + decision.address.text();
-    if (reply.error != ETIMEDOUT) return "the firewall refused to change " + grant + ": " + std::strerror(reply.error);
+    if (error == ETIME)
+        return "the firewall was not changed in time for " + grant + ": is another program changing it?";
+    if (error != ETIMEDOUT) return "the firewall refused to change " + grant + ": " + std::strerror(error);
     return "the kernel did not say in time whether it has changed " + grant + "; if it is listed by oneknockctl " +
            "grants it may be open, and can be closed with: oneknockctl revoke " + decision.client;
 }
@@ -283,9 +285,9 @@ private:
             return;
         }
         const Decision& decision = knock->decision;
-        if (reply.error != 0) {
+        if (knock->error != 0) {
             decisions_.refused(decision, Reason::firewall_failed, now_.steady);
-            decisions_.problem(decision.client, problem_of(reply, decision), now_.steady);
+            decisions_.problem(decision.client, problem_of(knock->error, decision), now_.steady);
             return;
         }
         decisions_.accepted(decision, now_.steady);

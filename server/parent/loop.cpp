@@ -26,6 +26,8 @@ using std::chrono::milliseconds;
 constexpr Instant repair_delay = milliseconds{20};      // to take one foreign transaction's messages together
 constexpr Instant repair_interval = milliseconds{150};  // between repairs, should two programs fight over the table
 constexpr milliseconds shortest_grant{100};
+constexpr Instant noticeable = milliseconds{250};  // that an element lasts too long
+constexpr int most_tries = 3;
 constexpr int most_requests_a_turn = 64;  // so that signals and timers get their turn
 
 // A moment before the end of somebody else's: let it end by the kernel's clock.
@@ -142,8 +144,25 @@ private:
         if (opens && flows > config.grant_maximum + config.firewall.udp_maximum) return EINVAL;
         if (!parts_.firewall) return 0;
         if (!opens) return parts_.firewall->close_grant(service, request.address, now_);
-        return parts_.firewall->open_grant(service, request.address, not_too_short(duration), now_,
-                                           not_too_short(flows));
+        return open(service, request);
+    }
+
+    // Until the end that the gatekeeper knows of, however long the request has waited here, or in the kernel for
+    // another program's transaction: a grant that outlived it would be listed nowhere, and nobody could revoke it.
+    int open(const Service& service, const GrantRequest& request) {
+        const Instant asked = std::clamp(Instant{request.asked_ns}, Instant{0}, now_);
+        for (int tries = 1;; ++tries) {
+            const Instant now = read_clocks().steady;
+            const auto late = std::chrono::floor<milliseconds>(now - asked);
+            const auto left = [&](std::uint32_t time_ms) {
+                return not_too_short(std::max(milliseconds{time_ms} - late, milliseconds{0}));
+            };
+            const milliseconds duration = left(request.duration_ms), flows = left(request.flows_ms);
+            if (duration == flows && flows == milliseconds{0})
+                return parts_.firewall->close_grant(service, request.address, now);
+            const int error = parts_.firewall->open_grant(service, request.address, duration, now, flows);
+            if (error != 0 || tries == most_tries || read_clocks().steady - now < noticeable) return error;
+        }
     }
 
     // False: the administrator has not changed the door's file, so the gatekeeper has no reason to.

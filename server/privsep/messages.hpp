@@ -156,6 +156,7 @@ struct GrantRequest {
     Bytes<2> padding{};
     std::uint32_t flows_ms = 0;  // for open: how long UDP flows that were begun under the grant may go on
     Bytes<4> more_padding{};
+    std::int64_t asked_ns = 0;  // CLOCK_MONOTONIC from which both last
 };
 
 struct GrantReply {

@@ -10,6 +10,7 @@ Captured packets are sent again with the sender's or another port and address, o
 import base64
 import os
 import shutil
+import signal
 import time
 
 from door import Daemon, Door, change_json, close, key_for, knock
@@ -62,6 +63,24 @@ class Guarded(NetworkTest):
 
 
 class Refusals(Guarded):
+    def test_a_grant_that_comes_late_to_the_kernel_ends_when_it_would_have_ended_anyway(self):
+        bob = self.door.add("bob", allow=("ssh", "web"))
+        self.start()
+        os.kill(self.daemon.process.pid, signal.SIGSTOP)
+        knock(self.client, self.key, "ssh", "--for", "1s")
+        knock(self.client, bob, "web", "--for", "60s")
+        eventually(lambda: any(grant["port"] == 80 for grant in self.daemon.grants()), "both to be recorded")
+        time.sleep(1.5)
+        os.kill(self.daemon.process.pid, signal.SIGCONT)
+        self.daemon.wait_for("refused: firewall-failed: alice: open tcp/22")
+        self.daemon.wait_for("^accepted: bob: open tcp/80")
+        self.assertEqual(self.ssh(self.client), CLOSED)
+        (left,) = self.daemon.elements()
+        self.assertEqual(left[2], 80)
+        (listed,) = self.daemon.grants()
+        self.assertLessEqual(left[3], listed["remaining_s"] + 1)
+        self.assertLess(left[3], 59)
+
     # --- replays --------------------------------------------------------------------------------------------------
 
     def accepted_packets(self, key, via):

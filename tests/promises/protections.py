@@ -197,6 +197,8 @@ PROTECTIONS = [
     Protection("4", "what the kernel does not answer is not answered", RULES, '"tcp option md5sig length 18 drop", '
                "{is_signed(), verdict(NF_DROP)}", '"drop", {protocol_is(0), verdict(NF_DROP)}', Kernel("no TCP option tells*")),
     Protection("17", "no fragment hides its port", RULES, "    add_fragments(set);\n", "", Kernel("a SYN behind extension*")),
+    Protection("10", "no grant outlives what is listed", "server/parent/loop.cpp", "milliseconds{time_ms} - late", "milliseconds{time_ms}",
+               Namespaces("refusals", "Refusals.test_a_grant_that_comes_late_to_the_kernel_ends_when_it_would_have_ended_anyway")),
     Protection("4", "a flow's resets have one label", RULES, "ipv6_reset(), answer_of",
                "tcp_flags_are(tcp_rst | tcp_ack), answer_of", Kernel("whatever a flow sends*")),
     Protection("4", "a silent port is silent to an ACK", RULES, "    if (has_any(services, protocol_tcp)) add_silence(set, config);\n",

@@ -85,6 +85,20 @@ TEST_CASE("a knock asks the firewall once, and is told its answer once") {
     CHECK(d.count() == 0);
 }
 
+TEST_CASE("a grant that the firewall opened behind its end was not opened") {
+    Desk d;
+    REQUIRE(d.open("alice", home));
+    const auto asked = d.asked().at(0);
+    CHECK(Instant{asked.asked_ns} == now);
+    GrantReply in_time = Desk::reply(asked.id, 0), late = in_time;
+    in_time.done_ns = (now + Seconds{29}).count();
+    late.done_ns = (now + Seconds{30}).count();
+    CHECK(d.desk.answer_to_knock(in_time, now + Seconds{29})->error == 0);
+    REQUIRE(d.open("alice", home));
+    late.id = d.asked().at(0).id;
+    CHECK(d.desk.answer_to_knock(late, now + Seconds{30})->error == ETIME);
+}
+
 TEST_CASE("opening for a shorter time does not shorten, for whomever") {
     Desk d;
     REQUIRE(d.open("alice", home, Seconds{60}));

@@ -81,9 +81,12 @@ std::optional<GrantRequests::Knock> GrantRequests::answer_to_knock(const GrantRe
     const auto found = requests_.find(reply.id);
     if (found == requests_.end()) return std::nullopt;
     Knock knock = std::move(requests_.extract(found).mapped());
+    const bool opens = knock.decision.request.is_open();
+    const bool is_too_late = reply.error == 0 && opens && Instant{reply.done_ns} >= knock.decision.ends;
+    knock.error = is_too_late ? ETIME : reply.error;
     // The kernel that did not answer in time may have opened it: it stays listed, so that it can be revoked.
-    const bool may_be_open = reply.error == ETIMEDOUT && knock.decision.request.is_open();
-    if (reply.error != 0 && !may_be_open) take_back(knock.decision, now);
+    const bool may_be_open = knock.error == ETIMEDOUT && opens;
+    if (knock.error != 0 && !may_be_open) take_back(knock.decision, now);
     return knock;
 }
 
@@ -100,6 +103,7 @@ void GrantRequests::take_back(const Decision& decision, Instant now) {
 GrantRequest GrantRequests::change(const Service& service, const Address& address, Instant now) {
     GrantRequest request;
     request.id = next_id_++;
+    request.asked_ns = now.count();
     request.service = service;
     request.address = address;
     request.duration_ms = remaining(record_.grants().latest_end(service, address, now), now);

@@ -40,6 +40,7 @@ public:
     struct Knock {
         Decision decision;
         KnockMoments moments;  // up to the request
+        int error = 0;         // of the answer: errno; ETIME: it came when the grant's time was over
     };
     // Asks for what an accepted knock wants. False: too much is asked of the firewall already; what the record says of
     // the grant is taken back.
