@@ -30,16 +30,26 @@ Result<LoadedKeys> receive_keys(Channel& channel) {
     }
 }
 
-void say_what_was_lost(const Record& record, const Audit& audit, Seconds tolerance) {
+std::string what_was_lost(const Record& record) {
+    switch (record.lost()) {
+        case Record::Loss::none: return "the replay record was lost before an earlier start";
+        case Record::Loss::missing: return "there is no replay record in the state folder";
+        case Record::Loss::damaged: break;
+    }
+    return "the replay record in the state folder was damaged (" + record.damage() + ") and has been put aside";
+}
+
+// At each start until the window has passed: the first one behind a loss may not have got as far as this.
+void say_what_was_lost(const Record& record, const Audit& audit, const Now& now, Seconds tolerance) {
     if (audit.was_damaged()) log::warning("the audit was damaged and has been put aside in the state folder");
-    if (record.lost() == Record::Loss::none) return;
-    const std::string what =
-        record.lost() == Record::Loss::missing
-            ? "there is no replay record in the state folder"
-            : "the replay record in the state folder was damaged (" + record.damage() + ") and has been put aside";
-    log::warning(what + ": for " + std::to_string(Record::window_behind_a_loss(tolerance).count()) +
+    const auto left = record.closed_for(now.steady);
+    if (left == Seconds{0}) return;
+    log::warning(what_was_lost(record) + ": for " + std::to_string(left.count()) +
                  " s every knock is refused (record-lost), so that none can be played back; then all is normal. " +
                  "Grants of earlier runs have ended");
+    if (audit.latest() > now.wall)
+        log::warning("this machine's clock is behind the audit's latest line; knocks are refused (replayed) until " +
+                     time_text(*audit.latest() + tolerance));
 }
 
 // A clock that was reset to some year in the past makes the daemon deaf: that shall not be found out by knocking.
@@ -89,18 +99,14 @@ Result<Decider> make_decider(const Limits& limits, const std::string& folder, co
     const Now now = read_clocks();
     problems.take_in(*keys, Keyring{}, now.steady);
     problems.log_news();
-    auto record = Record::open(folder, keys->change.door->id, now, limits.tolerance, boot, limits.flows_after);
-    if (!record) return tl::unexpected(record.error());
     auto audit = Audit::open(folder, now.wall);
     if (!audit) return tl::unexpected(audit.error());
     // The clock may be behind; then the audit knows of later knocks than it does.
-    if (record->is_closed(now.steady) && audit->last_line() > now.wall) {
-        log::warning("this machine's clock is behind the audit's last line; knocks are refused (replayed) until " +
-                     time_text(*audit->last_line() + limits.tolerance));
-        if (auto raised = record->raise_floor(*audit->last_line() + limits.tolerance, now.steady); !raised)
-            return tl::unexpected(raised.error());
-    }
-    say_what_was_lost(*record, *audit, limits.tolerance);
+    const Now known{std::max(now.wall, audit->latest().value_or(now.wall)), now.steady};
+    auto record = Record::open(folder, keys->change.door->id, known, limits.tolerance, boot, limits.flows_after);
+    if (!record) return tl::unexpected(record.error());
+    say_what_was_lost(*record, *audit, now, limits.tolerance);
+    record->prune(now.wall, limits.tolerance);  // what is stale is nobody's share
     say_if_deaf(*keys->change.door, now.wall, limits.tolerance);
     Decider decider(Verifier(std::move(keys->change)), std::move(*record), std::move(*audit), limits);
     decider.learn_uses(now.wall);

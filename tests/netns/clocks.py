@@ -181,12 +181,18 @@ class Jumps(ShiftedClock):
         self.set_clock(right)
         recorded = self.record_a_knock()
         made = time.time()
+        self.set_clock(right - 600)
+        self.knock(key=other_key, ahead=600)  # the line that is written last is not the latest
+        self.daemon.wait_for("refused: future")
         self.daemon.kill()
         for part in ("replay", "mark"):  # the audit is there
             os.remove(os.path.join(self.door.state, "oneknock.db-" + part))
-        self.set_clock(right - 600)
         self.start()
         self.daemon.wait_for("^warning: there is no replay record")
+        self.daemon.kill()
+        self.start()
+        self.daemon.wait_for("^warning: the replay record was lost before an earlier start: for [3-5] s every knock")
+        self.daemon.wait_for("^warning: this machine's clock is behind the audit's latest line")
         time.sleep(5.5)  # two tolerances and a second
         there = time.monotonic()
         self.set_clock(right - round(time.time() - made))  # it has got to the knock's time

@@ -278,13 +278,25 @@ class Restarts(NetworkTest):
                 pass
         full = self.net.start(self.server, program("oneknockd"), "--config", self.door.config)
         self.assertEqual(full.wait(), 73)
-        self.assertRegex(full.log, "error: the replay record in the state folder: .*Check the disk")
+        self.assertRegex(full.log, "error: the (audit oneknock.db|replay record) in the state folder: .*Check the disk")
         self.assertEqual(glob.glob(os.path.join(state, "oneknock.db.*")), [])
         os.remove(os.path.join(state, "filling"))
         self.start()
         self.assertNotIn("replay record", self.daemon.log)
         grant, = self.daemon.grants()
         self.assertEqual(grant["client"], "alice")
+
+    def test_a_lost_record_is_told_of_however_late_the_audit_can_be_opened(self):
+        self.start()
+        self.daemon.kill()
+        record, audit = (os.path.join(self.door.state, name) for name in ("oneknock.db-replay", "oneknock.db"))
+        os.remove(record)
+        os.chmod(audit, 0)
+        failed = self.net.start(self.server, program("oneknockd"), "--config", self.door.config)
+        self.assertEqual(failed.wait(), 73)
+        self.assertFalse(os.path.exists(record), "a record that was begun before it was known from when on")
+        os.chmod(audit, 0o600)
+        self.start().wait_for("^warning: there is no replay record")
 
 
 if __name__ == "__main__":

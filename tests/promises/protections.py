@@ -131,7 +131,7 @@ PROTECTIONS = [
     Protection("12", "a message of another hour is not recorded", DECIDER,
                " && decision.refused != Reason::wrong_epoch", "", Unit("gatekeeper")),
     Protection("12", "a lost record's floor is not before the audit's end", "server/gatekeeper/start.cpp",
-               "record->is_closed(now.steady) && audit->last_line() > now.wall", "false", Namespaces("clocks", "stays_behind")),
+               "std::max(now.wall, audit->latest().value_or(now.wall))", "now.wall", Namespaces("clocks", "stays_behind")),
     Protection("14", "changes by others are noticed", "server/parent/loop.cpp",
                "if (parts_.firewall && parts_.firewall->on_watch_readable()) plan_repair();",
                "if (parts_.firewall) static_cast<void>(parts_.firewall->on_watch_readable());", Namespaces("guard")),

@@ -87,6 +87,28 @@ TEST_CASE("the newest generation that was accepted is known, also after opening 
     check(folder.open());
 }
 
+TEST_CASE("a clock that is ahead or behind takes no lines away, and the latest time is known") {
+    const Folder folder;
+    {
+        Audit audit = folder.open();
+        REQUIRE(audit.write(lines("bob", 2)));
+        CHECK_FALSE(*audit.prune(noon + 2 * Audit::kept));
+        CHECK(audit.lines_of("bob") == 2);
+        auto behind = lines("bob", 1);
+        behind[0].when = noon - Seconds{600};
+        REQUIRE(audit.write(behind));
+    }
+    Audit audit = folder.open();
+    CHECK(audit.latest() == noon);
+    auto later = lines("bob", 1);
+    later[0].when = noon + Audit::kept;
+    REQUIRE(audit.write(later));
+    CHECK_FALSE(*audit.prune(noon + Audit::kept));
+    CHECK(audit.lines_of("bob") == 3);  // the one from before noon is too old
+    folder.meddle("UPDATE audit SET time=9223372036854775807 WHERE id=1");
+    CHECK(folder.open().latest() < UnixTime{Seconds{1} + std::chrono::years{8200}});
+}
+
 TEST_CASE("a client that fills the audit loses its own oldest lines and no others") {
     auto audit = Audit::open("", noon);
     REQUIRE(audit);
@@ -99,8 +121,12 @@ TEST_CASE("a client that fills the audit loses its own oldest lines and no other
     CHECK(audit->lines_of("alice") == 10);
     CHECK_FALSE(*audit->prune(noon + Audit::kept));
     CHECK(audit->lines_of("alice") == 10);
+    auto later = lines("bob", 1);
+    later[0].when = noon + Audit::kept + Seconds{1};
+    REQUIRE(audit->write(later));
     CHECK_FALSE(*audit->prune(noon + Audit::kept + Seconds{1}));
     CHECK(audit->lines_of("alice") == 0);
+    CHECK(audit->lines_of("bob") == 1);
 }
 
 TEST_CASE("a damaged audit is put aside, and begun anew") {

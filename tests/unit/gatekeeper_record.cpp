@@ -60,6 +60,11 @@ void put(const std::string& file, const std::string& content) {
     std::ofstream(file, std::ios::binary | std::ios::trunc) << content;
 }
 
+void remember(Record&& record, std::uint8_t number, UnixTime time = noon) {
+    record.begin();
+    record.add_tag(Tag{{number}}, time, "alice");
+    REQUIRE(record.commit());
+}
 void remember(Record& record, std::uint8_t number, UnixTime time = noon) {
     record.begin();
     record.add_tag(Tag{{number}}, time, "alice");
@@ -102,6 +107,9 @@ TEST_CASE("the window behind a loss outlives a restart, and ends once it has pas
     static_cast<void>(folder.open());
     CHECK(folder.open(at(100)).is_closed(at(120).steady));
     CHECK_FALSE(folder.open(at(100)).is_closed(at(121).steady));
+    CHECK(folder.open(at(100)).closed_for(at(100).steady) == Seconds{21});
+    // A steady clock that was further ahead, as another time namespace's may be.
+    CHECK_FALSE(folder.open({noon, Instant{0}}).is_closed(2 * tolerance + Seconds{1}));
     {
         Record record = folder.open(at(100), {7});  // how much of it had passed is not known
         CHECK(record.lost() == Record::Loss::none);
@@ -325,6 +333,22 @@ TEST_CASE("a record that was put aside is found out when it comes back, whatever
     }
     put(folder.replay, before);
     CHECK(folder.open().lost() == Record::Loss::damaged);
+}
+
+TEST_CASE("starts that were cut off between the new file and its mark are no damage, however many") {
+    const Folder folder;
+    remember(folder.open_new(), 1);
+    const std::string before = content_of(folder.mark);
+    static_cast<void>(folder.open());
+    const std::string behind = content_of(folder.mark);
+    put(folder.mark, before);                      // the first was cut off here
+    fs::create_directory(folder.replay + ".new");  // the second cannot begin its file,
+    CHECK_FALSE(Record::open(folder.path, door, at(0), tolerance));
+    CHECK(content_of(folder.mark) == behind);  // and has marked the first one's
+    fs::remove(folder.replay + ".new");
+    const Record record = folder.open();
+    CHECK(record.lost() == Record::Loss::none);
+    CHECK(record.holds(Tag{{1}}, noon));
 }
 
 TEST_CASE("a write that was cut off is no damage; one that was accepted is missed") {

@@ -17,6 +17,7 @@ namespace oneknock {
 namespace {
 
 constexpr const char* memory_only = ":memory:";
+constexpr UnixTime last_time{Seconds{253'402'300'799}};  // of the year 9999: none of ours is later
 
 // Lines are asked for by client, and forgotten by time.
 constexpr const char* schema =
@@ -81,8 +82,8 @@ Database::Condition Audit::read_existing(const std::string& path) {
     if (!db_.prepare("SELECT door_generation FROM audit") &&
         !db_.run("ALTER TABLE audit ADD COLUMN door_generation INTEGER NOT NULL DEFAULT 0"))
         return db_.after_failure();
-    return prepare_all() && count_all() && find_newest() && find_last_line() ? Database::Condition::sound
-                                                                             : db_.after_failure();
+    return prepare_all() && count_all() && find_newest() && find_latest() ? Database::Condition::sound
+                                                                          : db_.after_failure();
 }
 
 std::optional<std::string> Audit::begin_anew(const std::string& path) {
@@ -127,11 +128,11 @@ bool Audit::find_newest() {
     return prepared && !newest.failed();
 }
 
-bool Audit::find_last_line() {
-    const Prepared prepared = db_.prepare("SELECT time FROM audit ORDER BY id DESC LIMIT 1");
-    Statement last(prepared);
-    if (prepared && last.row()) last_line_ = UnixTime{Seconds{last.integer(0)}};
-    return prepared && !last.failed();
+bool Audit::find_latest() {
+    const Prepared prepared = db_.prepare("SELECT time FROM audit ORDER BY time DESC LIMIT 1");
+    Statement latest(prepared);
+    if (prepared && latest.row()) latest_ = std::clamp(latest.time(0), UnixTime{}, last_time);
+    return prepared && !latest.failed();
 }
 
 // One that is not written in the end makes us look once too often.
@@ -202,13 +203,15 @@ void Audit::insert(const AuditEntry& entry) {
         .bind(entry.door_generation);
     note(insert.done());
     count(entry.client, 1);
+    latest_ = std::max(entry.when, latest_.value_or(entry.when));
     if (entry.generation > 1 && entry.reason.empty()) note_generation(entry.client, entry.generation);
 }
 
 Result<bool> Audit::prune(UnixTime now, std::int64_t rows) {
     bool more = false;
     begin();
-    forget(now - kept, rows, more);
+    // By a clock that is ahead, all would be too old.
+    forget(std::min(now, latest_.value_or(now)) - kept, rows, more);
     if (const auto committed = commit(); !committed) return tl::unexpected(committed.error());
     return more;
 }

@@ -48,8 +48,8 @@ public:
     // One that cannot be read for lack of disk, memory or a permission is left as it is, and an error.
     [[nodiscard]] static Result<Audit> open(const std::string& folder, UnixTime now);
     [[nodiscard]] bool was_damaged() const { return was_damaged_; }
-    // The time of the last line that was there when it was opened.
-    [[nodiscard]] std::optional<UnixTime> last_line() const { return last_line_; }
+    // The latest time of its lines; the clock may be behind it.
+    [[nodiscard]] std::optional<UnixTime> latest() const { return latest_; }
 
     // All of the lines, or none.
     [[nodiscard]] Result<void> write(const std::vector<AuditEntry>& entries);
@@ -78,7 +78,7 @@ private:
     [[nodiscard]] bool prepare_all();
     [[nodiscard]] bool count_all();
     [[nodiscard]] bool find_newest();
-    [[nodiscard]] bool find_last_line();
+    [[nodiscard]] bool find_latest();
     void begin();
     [[nodiscard]] Result<void> commit();
     void insert(const AuditEntry& entry);
@@ -90,7 +90,7 @@ private:
     Database db_;
     Prepared insert_, delete_old_, delete_first_, delete_of_client_, find_uses_;
     bool was_damaged_ = false;
-    std::optional<UnixTime> last_line_;
+    std::optional<UnixTime> latest_;
     bool in_turn_ = false;
     bool failed_ = false;  // since begin()
     std::string first_problem_;

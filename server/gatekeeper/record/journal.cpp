@@ -29,15 +29,14 @@ struct Found {
     std::vector<std::uint8_t> content;
 };
 
-Found read_whole(const std::string& path) {
+Found read_whole(const std::string& path, std::uint64_t largest) {
     const auto failed = [](Journal::Condition condition) { return Found{condition, std::strerror(errno), {}}; };
     const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
     if (!file) return failed(errno == ENOENT ? Journal::Condition::missing : Journal::Condition::unreadable);
     struct stat info {};
     if (fstat(file.get(), &info) != 0) return failed(Journal::Condition::unreadable);
     if (!S_ISREG(info.st_mode)) return {Journal::Condition::unreadable, "not a regular file", {}};
-    if (static_cast<std::uint64_t>(info.st_size) > largest_count * Block::size)
-        return {Journal::Condition::damaged, "too large", {}};
+    if (static_cast<std::uint64_t>(info.st_size) > largest) return {Journal::Condition::damaged, "too large", {}};
     Found found;
     found.content.resize(static_cast<std::size_t>(info.st_size));
     std::size_t got = 0;
@@ -184,10 +183,11 @@ Journal::Content damaged(std::string problem) {
 }  // namespace
 
 Journal::Content Journal::read(const std::string& folder) {
-    const Found file = read_whole(folder + record_file_name), mark_file = read_whole(folder + mark_file_name);
+    const Found file = read_whole(folder + record_file_name, largest_count * Block::size);
+    const Found mark_file = read_whole(folder + mark_file_name, Block::size);
     for (const Found* found : {&file, &mark_file})
-        if (found->condition == Condition::unreadable) return {Condition::unreadable, found->problem, {}, {}};
-    if (file.condition == Condition::missing) return {Condition::missing, file.problem, {}, {}};
+        if (found->condition == Condition::unreadable) return {Condition::unreadable, found->problem, {}, {}, false};
+    if (file.condition == Condition::missing) return {Condition::missing, file.problem, {}, {}, false};
     const auto first = block_at(file.content, 0);
     const auto header = first ? parse_header(*first) : std::nullopt;
     if (!header) return damaged("it has no valid beginning");
@@ -196,15 +196,22 @@ Journal::Content Journal::read(const std::string& folder) {
         return damaged("how far it had got is not known: the file " + std::string(mark_file_name) +
                        " is gone or damaged");
     bool is_damaged = false;
-    Content content{Condition::sound, {}, header->header, parse_entries(file.content, header->id, is_damaged)};
+    Content content{Condition::sound, {}, header->header, parse_entries(file.content, header->id, is_damaged), false};
     if (is_damaged) return damaged("an entry is not readable");
     // The mark follows a new file: for a moment it is still that of the file before.
     if (header->header.serial < mark->serial || header->header.serial > mark->serial + 1)
         return damaged("it is not the latest one");
-    const std::uint64_t wanted = header->header.serial == mark->serial ? mark->count : header->carried;
+    content.is_ahead_of_mark = header->header.serial != mark->serial;
+    const std::uint64_t wanted = content.is_ahead_of_mark ? header->carried : mark->count;
     if (content.entries.size() < wanted)
         return damaged("of " + std::to_string(wanted) + " entries it has " + std::to_string(content.entries.size()));
     return content;
+}
+
+bool Journal::mark(const Content& content) {
+    serial_ = content.header.serial;
+    count_ = content.entries.size();
+    return open_mark() && write_mark(true);
 }
 
 bool Journal::renew(const Header& header, std::span<const JournalEntry> entries) {
@@ -232,6 +239,10 @@ bool Journal::write_new(const std::string& path, const Header& header, std::span
     for (; count_ < entries.size(); ++count_)  // each by itself: what is carried over was accepted long ago
         if (!write_entries(entries.subspan(count_, 1))) return false;
     if (fsync(file_.get()) != 0) return fail_with_errno("sync");
+    return open_mark();
+}
+
+bool Journal::open_mark() {
     if (!mark_) mark_.reset(open((folder_ + mark_file_name).c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
     return mark_ || fail_with_errno("create the mark of");
 }

@@ -57,6 +57,7 @@ public:
         std::string problem;  // of one that is not sound: in words
         Header header;
         std::vector<JournalEntry> entries;
+        bool is_ahead_of_mark = false;  // of a sound one: the mark is still that of the file before
     };
     // What is in `folder` (ending in '/').
     [[nodiscard]] static Content read(const std::string& folder);
@@ -64,6 +65,9 @@ public:
     Journal() = default;
     // In memory only if `folder` is empty: then there are no files, and nothing fails.
     explicit Journal(std::string folder) : folder_(std::move(folder)) {}
+
+    // Durably: the mark is that of what read() found. False: problem() says why.
+    [[nodiscard]] bool mark(const Content& content);
 
     // Begins a new file with these entries in the place of whatever is there. False: problem() says why, and what was
     // there is as it was.
@@ -80,6 +84,7 @@ private:
     [[nodiscard]] bool write_new(const std::string& path, const Header& header, std::span<const JournalEntry> entries);
     [[nodiscard]] bool write_entries(std::span<const JournalEntry> entries);
     [[nodiscard]] bool make_room(std::uint64_t entries);
+    [[nodiscard]] bool open_mark();
     [[nodiscard]] bool write_mark(bool durably);
     bool fail_with_errno(const char* what);
 

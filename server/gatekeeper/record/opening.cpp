@@ -1,4 +1,5 @@
 // Opening the record: found sound, made new, or put aside as damaged and made new.
+#include <algorithm>
 #include <cerrno>
 
 #include <fcntl.h>
@@ -57,6 +58,8 @@ Result<Record> Record::open(const std::string& folder, const DoorId& door, const
     if (content.condition != Condition::sound) record.serial_ = any_serial();
     const bool is_new = in_memory || (is_missing && had_marker && remove_marker(folder));
     if (content.condition == Condition::sound) {
+        // One that was cut off between file and mark may be met once: the next file would be two ahead of the mark.
+        if (content.is_ahead_of_mark && !record.journal_.mark(content)) return give_up(record.journal_.problem());
         record.take_in(content, now, tolerance);
     } else if (!is_new) {
         if (!is_missing && !put_aside(folder + record_file_name, now.wall))
@@ -76,8 +79,9 @@ void Record::take_in(const Journal::Content& content, const Now& now, Seconds to
     floor_ = content.header.floor;
     const bool same_boot = content.header.boot == boot_;
     // After a boot nobody knows how much of the window has passed.
+    const Instant whole_window = now.steady + Record::window_behind_a_loss(tolerance);
     if (content.header.closed_until != Instant{})
-        closed_until_ = same_boot ? content.header.closed_until : now.steady + Record::window_behind_a_loss(tolerance);
+        closed_until_ = same_boot ? std::min(content.header.closed_until, whole_window) : whole_window;
     for (JournalEntry entry : content.entries) {
         if (!same_boot) entry.end = {};
         apply(entry, now.steady);

@@ -177,12 +177,6 @@ Result<void> Record::renew(Instant now) {
     return {};
 }
 
-Result<void> Record::raise_floor(UnixTime to, Instant now) {
-    if (to <= floor_) return {};
-    floor_ = to;
-    return renew(now);
-}
-
 bool Record::write_anew(std::optional<Instant> closed_until) {
     if (!journal_.renew({serial_ + 1, floor_, closed_until.value_or(Instant{}), boot_}, live_entries())) return false;
     ++serial_;

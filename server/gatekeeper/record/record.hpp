@@ -29,10 +29,10 @@ public:
     static constexpr std::size_t most_tags_per_client = 4096;
 
     // In `folder` (ending in '/'), or in memory if it is empty. A record that is missing or damaged is replaced by a
-    // new one that is closed for window_behind_a_loss() (`lost()` says so), with the floor `now + tolerance`; a damaged
-    // one is kept aside. One that cannot be read for lack of memory or a permission is left as it is, and an error. If
-    // the folder holds `new-door` with this door's id (hexadecimal), a missing one is no loss: the floor is 0. Grants
-    // of another boot have ended.
+    // new one that is closed for window_behind_a_loss() (`lost()` says so), with the floor `now + tolerance`: `now` is
+    // the latest time that is known of, if the clock may be behind. A damaged one is kept aside. One that cannot be
+    // read for lack of memory or a permission is left as it is, and an error. If the folder holds `new-door` with this
+    // door's id (hexadecimal), a missing one is no loss: the floor is 0. Grants of another boot have ended.
     [[nodiscard]] static Result<Record> open(const std::string& folder, const DoorId& door, const Now& now,
                                              Seconds tolerance, const BootId& boot = {},
                                              Seconds flows_after = Seconds{0});  // HeldGrants
@@ -49,11 +49,12 @@ public:
     // Whether a record was lost and two tolerances have not passed since, by the steady clock: the wall clock may have
     // been wrong then and be right now. Meanwhile every knock is refused, and recorded.
     [[nodiscard]] bool is_closed(Instant now) const { return closed_until_ && now < *closed_until_; }
+    [[nodiscard]] Seconds closed_for(Instant now) const {
+        return is_closed(now) ? std::chrono::ceil<Seconds>(*closed_until_ - now) : Seconds{0};
+    }
 
     // Messages made at or before the floor are refused: their tags may have been forgotten.
     [[nodiscard]] UnixTime floor() const { return floor_; }
-    // To this time, durably, unless it is there already.
-    [[nodiscard]] Result<void> raise_floor(UnixTime to, Instant now);
     [[nodiscard]] std::optional<UnixTime> client_floor(std::string_view client) const;
     // `time` is that of the tag's message.
     [[nodiscard]] bool holds(const Tag& tag, UnixTime time) const;
