@@ -369,7 +369,7 @@ private:
 
     void change_keys(KeyChange& change) {
         const bool has_new_door = change.door.has_value();
-        decider_.change_keys(change, now_.wall);
+        decider_.change_keys(change);
         replaced_.merge(change.clients);
         if (decider_.door_has_changed() || has_new_door) schedule_.resend(door());
         prepare_books();

@@ -109,7 +109,7 @@ Result<Decider> make_decider(const Limits& limits, const std::string& folder, co
     record->prune(now.wall, limits.tolerance);  // what is stale is nobody's share
     say_if_deaf(*keys->change.door, now.wall, limits.tolerance);
     Decider decider(Verifier(std::move(keys->change)), std::move(*record), std::move(*audit), limits);
-    decider.learn_uses(now.wall);
+    decider.learn_uses();
     problems.check_all(decider.in_force());
     problems.log_news();
     return decider;

@@ -112,7 +112,7 @@ private:
         loading_.reset();
         if (loaded) {
             parts_.problems.take_in(*loaded, parts_.decider.verifier().keyring(), parts_.now.steady);
-            parts_.decider.change_keys(loaded->change, parts_.now.wall);
+            parts_.decider.change_keys(loaded->change);
             parts_.problems.check_all(parts_.decider.in_force());
         } else {
             parts_.decider.keep_keys();

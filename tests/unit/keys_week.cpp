@@ -67,25 +67,25 @@ public:
     explicit Daemon(const Keyring& files)
         : decider_(Verifier(copy(files)), *Record::open("", files.door.id, {start, start - UnixTime{}}, tolerance),
                    *Audit::open("", start), {tolerance, Seconds{30}, Seconds{3600}, grace}) {
-        decider_.learn_uses(start);
+        decider_.learn_uses();
     }
 
     // One client's file has changed, or the door's, or each looks as if it had.
-    void reload(const Client& client, UnixTime now) {
+    void reload(const Client& client) {
         KeyChange change;
         change.clients.emplace(client.name, decider_.prepare(copy(client)));
-        decider_.change_keys(change, now);
+        decider_.change_keys(change);
     }
-    void reload(const Door& door, UnixTime now) {
+    void reload(const Door& door) {
         KeyChange change;
         change.door = copy(door);
-        decider_.change_keys(change, now);
+        decider_.change_keys(change);
     }
-    void reload(const Keyring& files, UnixTime now) {
+    void reload(const Keyring& files) {
         KeyChange change;
         change.door = copy(files.door);
         for (const Client& client : files.clients) change.clients.emplace(client.name, decider_.prepare(copy(client)));
-        decider_.change_keys(change, now);
+        decider_.change_keys(change);
     }
     void tidy(UnixTime now) { CHECK_FALSE(decider_.record().prune(now, tolerance)); }
 
@@ -167,7 +167,7 @@ public:
         for (UnixTime time = start; time < start + 7 * day; time += 10 * minute)
             at(time, [this] { daemon_.tidy(now_); });
         for (int times = 0; times < 20; ++times)
-            at(start + Seconds{below(7 * 86400)}, [this] { daemon_.reload(files_, now_); });
+            at(start + Seconds{below(7 * 86400)}, [this] { daemon_.reload(files_); });
         while (!events_.empty() && events_.top().time < start + 7 * day) {
             const Event event = events_.top();
             events_.pop();
@@ -217,7 +217,7 @@ private:
         REQUIRE(add_generation(generations, Secret32::random(), now_, client_overlap));
         histories_[i].own.rotated(generations.back().number, now_, client_overlap);
         deliver(i, client_overlap);
-        daemon_.reload(files_.clients[i], now_);
+        daemon_.reload(files_.clients[i]);
         ++counts_.rotations;
     }
 
@@ -226,7 +226,7 @@ private:
         REQUIRE(files_.door.generations.size() <= most_door_generations);
         door_history_.rotated(files_.door.generations.back().number, now_, door_overlap);
         for (std::size_t i = 0; i < client_count; ++i) deliver(i, door_overlap);
-        daemon_.reload(files_.door, now_);
+        daemon_.reload(files_.door);
         ++counts_.rotations;
     }
 

@@ -78,13 +78,13 @@ PreparedClient Decider::prepare(Client client) {
     return prepare_client(std::move(client), verifier_.epochs());
 }
 
-void Decider::change_keys(KeyChange& change, UnixTime now) {
+void Decider::change_keys(KeyChange& change) {
     const auto epochs = verifier_.epochs();
     const bool may_end_door = change.door || !change.gone.empty();
     uses_.forget(change.gone);
     verifier_.change(change);
     verifier_.set_epochs(epochs);
-    uses_.take_in_what_was_looked_up(verifier_.keyring(), may_end_door, now);
+    uses_.take_in_what_was_looked_up(verifier_.keyring(), may_end_door);
 }
 
 const Client* Decider::find(const std::string& client) const { return find_client(verifier_.keyring(), client); }

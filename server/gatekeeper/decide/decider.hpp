@@ -87,12 +87,12 @@ public:
     // keys do not fit in.
     [[nodiscard]] PreparedClient prepare(Client client);
     // Takes in what changed: only moves what prepare() made. Leaves what is replaced in its place (Verifier::change).
-    void change_keys(KeyChange& change, UnixTime now);
+    void change_keys(KeyChange& change);
     // Instead of the latter, where the reload is refused.
     void keep_keys() { uses_.forget_what_was_looked_up(); }
 
     // Ends generations of keys early as far as the audit tells; once after the start, before the first decision.
-    void learn_uses(UnixTime now) { uses_.learn(verifier_.keyring(), audit_, now); }
+    void learn_uses() { uses_.learn(verifier_.keyring(), audit_); }
     // Whether the ends of the door's generations may have changed since the last call.
     [[nodiscard]] bool door_has_changed() { return uses_.door_has_changed(); }
 
