@@ -9,6 +9,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "common/json_text.hpp"
 #include "common/poll.hpp"
 #include "common/text.hpp"
 
@@ -60,8 +61,8 @@ std::optional<std::string> made_harmless(const std::string& answer) {
         parsed = printable(text);
         return true;
     };
-    const Json json = Json::parse(answer, keep, false);
-    return json.is_discarded() ? std::nullopt : std::optional(json.dump() + "\n");
+    const Json kept = Json::parse(answer, keep, false);
+    return kept.is_discarded() ? std::nullopt : std::optional(json::text(kept) + "\n");
 }
 
 }  // namespace
