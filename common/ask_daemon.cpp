@@ -18,13 +18,15 @@ namespace {
 
 constexpr int deepest = 8;  // twice what is in an answer
 
-Error no_daemon(const std::string& socket, Seconds patience) {
-    if (errno == EAGAIN)
+Error no_daemon(const std::string& path, Seconds patience) {
+    const int error = errno;
+    const std::string socket = printable(path);
+    if (error == EAGAIN)
         return {ExitCode::unavailable, "the daemon on " + socket + " did not answer within " +
                                            std::to_string(patience.count()) + " seconds; it may be busy, see its log"};
-    if (errno == EACCES || errno == EPERM)
+    if (error == EACCES || error == EPERM)
         return {ExitCode::permission, "permission denied on " + socket + "; run as root or join the socket's group"};
-    return {ExitCode::unavailable, "no daemon answers on " + socket + " (" + std::strerror(errno) +
+    return {ExitCode::unavailable, "no daemon answers on " + socket + " (" + std::strerror(error) +
                                        "); is oneknockd running? If its \"socket\" is elsewhere, use --socket PATH"};
 }
 
@@ -40,7 +42,7 @@ Result<std::string> read_to_end(const Descriptor& daemon, const std::string& soc
         if (got > 0) answer.append(buffer, static_cast<std::size_t>(got));
         if (answer.size() > largest_answer)
             return fail(ExitCode::data,
-                        "the daemon on " + socket + " does not end its answer; what is on this socket?");
+                        "the daemon on " + printable(socket) + " does not end its answer; what is on this socket?");
         if (read_clocks().steady >= deadline) {
             errno = EAGAIN;
             return tl::unexpected(no_daemon(socket, patience));
@@ -71,7 +73,7 @@ Result<Descriptor> connect_to_daemon(const std::string& socket, Seconds patience
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     if (socket.size() >= sizeof address.sun_path)
-        return fail(ExitCode::usage, "the socket's path is too long: " + socket);
+        return fail(ExitCode::usage, "the socket's path is too long: " + printable(socket));
     std::memcpy(address.sun_path, socket.c_str(), socket.size());
     Descriptor fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
     const timeval limit{patience.count(), 0};
@@ -90,10 +92,10 @@ Result<std::string> ask(const Descriptor& daemon, const std::string& socket, con
     if (!answer) return answer;
     if (answer->empty())
         return fail(ExitCode::unavailable,
-                    "the daemon on " + socket + " ended the connection without an answer; see its log");
+                    "the daemon on " + printable(socket) + " ended the connection without an answer; see its log");
     if (auto harmless = made_harmless(*answer)) return *std::move(harmless);
-    return fail(ExitCode::data, "the answer of the daemon on " + socket +
-                                    " cannot be read; are this program and oneknockd of one version?");
+    return fail(ExitCode::data, "the daemon on " + printable(socket) +
+                                    " gave an answer that cannot be read; are this program and it of one version?");
 }
 
 }  // namespace oneknock
