@@ -6,19 +6,65 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
-#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+
+#include "common/json_text.hpp"
+#include "common/poll.hpp"
+#include "common/text.hpp"
 
 namespace oneknock {
 namespace {
 
-Error no_daemon(const std::string& socket, Seconds patience) {
-    if (errno == EAGAIN)
+constexpr int deepest = 8;  // twice what is in an answer
+
+Error no_daemon(const std::string& path, Seconds patience) {
+    const int error = errno;
+    const std::string socket = printable(path);
+    if (error == EAGAIN)
         return {ExitCode::unavailable, "the daemon on " + socket + " did not answer within " +
                                            std::to_string(patience.count()) + " seconds; it may be busy, see its log"};
-    if (errno == EACCES || errno == EPERM)
+    if (error == EACCES || error == EPERM)
         return {ExitCode::permission, "permission denied on " + socket + "; run as root or join the socket's group"};
-    return {ExitCode::unavailable, "no daemon answers on " + socket + " (" + std::strerror(errno) +
+    return {ExitCode::unavailable, "no daemon answers on " + socket + " (" + std::strerror(error) +
                                        "); is oneknockd running? If its \"socket\" is elsewhere, use --socket PATH"};
+}
+
+Result<std::string> read_to_end(const Descriptor& daemon, const std::string& socket, Seconds patience) {
+    const Instant deadline = read_clocks().steady + patience;
+    std::string answer;
+    char buffer[8192];
+    for (;;) {
+        const auto got = recv(daemon.get(), buffer, sizeof buffer, MSG_DONTWAIT);
+        if (got == 0) return answer;
+        const bool waits = got < 0 && (errno == EAGAIN || errno == EINTR);
+        if (got < 0 && !waits) return tl::unexpected(no_daemon(socket, patience));
+        if (got > 0) answer.append(buffer, static_cast<std::size_t>(got));
+        if (answer.size() > largest_answer)
+            return fail(ExitCode::data,
+                        "the daemon on " + printable(socket) + " does not end its answer; what is on this socket?");
+        if (read_clocks().steady >= deadline) {
+            errno = EAGAIN;
+            return tl::unexpected(no_daemon(socket, patience));
+        }
+        pollfd polled{daemon.get(), POLLIN, 0};
+        if (waits) poll_until({&polled, 1}, deadline);
+    }
+}
+
+// The daemon's gatekeeper reads what strangers send: were it taken over, its answers would be theirs. What is nested
+// deeper than an answer is, or has a name that none has, is left out.
+std::optional<std::string> made_harmless(const std::string& answer) {
+    using Json = nlohmann::ordered_json;
+    const auto keep = [](int depth, Json::parse_event_t event, Json& parsed) {
+        if (!parsed.is_string()) return depth < deepest;
+        const auto& text = parsed.get_ref<const std::string&>();
+        if (event == Json::parse_event_t::key) return printable(text) == text;
+        parsed = printable(text);
+        return true;
+    };
+    const Json kept = Json::parse(answer, keep, false);
+    return kept.is_discarded() ? std::nullopt : std::optional(json::text(kept) + "\n");
 }
 
 }  // namespace
@@ -27,12 +73,11 @@ Result<Descriptor> connect_to_daemon(const std::string& socket, Seconds patience
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     if (socket.size() >= sizeof address.sun_path)
-        return fail(ExitCode::usage, "the socket's path is too long: " + socket);
+        return fail(ExitCode::usage, "the socket's path is too long: " + printable(socket));
     std::memcpy(address.sun_path, socket.c_str(), socket.size());
     Descriptor fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
     const timeval limit{patience.count(), 0};
-    for (const int option : {SO_RCVTIMEO, SO_SNDTIMEO})  // connecting counts as sending
-        setsockopt(fd.get(), SOL_SOCKET, option, &limit, sizeof limit);
+    setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);  // connecting counts as sending
     if (connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
         return tl::unexpected(no_daemon(socket, patience));
     return fd;
@@ -43,19 +88,14 @@ Result<std::string> ask(const Descriptor& daemon, const std::string& socket, con
     const std::string line = question + "\n";
     if (send(daemon.get(), line.data(), line.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(line.size()))
         return tl::unexpected(no_daemon(socket, patience));
-    std::string answer;
-    char buffer[8192];
-    for (;;) {
-        const auto got = recv(daemon.get(), buffer, sizeof buffer, 0);
-        if (got < 0 && errno == EINTR) continue;
-        if (got < 0) return tl::unexpected(no_daemon(socket, patience));
-        if (got == 0) break;
-        answer.append(buffer, static_cast<std::size_t>(got));
-    }
-    if (answer.empty())
+    const auto answer = read_to_end(daemon, socket, patience);
+    if (!answer) return answer;
+    if (answer->empty())
         return fail(ExitCode::unavailable,
-                    "the daemon on " + socket + " ended the connection without an answer; see its log");
-    return answer;
+                    "the daemon on " + printable(socket) + " ended the connection without an answer; see its log");
+    if (auto harmless = made_harmless(*answer)) return *std::move(harmless);
+    return fail(ExitCode::data, "the daemon on " + printable(socket) +
+                                    " gave an answer that cannot be read; are this program and it of one version?");
 }
 
 }  // namespace oneknock

@@ -66,7 +66,8 @@ std::string path_of(const CLI::App& command) {
 }
 
 Error usage_error(const CLI::App& command, const std::string& what) {
-    return {ExitCode::usage, what + (what.ends_with('?') ? " See: " : "; see: ") + path_of(command) + " --help"};
+    return {ExitCode::usage,
+            printable(what) + (what.ends_with('?') ? " See: " : "; see: ") + path_of(command) + " --help"};
 }
 
 std::vector<std::string> command_names(const CLI::App& command) {

@@ -1,10 +1,13 @@
 #include "common/json.hpp"
 
 #include <algorithm>
+#include <cstdio>
 #include <iterator>
 #include <unordered_set>
 
 #include <nlohmann/json.hpp>
+
+#include "common/json_text.hpp"
 
 namespace oneknock::json {
 namespace {
@@ -326,8 +329,25 @@ void Object::finish() {
     }
 }
 
-std::string quote(std::string_view text) {
-    return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+std::string quote(std::string_view string) { return text(nlohmann::ordered_json(string)); }
+
+// nlohmann's escapes those below U+0020 alone, or all beyond ASCII.
+std::string text(const nlohmann::ordered_json& value) {
+    const std::string dumped = value.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+    std::string escaped;
+    escaped.reserve(dumped.size());
+    for (std::size_t at = 0; at < dumped.size(); ++at) {
+        const bool is_latin = dumped[at] == '\xc2' && static_cast<std::uint8_t>(dumped[at + 1]) < 0xa0;
+        if (is_latin) ++at;  // the second byte is the character's number
+        if (is_latin || dumped[at] == '\x7f') {
+            char code[sizeof "\\u00ff"];
+            std::snprintf(code, sizeof code, "\\u%04x", static_cast<std::uint8_t>(dumped[at]));
+            escaped += code;
+        } else {
+            escaped += dumped[at];
+        }
+    }
+    return escaped;
 }
 
 }  // namespace oneknock::json

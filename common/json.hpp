@@ -99,7 +99,7 @@ private:
     std::vector<bool> taken_;
 };
 
-// Writing: `text` quoted and escaped as a JSON string.
-[[nodiscard]] std::string quote(std::string_view text);
+// Writing: a JSON string, quoted and escaped as by text().
+[[nodiscard]] std::string quote(std::string_view string);
 
 }  // namespace oneknock::json

@@ -70,12 +70,13 @@ private:
     }
 
     void append(std::string& text, Priority priority, std::string_view line) const {
-        for (;;) {  // line feeds are ours; whatever else steers a terminal is not
+        for (std::string_view margin;;) {
             if (is_journal_) text.append({'<', static_cast<char>(priority), '>'});
             const auto end = line.find('\n');
-            text += printable(line.substr(0, end)) + "\n";
+            text.append(margin).append(printable(line.substr(0, end))).append("\n");
             if (end == std::string_view::npos) return;
             line.remove_prefix(end + 1);
+            margin = line.starts_with(' ') ? "" : "  ";
         }
     }
 

@@ -1,6 +1,6 @@
 // Lines on standard error: plain on a terminal, with the journal's priority prefix (sd-daemon(3)) where standard error
-// is the journal's own. Only numbers and names from our own configuration are ever passed in; what else is in a name is
-// made harmless.
+// is the journal's own. Whatever steers a terminal is made harmless. A text may have several lines; those behind its
+// first are indented, so that nobody who has chosen a file's name, or a word in it, begins one.
 //
 // A tool waits until its line is read: an error message must not be lost. A daemon must not: see never_wait().
 #pragma once

@@ -20,6 +20,30 @@ inline constexpr const char* state_lock_name = "lock";
 // Holds the id (hexadecimal) of a door that never had a record: a missing one is no loss then.
 inline constexpr const char* new_door_name = "new-door";
 
+// The audit's table. Audits from before the door's secret could be rotated lack the last column.
+[[nodiscard]] inline std::string audit_table(bool tells_door_generations = true) {
+    return std::string(
+               "CREATE TABLE audit(id INTEGER PRIMARY KEY, time INTEGER NOT NULL, client TEXT NOT NULL,"
+               " generation INTEGER NOT NULL, source TEXT NOT NULL, operation TEXT NOT NULL,"
+               " protocol TEXT NOT NULL, port INTEGER NOT NULL, address TEXT NOT NULL,"
+               " duration INTEGER NOT NULL, decision TEXT NOT NULL, reason TEXT NOT NULL") +
+           (tells_door_generations ? ", door_generation INTEGER NOT NULL DEFAULT 0)" : ")");
+}
+
+// Lines are asked for by client, and forgotten by time.
+inline constexpr const char* audit_by_time = "CREATE INDEX audit_by_time ON audit(time)";
+inline constexpr const char* audit_by_client = "CREATE INDEX audit_by_client ON audit(client, time)";
+
+// Finds what is not of this, word for word as SQLite keeps it: triggers, views, checks and computed columns of others
+// would run in whoever opens the audit, for as long as they like.
+[[nodiscard]] inline std::string strangers_query() {
+    return "SELECT 1 FROM sqlite_master WHERE sql IS NULL OR sql NOT IN ('" + audit_table() + "','" +
+           audit_table(false) + "','" + audit_by_time + "','" + audit_by_client + "')";
+}
+
+// A line has a few hundred bytes, and so has the longest of the above. What is longer is not the daemon's.
+inline constexpr int longest_in_audit = 4096;
+
 // Of the audit: of each generation of a client's key and of the door's secret, the first and the last accepted knock.
 // To bind: the client, and since when. Records from before the door's secret could be rotated have no
 // `door_generation`: 0 takes its place.

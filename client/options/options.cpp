@@ -2,6 +2,7 @@
 
 #include <charconv>
 
+#include "common/text.hpp"
 #include "keys/enrolment.hpp"
 
 namespace oneknock {
@@ -9,7 +10,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-tl::unexpected<Error> usage(std::string sentence) { return fail(ExitCode::usage, std::move(sentence)); }
+tl::unexpected<Error> usage(const std::string& sentence) { return fail(ExitCode::usage, printable(sentence)); }
 
 Result<Seconds> read_duration(const std::optional<std::string>& word) {
     if (!word) return Seconds{0};

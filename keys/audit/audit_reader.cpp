@@ -20,6 +20,9 @@ constexpr const char* lines_query =
     " FROM audit WHERE id>?1 AND (?2 IS NULL OR +client=?2) AND (?3 IS NULL OR (protocol=?3 AND port=?4))"
     " AND +time BETWEEN ?5 AND ?6 AND (?7 IS NULL OR decision=?7 OR reason=?7) ORDER BY id LIMIT ?8";
 
+// What the daemon does with a damaged one: server/gatekeeper/record/audit.
+constexpr const char* renewal = "; a damaged audit is put aside, and begun anew, when oneknockd is restarted";
+
 constexpr std::int64_t last_second = 253402300799;  // of the year 9999: the daemon has no later ones
 
 struct Finalize {
@@ -69,12 +72,11 @@ void add_use(Uses& uses, sqlite3_stmt* row, int generation_column) {
 
 void AuditReader::Close::operator()(sqlite3* db) const { sqlite3_close_v2(db); }
 
-// What the daemon does with a damaged one: server/gatekeeper/record/audit.
 Error AuditReader::unreadable() const {
     const int status = db_ ? sqlite3_errcode(db_.get()) : SQLITE_NOMEM;
     std::string what = db_ ? sqlite3_errmsg(db_.get()) : "out of memory";
-    if (status == SQLITE_CORRUPT || status == SQLITE_NOTADB || status == SQLITE_ERROR)
-        what += "; a damaged audit is put aside, and begun anew, when oneknockd is restarted";
+    if (status == SQLITE_CORRUPT || status == SQLITE_NOTADB || status == SQLITE_ERROR) what += renewal;
+    if (status == SQLITE_TOOBIG) what += "; no line of oneknockd's is that long: move the audit away, and restart it";
     return {ExitCode::data, path_ + ": cannot read the audit: " + what};
 }
 
@@ -96,8 +98,15 @@ Result<void> AuditReader::open_database() {
     const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW;
     const int status = sqlite3_open_v2(inside_.c_str(), &db, flags, nullptr);
     db_.reset(db);
-    if (status != SQLITE_OK || sqlite3_exec(db, settings, nullptr, nullptr, nullptr) != SQLITE_OK)
-        return tl::unexpected(unreadable());
+    if (status != SQLITE_OK) return tl::unexpected(unreadable());
+    sqlite3_limit(db, SQLITE_LIMIT_LENGTH, longest_in_audit);
+    sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_VIEW, 0, nullptr);  // should one come while it is read
+    if (sqlite3_exec(db, settings, nullptr, nullptr, nullptr) != SQLITE_OK) return tl::unexpected(unreadable());
+    const auto strangers = prepare(db, strangers_query().c_str());
+    const int strange = strangers ? sqlite3_step(strangers.get()) : SQLITE_ERROR;
+    if (strange == SQLITE_ROW)
+        return fail(ExitCode::data, path_ + ": cannot read the audit: it holds what oneknockd does not make" + renewal);
+    if (strange != SQLITE_DONE) return tl::unexpected(unreadable());
     const auto find = prepare(db, "SELECT 1 FROM pragma_table_info('audit') WHERE name='door_generation'");
     const int found = find ? sqlite3_step(find.get()) : SQLITE_ERROR;
     if (found != SQLITE_ROW && found != SQLITE_DONE) return tl::unexpected(unreadable());

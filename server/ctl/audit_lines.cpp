@@ -6,6 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "common/json_text.hpp"
 #include "common/nearest_word.hpp"
 #include "common/text.hpp"
 #include "server/gatekeeper/decide/reason.hpp"
@@ -120,7 +121,7 @@ std::string audit_json(const AuditLine& line, const ServiceNames& services) {
                         {"address", line.address},
                         {"generation", line.generation}};
     if (line.reason.empty()) object["duration_s"] = line.duration_s;
-    return object.dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n";
+    return json::text(object) + "\n";
 }
 
 }  // namespace oneknock

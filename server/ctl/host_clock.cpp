@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/clock_keeping.hpp"
+#include "common/json_text.hpp"
 
 namespace oneknock {
 
@@ -15,7 +16,7 @@ std::string with_host_clock(const std::string& json, std::optional<bool> synchro
     auto status = nlohmann::ordered_json::parse(json);
     if (synchronised) status["clock_synchronised"] = *synchronised;
     else status["clock_synchronised"] = nullptr;
-    return status.dump() + "\n";
+    return json::text(status) + "\n";
 }
 
 }  // namespace oneknock

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdarg>
 #include <cstdio>
+#include <cstdlib>
 
 #include <nlohmann/json.hpp>
 
@@ -14,12 +15,14 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 [[gnu::format(printf, 2, 3)]] void print(std::string& to, const char* format, ...) {
-    char line[512];
     va_list arguments;
     va_start(arguments, format);
-    std::vsnprintf(line, sizeof line, format, arguments);
+    char* line = nullptr;
+    const int length = vasprintf(&line, format, arguments);
     va_end(arguments);
+    if (length < 0) return;
     to += line;
+    std::free(line);
 }
 
 long long number(const Json& json, const char* name) { return json.value(name, 0LL); }

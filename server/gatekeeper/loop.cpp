@@ -332,7 +332,7 @@ private:
         answer_load(loaded && loaded->fits);
         if (loaded) take_in(*loaded, end);
         else decider_.keep_keys();
-        control_.reloaded(loaded.map([](const LoadedKeys&) {}), end.last_request);
+        control_.reloaded(loaded.map([](const LoadedKeys&) {}), end.last_request, now_.steady);
     }
 
     void answer_load(bool taken) {
@@ -347,12 +347,12 @@ private:
         const bool is_new_door = change.door.has_value();
         std::erase_if(change.gone, [this](const std::string& name) { return !decider_.knows(name); });
         const std::string changed = std::to_string(change.clients.size()), gone = std::to_string(change.gone.size());
-        const bool is_news = end.asked || is_new_door || !change.clients.empty() || !change.gone.empty();
+        const bool has_changed = is_new_door || !change.clients.empty() || !change.gone.empty();
         change_keys(change);
         check(loaded, is_new_door);
         take_out(control_.is_strict(end.last_request));
         problems_.log_news();
-        if (is_news)
+        if (has_changed || (end.asked && control_.may_log(now_.steady)))
             log::info("reloaded: " + counted(decider_.verifier().keyring().clients.size(), "client") + ", " + changed +
                       " new or changed, " + gone + " gone" + wrong_files());
     }

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/fd.hpp"
+#include "common/json_text.hpp"
 #include "common/log.hpp"
 #include "common/protocol/codeword.hpp"
 #include "common/protocol/key_schedule.hpp"
@@ -46,7 +47,7 @@ std::string json_of(const Decision& decision, UnixTime when) {
         line["skew_s"] = decision.skew.count();
         if (!decision.refused) line["duration_s"] = decision.duration.count();
     }
-    return line.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
+    return json::text(line);
 }
 
 // The listener and the gatekeeper in one: candidates are decided on where they are found.

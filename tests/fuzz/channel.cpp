@@ -117,7 +117,8 @@ private:
         } else {
             parts_.decider.keep_keys();
         }
-        parts_.control.reloaded(loaded ? Result<void>{} : tl::unexpected(loaded.error()), end.last_request);
+        parts_.control.reloaded(loaded ? Result<void>{} : tl::unexpected(loaded.error()), end.last_request,
+                                parts_.now.steady);
     }
     KeyLoading& loading() {
         if (!loading_)

@@ -127,7 +127,7 @@ private:
     }
     void reload(RequestId last, bool fails) {
         const Result<void> failed = fail(ExitCode::data, "clients.d/\x1b\xff\".json:1: wrong");
-        parts_->control.reloaded(fails ? failed : Result<void>{}, last);
+        parts_->control.reloaded(fails ? failed : Result<void>{}, last, parts_->now.steady);
     }
 
     sockaddr_un name_{};

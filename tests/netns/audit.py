@@ -128,6 +128,24 @@ class Audit(PlainHouse):
         done = run(program("oneknockctl"), "audit", "--config", self.net.path("none.json"), check=False)
         self.assertEqual(done.returncode, NO_INPUT)
 
+    def test_what_a_compromised_daemon_left_in_it_runs_in_nobody(self):
+        endless = "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n+1 FROM r) SELECT count(*) FROM r"
+        for left in (f"CREATE TRIGGER t AFTER INSERT ON audit BEGIN UPDATE audit SET duration=({endless}); END",
+                     f"DROP TABLE audit; CREATE VIEW audit AS SELECT 1 AS id, 'alice' AS client WHERE ({endless})>0"):
+            self.daemon.stop()
+            with contextlib.closing(sqlite3.connect(os.path.join(self.door.state, "oneknock.db"))) as database:
+                database.executescript(left)
+            done = self.audit(check=False)
+            self.assertEqual((done.returncode, done.stdout.count("\n")), (DATA, 0))
+            self.assertIn("it holds what oneknockd does not make; a damaged audit is put aside", done.stderr)
+            for words in (("list",), ("show", "alice")):
+                run(program("oneknock-keygen"), *words, "--dir", self.door.folder, check=False)  # it ends
+            self.daemon = Daemon(self.net, self.server, self.door)
+            self.daemon.wait_for("put aside")
+            knock(self.client, self.key)
+            self.assert_becomes(1, lambda: len(self.lines()))
+            time.sleep(1.1)  # the next one's name is another second's
+
     def test_whoever_reads_slowly_does_not_keep_the_daemon_from_folding_its_log_into_the_file(self):
         knock(self.client, self.key)
         self.assert_becomes(1, lambda: len(self.lines()))

@@ -101,6 +101,31 @@ class BadInput(NetworkTest):
             with self.subTest(argv[1:]):
                 self.refused(code, names, *argv)
 
+    def test_no_word_and_no_path_begins_a_line_or_steers_a_terminal(self):
+        evil = "x\x1b[2J\naccepted: alice\x7f\x9b"
+        folder = self.net.path(evil)
+        os.mkdir(folder)
+        key = os.path.join(folder, "a.json")
+        with open(os.open(key, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
+            file.write("{")
+        rows = [(name, words) for name in ("oneknock", "oneknockd", "oneknock-keygen", "oneknockctl")
+                for words in ((evil,), ("--" + evil,), ("-" + evil,))]
+        rows += [("oneknock", words) for words in (
+            ("open", key, "ssh"), ("open", self.key, evil), ("import", folder), ("open", self.key, "ssh", "--for", evil),
+            ("open", self.key, "ssh", "--key-fd", evil), ("open", self.key, "ssh", "--dry-run", "--write", folder))]
+        rows += [("oneknockd", words) for words in (("--config", key), ("--try", evil), ("--read", key, "--config", self.door.config),
+                                                    ("--config", key, "--check-config"))]
+        rows += [("oneknock-keygen", words) for words in (
+            ("list", "--dir", folder), ("init", "--dir", folder, "--name", "n", "--address", "h"), ("show", evil, "--dir", self.door.folder),
+            ("add", "bob", "--allow", evil, "-o", key, "--dir", self.door.folder), ("limit", "alice", "--source", evil))]
+        rows += [("oneknockctl", words) for words in (("--socket", key, "status"), ("audit", "--config", key), ("audit", "--since", evil),
+                                                      ("status", "--format", evil), ("--socket", key * 9, "status"))]
+        for name, words in rows:
+            done = self.server.run(program(name), *words, check=False)
+            said = done.stdout + done.stderr
+            self.assertNotEqual(done.returncode, 0, (name, words))
+            self.assertNotRegex(said, "(?m)^accepted|[\x1b\x7f\x9b]", (name, words))
+
     def test_the_servers_files_are_checked_before_anything_is_touched(self):
         files = [self.door.config, self.door_file, self.client_file]
         rows = [

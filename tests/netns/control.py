@@ -64,6 +64,44 @@ class Control(PlainHouse):
             go_on()
             self.assertIn(b'"done":true', peer.recv(1000))
 
+    def ask(self, line):
+        peer = socket.socket(socket.AF_UNIX)
+        self.addCleanup(peer.close)
+        peer.connect(self.door.socket)
+        peer.sendall(line)
+        return peer
+
+    def test_reloads_that_wait_keep_nobody_out_and_are_answered(self):
+        go_on = self.with_a_firewall_that_hangs()
+        waiting = [self.ask(b"reload\n") for _ in range(32)]
+        self.assertEqual(self.daemon.grants(), [])
+        with self.ask(b"reload\n") as late:
+            self.assertIn(b"too many others wait for a reload", late.recv(1000))
+        self.assertEqual(self.daemon.ctl("status", check=False).returncode, 0)
+        go_on()
+        for peer in waiting:
+            self.assertIn(b'"done":true', peer.recv(1000))
+        with self.ask(b"reload\n") as again:
+            self.assertIn(b'"done":true', again.recv(1000))
+
+    def test_no_peer_fills_the_log(self):
+        def many(line):
+            for _ in range(300):
+                with self.ask(line) as peer:
+                    self.assertIn(b'"done":true', peer.recv(1000))
+
+        many(b"revoke --all\n")
+        many(b"reload\n")
+        self.assertLess(self.daemon.log.count("\n"), 150)
+        time.sleep(1)
+        self.daemon.ctl("reload")
+        self.daemon.wait_for("^warning: [0-9]+ more lines about requests on the control socket were not logged$")
+        self.door.add("bob")
+        self.daemon.wait_for("^reloaded: 2 clients, 1 new or changed")
+        knock(self.client, self.key, "ssh", "--wait")
+        self.daemon.ctl("revoke", "--all")
+        self.daemon.wait_for("^revoked 1 grant$")
+
 
 def ticks(pid):
     """Processor time used, in hundredths of a second."""

@@ -83,6 +83,8 @@ TEST_CASE("a wrong word is named, with what was probably meant and where the rig
         {{"status", "--socket="}, "--socket needs a value: --socket PATH; see: program status --help"},
         {{"status", "--json=yes"}, "--json takes no value; see: program status --help"},
         {{"--socket", "a", "status", "--socket=b"}, "--socket is given twice; see: program status --help"},
+        {{"status", "--x\x1b[2J\nerror: y"}, "there is no option --x\\x1b[2J\\x0aerror: y; see: program status --help"},
+        {{"revoke", "a", "b\n"}, "unexpected word \"b\\x0a\"; see: program revoke --help"},
         {{"help", "stauts"}, "there is no command \"stauts\"; did you mean status? See: program --help"},
     };
     for (const auto& [words, wanted] : cases) {

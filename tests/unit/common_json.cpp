@@ -1,5 +1,8 @@
 #include "common/json.hpp"
 
+#include <nlohmann/json.hpp>
+
+#include "common/json_text.hpp"
 #include "tests/catch.hpp"
 
 using namespace oneknock;
@@ -56,6 +59,14 @@ TEST_CASE("no complaint carries a control character from a file to a terminal") 
         REQUIRE(context.failed());
         CHECK(printable(context.error()->message) == context.error()->message);
     }
+}
+
+TEST_CASE("no JSON that is printed carries a control character, and it says the same") {
+    const std::string steers = "\x01\n\x1f \x7f\u0080\u009b\u009f\u00a0caf\u00e9\u20ac";
+    CHECK(json::quote(steers) == "\"\\u0001\\n\\u001f \\u007f\\u0080\\u009b\\u009f\u00a0caf\u00e9\u20ac\"");
+    CHECK(nlohmann::json::parse(json::quote(steers)) == steers);
+    CHECK(json::quote("\xc2\x9b\xff") == "\"\\u009b\ufffd\"");
+    CHECK(json::text({{"a\x7f", 1}}) == R"({"a\u007f":1})");
 }
 
 TEST_CASE("a secret is the one that the file says, however it is written") {

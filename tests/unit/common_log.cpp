@@ -112,9 +112,9 @@ TEST_CASE("lines bear a priority only where standard error is the journal itself
         });
         return all_of(ends.read.get());
     };
-    CHECK(say("8:12345") == "error: two\nlines\n");
-    CHECK(say("") == "error: two\nlines\n");
-    CHECK(say(journal_name(ends.write.get())) == "<3>error: two\n<3>lines\n");
+    CHECK(say("8:12345") == "error: two\n  lines\n");
+    CHECK(say("") == "error: two\n  lines\n");
+    CHECK(say(journal_name(ends.write.get())) == "<3>error: two\n<3>  lines\n");
 }
 
 TEST_CASE("a line that is too long for a pipe is cut between characters", "[log]") {
@@ -134,11 +134,13 @@ TEST_CASE("a line that is too long for a pipe is cut between characters", "[log]
     }
 }
 
-TEST_CASE("no name in a line can steer a terminal", "[log]") {
+TEST_CASE("no name in a line can steer a terminal, or begin a line", "[log]") {
     const Ends ends = pipe_ends();
     with_standard_error(ends.write.get(), [] {
+        log::info("cannot open a\naccepted: alice\n  - a hint");
         log::warning("\x1b[2J\rcaf\xe9.json caf\u00e9.json");
         return 0;
     });
-    CHECK(all_of(ends.read.get()) == "warning: \\x1b[2J\\x0dcaf\\xe9.json caf\u00e9.json\n");
+    CHECK(all_of(ends.read.get()) ==
+          "cannot open a\n  accepted: alice\n  - a hint\nwarning: \\x1b[2J\\x0dcaf\\xe9.json caf\u00e9.json\n");
 }

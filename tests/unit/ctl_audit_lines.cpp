@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "common/text.hpp"
 #include "tests/catch.hpp"
 
 using namespace oneknock;
@@ -121,7 +122,7 @@ TEST_CASE("a line as JSON has the fields of oneknockd --read, with null where th
 
 TEST_CASE("what a taken-over room could write into the audit neither moves the cursor nor forges a line") {
     AuditLine line = accepted_line();
-    line.client = "lap\033[2J\ntop\xff";
+    line.client = "lap\033[2J\ntop\xff\x7f\xc2\x9b";
     line.decision = "accepted\n";
     const std::string text = audit_text(line, services);
     CHECK(text.find('\033') == std::string::npos);
@@ -129,4 +130,5 @@ TEST_CASE("what a taken-over room could write into the audit neither moves the c
     const std::string json = audit_json(line, services);
     CHECK(json.find('\n') == json.size() - 1);
     CHECK(nlohmann::json::accept(json));
+    CHECK(json.substr(0, json.size() - 1) == printable(json.substr(0, json.size() - 1)));
 }

@@ -44,6 +44,9 @@ public:
         socket_->serve(now, [this](auto connection, std::string_view line) { asked.emplace_back(connection, line); });
     }
     void answer_to(ControlSocket::Connection connection, const std::string& text) { socket_->answer(connection, text); }
+    void give_until(ControlSocket::Connection connection, Instant deadline) {
+        socket_->give_until(connection, deadline);
+    }
     void answer(const std::string& text) { socket_->answer(asked.at(0).first, text); }
     [[nodiscard]] bool has_timer() const { return socket_->next_due().has_value(); }
 
@@ -163,4 +166,24 @@ TEST_CASE("who waits for an answer is not pushed out by those who come later") {
     peers.serve();
     for (const Descriptor& fd : waiting) CHECK(heard(fd) == "done\n");
     CHECK(peers.asked.back().second == "status");
+}
+
+TEST_CASE("those whose answer takes its time keep nobody out, and get it") {
+    Peers peers;
+    std::vector<Descriptor> waiting;
+    for (int i = 0; i < 32; ++i) {
+        waiting.push_back(peers.peer("reload\n"));
+        peers.now += std::chrono::milliseconds{1};
+        REQUIRE(peers.turn());
+        peers.give_until(peers.asked.back().first, peers.now + Seconds{60});
+    }
+    REQUIRE(peers.asked.size() == 32);
+    std::vector<Descriptor> others;
+    for (int i = 0; i < 16; ++i) others.push_back(peers.peer("status\n"));
+    REQUIRE(peers.turn());
+    CHECK(peers.asked.size() == 48);
+    for (const auto& [connection, line] : peers.asked) peers.answer_to(connection, line + "\n");
+    peers.serve();
+    for (const Descriptor& fd : waiting) CHECK(heard(fd) == "reload\n");
+    for (const Descriptor& fd : others) CHECK(heard(fd) == "status\n");
 }

@@ -2,13 +2,14 @@
 
 #include <nlohmann/json.hpp>
 
+#include "common/json_text.hpp"
+
 namespace oneknock {
 namespace {
 
 using Json = nlohmann::ordered_json;
 
-// What is in a name that is not UTF-8 is no reason to fail.
-std::string line_of(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n"; }
+std::string line_of(const Json& json) { return json::text(json) + "\n"; }
 
 constexpr std::size_t most_problems = 100;  // that an answer lists
 

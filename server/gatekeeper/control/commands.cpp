@@ -12,7 +12,9 @@
 namespace oneknock {
 
 constexpr Instant longest_reload = Seconds{60};  // as oneknockctl waits
-constexpr std::size_t most_compared = 200;       // less than a millisecond, for which knocks wait
+constexpr std::size_t most_reloads = 32;         // that are waited for
+constexpr Rate lines_of_requests{1, 100};
+constexpr std::size_t most_compared = 200;  // less than a millisecond, for which knocks wait
 
 void ControlCommands::serve(Instant now) {
     socket_.serve(now, [this, now](Connection connection, std::string_view line) { asked(connection, line, now); });
@@ -46,11 +48,24 @@ void ControlCommands::reload(Connection connection, std::string_view words, Inst
     if (waiter.strict) words.remove_prefix(strict.size());
     while (words.starts_with(' ')) words.remove_prefix(1);
     waiter.client = words;
+    if (reload_waiters_.size() + settling_.size() >= most_reloads)
+        return refuse(connection, "too many others wait for a reload; try again");
     ReloadRequest request;
     request.id = ++last_reload_request_;
     if (!dependencies_.parent.send(request)) return refuse(connection, "the firewall is busy; try again");
     reload_waiters_[request.id] = std::move(waiter);  // answered when the files have been read
     socket_.give_until(connection, now + longest_reload);
+}
+
+bool ControlCommands::may_log(Instant now) {
+    if (!lines_.try_take(lines_of_requests, now)) {
+        ++unlogged_;
+        return false;
+    }
+    if (unlogged_ > 0)
+        log::warning(std::to_string(std::exchange(unlogged_, 0)) +
+                     " more lines about requests on the control socket were not logged");
+    return true;
 }
 
 bool ControlCommands::is_strict(RequestId last_request) const {
@@ -100,7 +115,8 @@ void ControlCommands::revoke(Connection connection, const std::string& client, I
     const auto count = dependencies_.grants.revoke(client, connection, now);
     if (count == 0 && !client.empty() && !dependencies_.decider.knows(client))
         return refuse(connection, "there is no client of that name, and no grant of one" + meant_instead(client));
-    log::info("revoked " + counted(count, "grant") + (client.empty() ? "" : " of " + client));
+    if (count > 0 || may_log(now))
+        log::info("revoked " + counted(count, "grant") + (client.empty() ? "" : " of " + client));
     if (count == 0) socket_.answer(connection, closed_json(0));
 }
 
@@ -110,9 +126,10 @@ void ControlCommands::handle(const GrantRequests::Revocation& revocation) {
     else socket_.answer(revocation.waiter, closed_json(revocation.closed));
 }
 
-void ControlCommands::reloaded(const Result<void>& result, RequestId last_request) {
+void ControlCommands::reloaded(const Result<void>& result, RequestId last_request, Instant now) {
     const std::string problem = result ? "" : "the key files were not taken in: " + result.error().message;
-    if (!result) log::error(problem);
+    const bool is_asked_for = !reload_waiters_.empty() && reload_waiters_.begin()->first <= last_request;
+    if (!result && (!is_asked_for || may_log(now))) log::error(problem);
     bool is_awaited = false;
     while (!reload_waiters_.empty() && reload_waiters_.begin()->first <= last_request) {
         auto reloaded = reload_waiters_.extract(reload_waiters_.begin());

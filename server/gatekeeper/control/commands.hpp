@@ -10,6 +10,7 @@
 
 #include "common/clock.hpp"
 #include "common/result.hpp"
+#include "common/token_bucket.hpp"
 #include "server/gatekeeper/control/answers.hpp"
 #include "server/gatekeeper/control/control_socket.hpp"
 #include "server/gatekeeper/decide/decider.hpp"
@@ -49,9 +50,11 @@ public:
     void handle(const Settled& settled, Instant now);
     // A reload is done, whoever asked for it; and the last request that came before it began. Those who asked are
     // answered when the firewall has what it changed.
-    void reloaded(const Result<void>& result, RequestId last_request);
+    void reloaded(const Result<void>& result, RequestId last_request, Instant now);
     // Whether one of those who asked for it gives wrong files no time.
     [[nodiscard]] bool is_strict(RequestId last_request) const;
+    // Of a line that says no more than that somebody has asked: whoever may ask may not fill the log.
+    [[nodiscard]] bool may_log(Instant now);
 
 private:
     using Connection = ControlSocket::Connection;
@@ -79,6 +82,8 @@ private:
     RequestId last_reload_request_ = 0;
     ForeignElementsSeen foreign_;
     std::uint64_t lines_dropped_by_parent_ = 0;
+    TokenBucket lines_;
+    std::uint64_t unlogged_ = 0;  // since the log last said how many
 };
 
 }  // namespace oneknock

@@ -26,13 +26,15 @@ std::optional<Instant> ControlSocket::next_due() const {
     return earliest(accepts_again_, std::ranges::min_element(peers_, {}, &Peer::deadline)->deadline);
 }
 
-bool ControlSocket::has_room() const {
-    return peers_.size() < most_connections || std::ranges::any_of(peers_, &Peer::keeps_us_waiting);
+bool ControlSocket::is_full() const {
+    return std::ranges::count(peers_, false, &Peer::has_own_place) >= static_cast<std::ptrdiff_t>(most_connections);
 }
+
+bool ControlSocket::has_room() const { return !is_full() || std::ranges::any_of(peers_, &Peer::keeps_us_waiting); }
 
 // Where silent peers take all the places, the oldest goes; one of this turn has not had its chance yet.
 bool ControlSocket::make_room(Instant now) {
-    if (peers_.size() < most_connections) return true;
+    if (!is_full()) return true;
     const auto oldest = std::ranges::find_if(
         peers_, [&](const Peer& peer) { return peer.keeps_us_waiting() && peer.deadline < now + patience; });
     if (oldest == peers_.end()) return false;
@@ -68,7 +70,7 @@ void ControlSocket::accept_all(Instant now) {
             accepts_again_ = now + pause;
             return;
         }
-        peers_.push_back({next_++, std::move(fd), now + patience, {}, {}, false, false});
+        peers_.push_back({next_++, std::move(fd), now + patience, {}, {}, false, false, false});
     }
 }
 
@@ -106,7 +108,9 @@ void ControlSocket::answer(Connection connection, std::string text) {
 
 void ControlSocket::give_until(Connection connection, Instant deadline) {
     const auto peer = std::ranges::find(peers_, connection, &Peer::number);
-    if (peer != peers_.end()) peer->deadline = deadline;
+    if (peer == peers_.end()) return;
+    peer->deadline = deadline;
+    peer->has_own_place = true;
 }
 
 }  // namespace oneknock

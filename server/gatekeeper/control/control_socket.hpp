@@ -32,7 +32,8 @@ public:
     void serve(Instant now, const Asked& asked);
 
     void answer(Connection connection, std::string text);
-    // For a question whose answer takes its time: the asker is given up then, and not after some seconds.
+    // For a question whose answer takes its time: the asker is given up then, and not after some seconds. It has a
+    // place of its own, which nobody else is kept out by: how many there are is the caller's to bound.
     void give_until(Connection connection, Instant deadline);
 
 private:
@@ -49,10 +50,12 @@ private:
         std::string out;
         bool asked = false;
         bool finished = false;
+        bool has_own_place = false;
 
         // It has not asked, or does not take its answer: where there is no room, it is the one to go.
-        [[nodiscard]] bool keeps_us_waiting() const { return !asked || !out.empty(); }
+        [[nodiscard]] bool keeps_us_waiting() const { return !has_own_place && (!asked || !out.empty()); }
     };
+    [[nodiscard]] bool is_full() const;
     [[nodiscard]] bool has_room() const;
     [[nodiscard]] bool make_room(Instant now);
     void serve_peers(const Asked& asked);

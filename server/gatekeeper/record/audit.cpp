@@ -19,18 +19,9 @@ namespace {
 constexpr const char* memory_only = ":memory:";
 constexpr UnixTime last_time{Seconds{253'402'300'799}};  // of the year 9999: none of ours is later
 
-// Lines are asked for by client, and forgotten by time.
-constexpr const char* schema =
-    "BEGIN;"
-    "CREATE TABLE audit(id INTEGER PRIMARY KEY, time INTEGER NOT NULL, client TEXT NOT NULL, generation INTEGER NOT "
-    "NULL,"
-    " source TEXT NOT NULL, operation TEXT NOT NULL, protocol TEXT NOT NULL, port INTEGER NOT NULL, address TEXT NOT "
-    "NULL,"
-    " duration INTEGER NOT NULL, decision TEXT NOT NULL, reason TEXT NOT NULL,"
-    " door_generation INTEGER NOT NULL DEFAULT 0);"
-    "CREATE INDEX audit_by_time ON audit(time);"
-    "CREATE INDEX audit_by_client ON audit(client, time);"
-    "PRAGMA user_version=1; COMMIT;";
+std::string schema() {
+    return "BEGIN;" + audit_table() + ";" + audit_by_time + ";" + audit_by_client + ";PRAGMA user_version=1; COMMIT;";
+}
 
 // Of versions that kept the replay record here as well.
 constexpr const char* drop_old_tables =
@@ -76,8 +67,11 @@ Result<Audit> Audit::open(const std::string& folder, UnixTime now) {
 
 Database::Condition Audit::read_existing(const std::string& path) {
     if (!db_.open(path)) return db_.after_failure();
+    // First of all: the check would run what strangers have put in.
+    if (!db_.run(drop_old_tables)) return db_.after_failure();
+    if (const auto found = db_.finds_none(strangers_query()); found != Database::Condition::sound) return found;
     if (const auto found = db_.check(); found != Database::Condition::sound) return found;
-    if (!db_.prepare("SELECT id FROM audit") || !db_.run(drop_old_tables)) return db_.after_failure();
+    if (!db_.prepare("SELECT id FROM audit")) return db_.after_failure();
     // Audits from before there was this column do not know which of the door's generations was used.
     if (!db_.prepare("SELECT door_generation FROM audit") &&
         !db_.run("ALTER TABLE audit ADD COLUMN door_generation INTEGER NOT NULL DEFAULT 0"))
@@ -89,7 +83,7 @@ Database::Condition Audit::read_existing(const std::string& path) {
 std::optional<std::string> Audit::begin_anew(const std::string& path) {
     const bool in_memory = path == memory_only;
     if (!in_memory && !create_empty(path)) return std::strerror(errno);
-    if (db_.open(path) && db_.run(schema) && prepare_all()) return std::nullopt;
+    if (db_.open(path) && db_.run(schema().c_str()) && prepare_all()) return std::nullopt;
     const std::string problem = db_.problem();
     *this = Audit();  // closed: what is half made is nobody's
     for (const char* suffix : audit_suffixes)

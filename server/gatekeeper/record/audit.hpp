@@ -44,8 +44,9 @@ public:
     static constexpr std::int64_t most_lines_per_client = 100'000;
     static constexpr std::int64_t most_lines = 1'000'000;
 
-    // In `folder` (ending in '/'), or in memory if it is empty. A damaged one is kept aside (`was_damaged()` says so).
-    // One that cannot be read for lack of disk, memory or a permission is left as it is, and an error.
+    // In `folder` (ending in '/'), or in memory if it is empty. A damaged one, or one that holds what is not ours, is
+    // kept aside (`was_damaged()` says so). One that cannot be read for lack of disk, memory or a permission is left as
+    // it is, and an error.
     [[nodiscard]] static Result<Audit> open(const std::string& folder, UnixTime now);
     [[nodiscard]] bool was_damaged() const { return was_damaged_; }
     // The latest time of its lines; the clock may be behind it.

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "common/secret.hpp"
+#include "keys/record_files.hpp"
 
 namespace oneknock {
 namespace {
@@ -50,7 +51,9 @@ bool Database::open(const std::string& path) {
     const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW;
     const int status = sqlite3_open_v2(path.c_str(), &db, flags, nullptr);
     db_.reset(db);
-    if (status != SQLITE_OK || !run(settings)) return false;
+    if (status != SQLITE_OK) return false;
+    sqlite3_limit(db, SQLITE_LIMIT_LENGTH, longest_in_audit);
+    if (!run(settings)) return false;
     const auto note_pages = [](void* log, sqlite3*, const char*, int pages) {
         static_cast<Log*>(log)->pages = static_cast<std::size_t>(pages);
         return SQLITE_OK;
@@ -81,6 +84,14 @@ Database::Condition Database::check() {
     return check.text(0) == "ok" ? Condition::sound : Condition::damaged;
 }
 
+Database::Condition Database::finds_none(const std::string& query) {
+    const Prepared prepared = prepare(query.c_str());
+    if (!prepared) return after_failure();
+    Statement find(prepared);
+    if (find.row()) return Condition::damaged;
+    return find.failed() ? after_failure() : Condition::sound;
+}
+
 std::string Database::problem() const { return db_ ? sqlite3_errmsg(db_.get()) : "out of memory"; }
 
 Database::Condition Database::after_failure() const {
@@ -89,6 +100,7 @@ Database::Condition Database::after_failure() const {
     switch (sqlite3_errcode(db_.get()) & 0xff) {
         case SQLITE_CORRUPT:
         case SQLITE_NOTADB:
+        case SQLITE_TOOBIG:
         case SQLITE_ERROR:  // "no such table"
         case SQLITE_OK:     // nothing failed but what was expected
         case SQLITE_ROW:

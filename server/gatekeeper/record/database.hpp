@@ -36,6 +36,8 @@ public:
     enum class Condition : std::uint8_t { sound, damaged, unreadable };
     // Reads all of the file.
     [[nodiscard]] Condition check();
+    // Damaged if the query finds a row.
+    [[nodiscard]] Condition finds_none(const std::string& query);
 
     // Of the call that has just failed: in words, and as a condition of the file.
     [[nodiscard]] std::string problem() const;
