@@ -45,8 +45,7 @@ struct Rooms {
         to_gatekeeper.close();  // the gatekeeper ends, and with it the listener
         for (const pid_t pid : {processes.listener, processes.gatekeeper}) {
             if (pid <= 0) continue;
-            // One that does not end by itself is killed by the kernel when this process ends (PR_SET_PDEATHSIG): as
-            // another user's process it is out of reach for a parent without CAP_KILL.
+            // One that does not end by itself is killed by the kernel when this process ends (PR_SET_PDEATHSIG).
             for (int i = 0; i < 100 && waitpid(pid, nullptr, WNOHANG) == 0; ++i) poll(nullptr, 0, 10);
         }
     }
@@ -303,7 +302,7 @@ Result<ExitCode> start_and_run(const DaemonConfig& config, const DaemonOptions& 
     const auto start = load_keys(rooms, passing);
     if (!start) return tl::unexpected(start.error());
     if (config.scheduling == Scheduling::realtime) go_before_other_programs(rooms.processes);
-    if (const auto kept = keep_net_admin_only(); !kept) return tl::unexpected(kept.error());
+    if (const auto kept = keep_parents_capabilities(); !kept) return tl::unexpected(kept.error());
     auto firewall = set_up_firewall(config, options, *start, rooms.to_gatekeeper);
     if (!firewall) return tl::unexpected(firewall.error());
     const ServiceManager manager = ServiceManager::connect();

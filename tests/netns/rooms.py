@@ -16,16 +16,16 @@ from door import Daemon, PlainHouse, elements, is_running, knock, status_of
 from harness import PATIENCE, eventually, main, program, run
 from traffic import CLOSED, OPEN, attempt
 
-CAP_NET_ADMIN = 1 << 12
+CAP_KILL, CAP_NET_ADMIN = 1 << 5, 1 << 12
 
 
 class Rooms(PlainHouse):
-    def test_each_room_has_the_one_privilege_it_needs_and_no_way_to_more(self):
+    def test_each_room_has_the_privileges_it_needs_and_no_way_to_more(self):
         rooms = self.daemon.rooms()
         self.assertEqual(set(rooms), {"firewall", "listener", "gatekeeper"})
         for name, pid in rooms.items():
             status = status_of(pid)
-            wanted = CAP_NET_ADMIN if name == "firewall" else 0
+            wanted = CAP_NET_ADMIN | CAP_KILL if name == "firewall" else 0
             self.assertEqual({int(status[field], 16) for field in ("CapEff", "CapPrm")}, {wanted}, name)
             self.assertEqual((int(status["CapBnd"], 16), int(status["CapAmb"], 16)), (0, 0), name)
             self.assertEqual(status["NoNewPrivs"], "1", name)
@@ -94,6 +94,24 @@ class Rooms(PlainHouse):
             self.daemon = Daemon(self.net, self.server, self.door)
             self.daemon.ctl("revoke", "--all")
             eventually(lambda: attempt(self.client, "10.77.0.1", 22) == CLOSED, "the port to close")
+
+    def test_a_room_that_hangs_ends_with_the_parent_all_the_same(self):
+        for name, how, code in ((name, *end) for name in ("listener", "gatekeeper")
+                                for end in ((signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, 0))):
+            with self.subTest(room=name, how=how.name):
+                rooms = self.daemon.rooms()
+                self.addCleanup(self.end, rooms)
+                os.kill(rooms[name], signal.SIGSTOP)
+                os.kill(rooms["firewall"], how)
+                self.assertEqual(self.daemon.process.wait(), code)
+                eventually(lambda: not any(map(is_running, rooms.values())), "the hanging room to end", timeout=2)
+                self.daemon = Daemon(self.net, self.server, self.door)
+                knock(self.client, self.key, "ssh", "--wait")
+
+    @staticmethod
+    def end(pids):
+        for pid in filter(is_running, pids.values()):
+            os.kill(pid, signal.SIGKILL)
 
     def test_a_room_that_is_stopped_and_goes_on_is_no_end(self):
         for pid in self.daemon.rooms().values():
