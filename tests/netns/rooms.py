@@ -10,6 +10,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 
 from door import Daemon, PlainHouse, elements, is_running, knock, status_of
@@ -17,6 +18,12 @@ from harness import PATIENCE, eventually, main, program, run
 from traffic import CLOSED, OPEN, attempt
 
 CAP_KILL, CAP_NET_ADMIN = 1 << 5, 1 << 12
+
+
+def hanging(parent):
+    """A child of it that is stopped; nothing if none is."""
+    with open(f"/proc/{parent}/task/{parent}/children") as file:
+        return next((int(pid) for pid in file.read().split() if status_of(pid)["State"][0] == "T"), None)
 
 
 class Rooms(PlainHouse):
@@ -107,6 +114,42 @@ class Rooms(PlainHouse):
                 eventually(lambda: not any(map(is_running, rooms.values())), "the hanging room to end", timeout=2)
                 self.daemon = Daemon(self.net, self.server, self.door)
                 knock(self.client, self.key, "ssh", "--wait")
+
+    def start_with(self, room, *options):
+        """A daemon one of whose rooms stops itself at its begin; its process, and that room's id."""
+        folder = tempfile.mkdtemp(dir=self.net.folder)
+        shutil.copy(program("oneknockd"), folder)
+        for each in ("listener", "gatekeeper"):
+            name = "oneknockd-" + each
+            with open(os.open(f"{folder}/{name}", os.O_WRONLY | os.O_CREAT, 0o755), "w") as file:
+                file.write(f"#!/bin/sh\n{'kill -STOP $$' if each == room else ''}\nexec {program(name)} \"$@\"\n")
+        process = self.net.start(self.server, f"{folder}/oneknockd", "--config", self.door.config, *options)
+        eventually(lambda: hanging(process.pid), "the room to hang")
+        return process, hanging(process.pid)
+
+    def test_a_start_in_which_a_room_hangs_can_be_stopped_and_changes_nothing(self):
+        self.daemon.stop()
+        self.server.nft("flush ruleset")
+        for room in ("listener", "gatekeeper"):
+            for number, options, code in ((signal.SIGTERM, (), 0), (signal.SIGINT, (), 0), (signal.SIGTERM, ("--try", "60s"), 75)):
+                with self.subTest(room=room, signal=number.name, options=options):
+                    process, pid = self.start_with(room, *options)
+                    self.addCleanup(self.end, {room: pid})
+                    os.kill(process.pid, number)
+                    self.assertEqual(process.wait(), code, process.log)
+                    self.assertEqual(process.count("^stopped while starting; the firewall is as it was$"), 1, process.log)
+                    eventually(lambda: not is_running(pid), "the hanging room to end")
+                    self.assertEqual(self.server.run("nft", "list", "tables").stdout, "")
+
+    def test_a_room_that_hangs_for_a_while_in_the_start_holds_it_up_for_no_longer(self):
+        for room in ("listener", "gatekeeper"):
+            self.daemon.stop()
+            process, pid = self.start_with(room)
+            os.kill(process.pid, signal.SIGHUP)  # no stop
+            os.kill(pid, signal.SIGCONT)
+            process.wait_for("^ready:")
+            process.wait_for("^reloaded")
+            process.stop()
 
     @staticmethod
     def end(pids):
