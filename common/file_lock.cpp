@@ -3,7 +3,9 @@
 #include <cerrno>
 #include <string>
 
+#include <poll.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 
 #include "common/log.hpp"
 
@@ -18,6 +20,24 @@ bool wait_for_lock(int fd, std::string_view holder) {
     while (flock(fd, LOCK_EX) != 0)
         if (errno != EINTR) return false;
     return true;
+}
+
+bool others_can_hold(int fd) {
+    struct stat info {};
+    return fstat(fd, &info) == 0 && (info.st_mode & (S_IRGRP | S_IROTH)) != 0;
+}
+
+bool wait_a_while_for_lock(int fd, std::string_view holder) {
+    if (!others_can_hold(fd)) return wait_for_lock(fd, holder);
+    if (try_lock(fd)) return true;
+    if (errno != EWOULDBLOCK) return false;
+    log::info("waiting for " + std::string(holder));
+    for (int i = 0; i < 30; ++i) {
+        poll(nullptr, 0, 100);
+        if (try_lock(fd)) return true;
+        if (errno != EWOULDBLOCK) return false;
+    }
+    return false;
 }
 
 }  // namespace oneknock

@@ -29,8 +29,8 @@ void tidy(const std::string& folder) {
 
 }  // namespace
 
-// Where the file system has no locks for folders (NFS), it goes without: what was changed meanwhile is found out all
-// the same (replace_stored_key).
+// Where the file system has no locks for folders (NFS), or another user may hold it, it goes without: what was changed
+// meanwhile is found out all the same (replace_stored_key).
 KeysLock::KeysLock(Descriptor folder, const std::string& path, bool is_held) : folder_(std::move(folder)) {
     if (is_held) tidy(path);
 }
@@ -38,7 +38,7 @@ KeysLock::KeysLock(Descriptor folder, const std::string& path, bool is_held) : f
 Result<KeysLock> KeysLock::wait_for(const std::string& folder) {
     auto fd = open_folder(folder);
     if (!fd) return tl::unexpected(fd.error());
-    const bool is_held = wait_for_lock(fd->get(), holder(folder));
+    const bool is_held = wait_a_while_for_lock(fd->get(), holder(folder));
     return KeysLock(*std::move(fd), folder, is_held);
 }
 
@@ -46,7 +46,7 @@ Result<KeysLock> KeysLock::take(const std::string& folder) {
     auto fd = open_folder(folder);
     if (!fd) return tl::unexpected(fd.error());
     const bool is_held = try_lock(fd->get());
-    if (is_held || errno != EWOULDBLOCK) return KeysLock(*std::move(fd), folder, is_held);
+    if (is_held || errno != EWOULDBLOCK || others_can_hold(fd->get())) return KeysLock(*std::move(fd), folder, is_held);
     return fail(ExitCode::try_later, "there is " + holder(folder) + "; wait until it is done");
 }
 

@@ -10,7 +10,8 @@
 
 namespace oneknock {
 
-// Held while it lives; or not at all, where the file system has no locks for folders.
+// Held while it lives; or not at all, where the file system has no locks for folders, or another process holds that of
+// a folder which other users may read.
 class KeysLock {
 public:
     // For a moment's work. Waits for another command, and says so.

@@ -4,12 +4,12 @@
 
 #include <fcntl.h>
 #include <pwd.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "client/door/door_folder.hpp"
 #include "client/ssh/ssh_stanza.hpp"
+#include "common/file_lock.hpp"
 #include "common/files.hpp"
 #include "common/text.hpp"
 
@@ -21,10 +21,13 @@ Result<void> make_folder(const std::string& folder) {
     return tl::unexpected(system_error("create", folder, ExitCode::cannot_create));
 }
 
-// Two of us at a time would each write the configuration as it was before the other.
+// Two of us at a time would each write the configuration as it was before the other. Another user who may read the
+// folder does not hold us up.
 Result<Descriptor> lock_folder(const std::string& folder) {
     Descriptor fd(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!fd || flock(fd.get(), LOCK_EX) != 0)
+    const bool is_held =
+        fd && wait_a_while_for_lock(fd.get(), "another oneknock ssh-config that is changing " + printable(folder));
+    if (!is_held && !(fd && errno == EWOULDBLOCK))
         return tl::unexpected(system_error("lock", folder, ExitCode::cannot_create));
     return fd;
 }

@@ -50,8 +50,9 @@ Result<Descriptor> lock_table(const FirewallConfig& config, const std::string& r
         return tl::unexpected(system_error("create the folder", run_folder, ExitCode::cannot_create));
     const TableName table = grant_sets(config).table;
     const std::string path = run_folder + "/" + file_name(table, network.st_ino);
-    Descriptor fd(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644));
+    Descriptor fd(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (!fd) return tl::unexpected(system_error("open the lock", path, ExitCode::cannot_create));
+    static_cast<void>(fchmod(fd.get(), 0600));  // whoever may read it could hold it; another's, he could hold anyway
     if (!try_lock(fd.get())) {
         if (errno != EWOULDBLOCK) return tl::unexpected(system_error("lock", path, ExitCode::unavailable));
         return fail(ExitCode::unavailable, "another oneknockd" + holder(fd.get()) + " looks after the nftables table " +

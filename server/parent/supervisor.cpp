@@ -39,15 +39,19 @@ struct Rooms {
     RoomProcesses processes;
     Channel to_gatekeeper, keys;
     Descriptor listener_ready;
+    Descriptor stopping;  // readable once a signal has come that stops the daemon
+    ExitCode when_stopped = ExitCode::ok;
 
     ~Rooms() {
         keys.close();
         to_gatekeeper.close();  // the gatekeeper ends, and with it the listener
         for (const pid_t pid : {processes.listener, processes.gatekeeper}) {
             if (pid <= 0) continue;
-            // One that does not end by itself is killed by the kernel when this process ends (PR_SET_PDEATHSIG): as
-            // another user's process it is out of reach for a parent without CAP_KILL.
-            for (int i = 0; i < 100 && waitpid(pid, nullptr, WNOHANG) == 0; ++i) poll(nullptr, 0, 10);
+            bool is_there = true;
+            for (int i = 0; i < 100 && (is_there = waitpid(pid, nullptr, WNOHANG) == 0); ++i) poll(nullptr, 0, 10);
+            // During the start. Once the parent is locked in, this is refused to it, and the kernel kills the room when
+            // this process ends (PR_SET_PDEATHSIG).
+            if (is_there) kill(pid, SIGKILL);
         }
     }
     Rooms() = default;
@@ -131,27 +135,36 @@ Result<void> start_rooms(const DaemonConfig& config, const Identity& identity, R
     return {};
 }
 
+// What a room does next, which may hang; an error once the daemon is to stop. The signal stays pending.
+Result<void> await(const Rooms& rooms, pollfd room, int milliseconds = -1) {
+    pollfd polled[] = {room, {rooms.stopping.get(), POLLIN, 0}};
+    while (poll(polled, std::size(polled), milliseconds) < 0 && errno == EINTR) {}
+    if (polled[1].revents == 0) return {};
+    log::info("stopped while starting; the firewall is as it was");
+    return tl::unexpected(Error{rooms.when_stopped, ""});
+}
+
 // The exit code of a room that ended during the start; it has said why itself.
-Error ended_early(pid_t& pid, const std::string& room) {
+Error ended_early(const Rooms& rooms, pid_t& pid, const std::string& room) {
     int status = 0;
-    waitpid(std::exchange(pid, -1), &status, 0);
+    while (waitpid(pid, &status, WNOHANG) == 0)
+        if (const auto waited = await(rooms, {-1, 0, 0}, 10); !waited) return waited.error();
+    pid = -1;
     if (has_said_why(status)) return {exit_code_after(status), ""};
     return {exit_code_after(status), "while starting, the " + room + " process " + how_it_ended(status)};
 }
 
 Result<void> await_listener(Rooms& rooms) {
+    if (auto waited = await(rooms, {rooms.listener_ready.get(), POLLIN, 0}); !waited) return waited;
     char byte = 0;
-    ssize_t got = 0;
-    do got = read(rooms.listener_ready.get(), &byte, 1);
-    while (got < 0 && errno == EINTR);
-    if (got == 1) return {};
-    return tl::unexpected(ended_early(rooms.processes.listener, "listener"));
+    if (read(rooms.listener_ready.get(), &byte, 1) == 1) return {};
+    return tl::unexpected(ended_early(rooms, rooms.processes.listener, "listener"));
 }
 
 Error gatekeeper_ended_early(Rooms& rooms) {
     rooms.keys.close();
     rooms.to_gatekeeper.close();  // it ends now at the latest
-    return ended_early(rooms.processes.gatekeeper, "gatekeeper");
+    return ended_early(rooms, rooms.processes.gatekeeper, "gatekeeper");
 }
 
 // Until the gatekeeper has read them.
@@ -160,9 +173,8 @@ Result<void> pass_keys(Rooms& rooms, KeyPassing& passing) {
     Datagram datagram;
     passing.begin(0, false);
     while (passing.state() != State::idle) {
-        const bool wants_room = passing.state() == State::channel_full || rooms.keys.wants_write();
-        pollfd wait{rooms.keys.descriptor(), static_cast<short>(wants_room ? POLLIN | POLLOUT : POLLIN), 0};
-        poll(&wait, 1, passing.state() == State::more ? 0 : -1);
+        const pollfd polled = rooms.keys.polled(passing.state() == State::channel_full);
+        if (auto waited = await(rooms, polled, passing.state() == State::more ? 0 : -1); !waited) return waited;
         if (passing.state() != State::awaiting_answer) passing.step(rooms.keys);
         rooms.keys.flush();
         const auto received = rooms.keys.receive(datagram);
@@ -183,8 +195,8 @@ Result<GatekeeperStart> await_gatekeeper(Rooms& rooms, KeyPassing& passing) {
     GatekeeperStart start;
     Datagram datagram;
     for (;;) {
-        pollfd wait{rooms.to_gatekeeper.descriptor(), POLLIN, 0};
-        poll(&wait, 1, -1);
+        const pollfd polled{rooms.to_gatekeeper.descriptor(), POLLIN, 0};
+        if (const auto waited = await(rooms, polled); !waited) return tl::unexpected(waited.error());
         const auto received = rooms.to_gatekeeper.receive(datagram);
         if (received == Channel::Received::closed) return tl::unexpected(gatekeeper_ended_early(rooms));
         if (received == Channel::Received::nothing) continue;
@@ -228,18 +240,27 @@ Result<std::optional<Firewall>> set_up_firewall(const DaemonConfig& config, cons
     return result;
 }
 
+sigset_t set_of_signals_that_stop() {
+    sigset_t set;
+    sigemptyset(&set);
+    for (const int signal : signals_that_stop) sigaddset(&set, signal);
+    return set;
+}
+
+Result<Descriptor> descriptor_for(const sigset_t& set) {
+    Descriptor signals(signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
+    if (!signals) return tl::unexpected(system_error("make", "a descriptor for signals"));
+    return signals;
+}
+
 // With a trial the terminal does not hold the daemon up either: its end must come.
 Result<Descriptor> take_signals(bool is_trial) {
     if (is_trial)
         for (const int number : {SIGTSTP, SIGTTOU, SIGTTIN}) signal(number, SIG_IGN);
-    sigset_t set;
-    sigemptyset(&set);
-    for (const int signal : signals_that_stop) sigaddset(&set, signal);
+    sigset_t set = set_of_signals_that_stop();
     for (const int signal : {SIGHUP, SIGCHLD}) sigaddset(&set, signal);
     sigprocmask(SIG_SETMASK, &set, nullptr);  // whatever was blocked when we were started
-    Descriptor signals(signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
-    if (!signals) return tl::unexpected(system_error("make", "a descriptor for signals"));
-    return signals;
+    return descriptor_for(set);
 }
 
 // From here on the parent only reads files, asks the firewall and talks to the gatekeeper.
@@ -292,7 +313,11 @@ Result<ExitCode> start_and_run(const DaemonConfig& config, const DaemonOptions& 
     const auto signals = take_signals(options.trial.has_value());
     if (!signals) return tl::unexpected(signals.error());
     if (config.scheduling == Scheduling::realtime) limit_time_without_sleep();
+    auto stopping = descriptor_for(set_of_signals_that_stop());
+    if (!stopping) return tl::unexpected(stopping.error());
     Rooms rooms;
+    rooms.stopping = std::move(*stopping);
+    if (options.trial) rooms.when_stopped = ExitCode::try_later;
     if (const auto started = start_rooms(config, *identity, *files, rooms); !started)
         return tl::unexpected(started.error());
     if (const auto ready = await_listener(rooms); !ready) return tl::unexpected(ready.error());
@@ -302,8 +327,9 @@ Result<ExitCode> start_and_run(const DaemonConfig& config, const DaemonOptions& 
     KeyPassing passing(config);
     const auto start = load_keys(rooms, passing);
     if (!start) return tl::unexpected(start.error());
+    rooms.stopping.reset();  // from here on the loop acts on it
     if (config.scheduling == Scheduling::realtime) go_before_other_programs(rooms.processes);
-    if (const auto kept = keep_net_admin_only(); !kept) return tl::unexpected(kept.error());
+    if (const auto kept = keep_parents_capabilities(); !kept) return tl::unexpected(kept.error());
     auto firewall = set_up_firewall(config, options, *start, rooms.to_gatekeeper);
     if (!firewall) return tl::unexpected(firewall.error());
     const ServiceManager manager = ServiceManager::connect();

@@ -20,7 +20,7 @@ struct RulesetAttributes {
 constexpr std::uint64_t all_files_of_first = (LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1;
 constexpr std::uint64_t refer = 1 << 13, truncate_file = 1 << 14, ioctl_device = 1 << 15;  // ABI 2, 3, 5
 constexpr std::uint64_t bind_and_connect = 3;                                              // ABI 4: TCP
-constexpr std::uint64_t abstract_sockets_and_signals = 3;                                  // ABI 6
+constexpr std::uint64_t abstract_sockets = 1, signals = 2;                                 // ABI 6
 
 constexpr std::uint64_t reading = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR;
 constexpr std::uint64_t of_a_folder_of_ones_own = reading | LANDLOCK_ACCESS_FS_WRITE_FILE |
@@ -33,7 +33,7 @@ Error cannot_confine() {
 }
 
 RulesetAttributes everything(int abi) {
-    return {landlock_file_rights(abi), abi >= 4 ? bind_and_connect : 0, abi >= 6 ? abstract_sockets_and_signals : 0};
+    return {landlock_file_rights(abi), abi >= 4 ? bind_and_connect : 0, abi >= 6 ? abstract_sockets | signals : 0};
 }
 
 // The C library of Debian 12 has no functions for these calls.
@@ -77,6 +77,7 @@ Result<bool> landlock_to_reading(int abi) {
     if (abi < 1) return false;
     auto attributes = everything(abi);
     attributes.files &= ~reading;
+    attributes.scopes &= ~signals;
     if (!restrict_self(make_ruleset(attributes))) return tl::unexpected(cannot_confine());
     return true;
 }

@@ -108,11 +108,15 @@ Result<void> read_past_modes(bool may) {
     return tl::unexpected(cannot("set CAP_DAC_OVERRIDE aside, or take it up again"));
 }
 
-Result<void> keep_net_admin_only() {
+Result<void> keep_parents_capabilities() {
+    capng_get_caps_process();
+    const bool may_kill = geteuid() == 0 && capng_have_capability(CAPNG_PERMITTED, CAP_KILL) != 0;
     if (geteuid() == 0)
         if (auto emptied = empty_bounding_set(); !emptied) return emptied;
+    constexpr auto held = static_cast<capng_type_t>(CAPNG_EFFECTIVE | CAPNG_PERMITTED);
     capng_clear(CAPNG_SELECT_BOTH);
-    capng_update(CAPNG_ADD, static_cast<capng_type_t>(CAPNG_EFFECTIVE | CAPNG_PERMITTED), CAP_NET_ADMIN);
+    capng_update(CAPNG_ADD, held, CAP_NET_ADMIN);
+    if (may_kill) capng_update(CAPNG_ADD, held, CAP_KILL);
     if (!apply_capabilities(CAPNG_SELECT_CAPS))
         return fail(ExitCode::permission,
                     "cannot keep CAP_NET_ADMIN alone: the daemon needs it; run as root, or with "

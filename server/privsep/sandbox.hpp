@@ -20,8 +20,9 @@ void raise_locked_memory_limit();
 [[nodiscard]] Result<void> drop_everything(const Identity& identity);
 // Whether root reads files past their owners and modes. The daemon cannot once it runs, so it does not at the start.
 [[nodiscard]] Result<void> read_past_modes(bool may);
-// Keeps CAP_NET_ADMIN and no way to others.
-[[nodiscard]] Result<void> keep_net_admin_only();
+// Keeps CAP_NET_ADMIN and no way to others. As root CAP_KILL too, where it is there: the rooms are another user's, and
+// the kernel asks whether a process that ends may signal those that are to end with it (PR_SET_PDEATHSIG).
+[[nodiscard]] Result<void> keep_parents_capabilities();
 
 // Confines file access to the folder of this O_PATH descriptor: as root by chroot, and by Landlock where the kernel has
 // it, without which an ordinary user is refused. Returns the folder's path as seen from inside, ending in '/'. Must be

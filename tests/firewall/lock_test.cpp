@@ -31,6 +31,18 @@ TEST_CASE("a table has one daemon in each network namespace") {
     run("rm -r " + folder);
 }
 
+TEST_CASE("nobody but its owner can hold the lock, also of a file that others could read") {
+    const TestNetwork network;
+    std::string folder = output("mktemp -d");
+    folder.pop_back();
+    CHECK(lock_table({}, folder));
+    CHECK(output("stat -c %a " + folder + "/*") == "600\n");
+    run("chmod 644 " + folder + "/*");
+    CHECK(lock_table({}, folder));
+    CHECK(output("stat -c %a " + folder + "/*") == "600\n");
+    run("rm -r " + folder);
+}
+
 TEST_CASE("a run folder that cannot be made is an error that names it") {
     const auto lock = lock_table({}, "/proc/oneknock");
     REQUIRE_FALSE(lock);

@@ -25,9 +25,10 @@ NUMBERS = dict(
     read=0, write=1, open=2, close=3, mmap=9, mprotect=10, ioctl=16, writev=20, dup=32, dup2=33, getpid=39, sendfile=40,
     socket=41, connect=42, sendto=44, sendmsg=46, bind=49, listen=50, socketpair=53, setsockopt=54, clone=56, fork=57,
     execve=59, kill=62, fcntl=72, rename=82, mkdir=83, creat=85, unlink=87, symlink=88, chmod=90, ptrace=101, setuid=105,
-    personality=135, prctl=157, setrlimit=160, chroot=161, mount=165, tkill=200, tgkill=234, openat=257, unshare=272,
-    splice=275, tee=276, vmsplice=278, accept4=288, dup3=292, perf_event_open=298, prlimit64=302, sendmmsg=307, setns=308,
-    process_vm_readv=310, process_vm_writev=311, bpf=321, execveat=322, userfaultfd=323, copy_file_range=326, pidfd_send_signal=424,
+    rt_sigqueueinfo=129, personality=135, prctl=157, setrlimit=160, chroot=161, mount=165, tkill=200, timer_create=222,
+    tgkill=234, mq_notify=244, openat=257, unshare=272, splice=275, tee=276, vmsplice=278, accept4=288, dup3=292,
+    rt_tgsigqueueinfo=297, perf_event_open=298, prlimit64=302, sendmmsg=307, setns=308, process_vm_readv=310,
+    process_vm_writev=311, bpf=321, execveat=322, userfaultfd=323, copy_file_range=326, pidfd_send_signal=424,
     io_uring_setup=425, open_tree=428, pidfd_open=434, clone3=435, openat2=437, pidfd_getfd=438)
 
 

@@ -22,8 +22,9 @@ O_RDONLY, O_WRONLY, O_RDWR, O_CREAT = os.O_RDONLY, os.O_WRONLY, os.O_RDWR, os.O_
 SOL_SOCKET, SO_ATTACH_FILTER, SO_DETACH_FILTER, SO_LOCK_FILTER = 1, 26, 27, 44
 SOL_PACKET, PACKET_TX_RING, PACKET_FANOUT = 263, 13, 18
 PROT_READ, PROT_WRITE, PROT_EXEC, MAP_PRIVATE, MAP_ANONYMOUS = 1, 2, 4, 2, 32
-F_DUPFD, F_DUPFD_CLOEXEC, F_SETFL, F_SETOWN = 0, 1030, 4, 8
-TIOCSTI, SIOCSIFFLAGS = 0x5412, 0x8914
+F_DUPFD, F_DUPFD_CLOEXEC, F_SETFL, F_SETOWN, F_SETSIG, F_SETOWN_EX = 0, 1030, 4, 8, 10, 15
+TIOCSTI, SIOCSIFFLAGS, FIOSETOWN, SIOCSPGRP = 0x5412, 0x8914, 0x8901, 0x8902
+PR_SET_PDEATHSIG = 1
 LISTENER_CHANNEL, GATEKEEPER_LISTENER, GATEKEEPER_CONTROL = 3, 3, 6
 SECRET = "a file that none of the rooms has to do with"
 NOBODY = "65534:65534"
@@ -42,6 +43,8 @@ def forbidden_everywhere(inside, others):
         yield "kill another room", "kill", other, signal.SIGTERM
         yield "kill another room's thread", "tgkill", other, other, signal.SIGABRT
         yield "kill another room's thread", "tkill", other, signal.SIGTERM
+        yield "send another room a signal", "rt_sigqueueinfo", other, signal.SIGTERM, one
+        yield "send another room's thread a signal", "rt_tgsigqueueinfo", other, other, signal.SIGTERM, one
         yield "trace another room", "ptrace", 16, other, 0, 0
         yield "read another room's memory", "process_vm_readv", other, one, 1, one, 1, 0
         yield "write another room's memory", "process_vm_writev", other, one, 1, one, 1, 0
@@ -66,7 +69,13 @@ def forbidden_everywhere(inside, others):
     yield "duplicate over standard error", "dup3", 0, 2, 0
     yield "duplicate", "fcntl", 0, F_DUPFD, 40
     yield "duplicate", "fcntl", 0, F_DUPFD_CLOEXEC, 40
-    yield "have signals sent", "fcntl", 0, F_SETOWN, 1
+    for command in (F_SETOWN, F_SETOWN_EX, F_SETSIG):
+        yield "have signals sent", "fcntl", 0, command, 1
+    for request in (FIOSETOWN, SIOCSPGRP):
+        yield "have signals sent", "ioctl", 3, request, one
+    yield "have signals sent by a timer", "timer_create", 1, one, one
+    yield "have signals sent by a queue", "mq_notify", 0, one
+    yield "outlive the parent", "prctl", PR_SET_PDEATHSIG, 0, 0, 0, 0
     yield "send many", "sendmmsg", 3, one, 1, 0
     yield "send a file", "sendfile", 3, 0, 0, 1
     yield "splice", "splice", 0, 0, 3, 0, 1, 0

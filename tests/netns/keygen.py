@@ -3,6 +3,7 @@
       client 10.77.0.2  c0 ---- s0  10.77.0.1  server (oneknockd; services on tcp 22 and 443)
 """
 
+import fcntl
 import json
 import os
 import shutil
@@ -298,6 +299,14 @@ class Keygen(PlainHouse):
                 self.assertEqual(process.wait(2 * PATIENCE), 0)
         self.assertEqual(sorted(self.allowed()), sorted(["ssh", *names]))
         self.assertEqual(len(self.told("service", "list")["services"]), 14)
+
+    def test_who_may_read_the_doors_folder_does_not_hold_a_command_up(self):
+        os.chmod(self.door.folder, 0o755)
+        folder = os.open(self.door.folder, os.O_RDONLY)
+        self.addCleanup(os.close, folder)
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        self.keygen("revoke", "alice")
+        self.assertEqual(os.stat(os.path.join(self.door.folder, "clients.d")).st_mode & 0o777, 0o700)
 
     def test_who_is_logged_in_by_a_port_that_is_closed_is_warned(self):
         def add(service, connection):

@@ -10,22 +10,29 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 
 from door import Daemon, PlainHouse, elements, is_running, knock, status_of
 from harness import PATIENCE, eventually, main, program, run
 from traffic import CLOSED, OPEN, attempt
 
-CAP_NET_ADMIN = 1 << 12
+CAP_KILL, CAP_NET_ADMIN = 1 << 5, 1 << 12
+
+
+def hanging(parent):
+    """A child of it that is stopped; nothing if none is."""
+    with open(f"/proc/{parent}/task/{parent}/children") as file:
+        return next((int(pid) for pid in file.read().split() if status_of(pid)["State"][0] == "T"), None)
 
 
 class Rooms(PlainHouse):
-    def test_each_room_has_the_one_privilege_it_needs_and_no_way_to_more(self):
+    def test_each_room_has_the_privileges_it_needs_and_no_way_to_more(self):
         rooms = self.daemon.rooms()
         self.assertEqual(set(rooms), {"firewall", "listener", "gatekeeper"})
         for name, pid in rooms.items():
             status = status_of(pid)
-            wanted = CAP_NET_ADMIN if name == "firewall" else 0
+            wanted = CAP_NET_ADMIN | CAP_KILL if name == "firewall" else 0
             self.assertEqual({int(status[field], 16) for field in ("CapEff", "CapPrm")}, {wanted}, name)
             self.assertEqual((int(status["CapBnd"], 16), int(status["CapAmb"], 16)), (0, 0), name)
             self.assertEqual(status["NoNewPrivs"], "1", name)
@@ -94,6 +101,60 @@ class Rooms(PlainHouse):
             self.daemon = Daemon(self.net, self.server, self.door)
             self.daemon.ctl("revoke", "--all")
             eventually(lambda: attempt(self.client, "10.77.0.1", 22) == CLOSED, "the port to close")
+
+    def test_a_room_that_hangs_ends_with_the_parent_all_the_same(self):
+        for name, how, code in ((name, *end) for name in ("listener", "gatekeeper")
+                                for end in ((signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, 0))):
+            with self.subTest(room=name, how=how.name):
+                rooms = self.daemon.rooms()
+                self.addCleanup(self.end, rooms)
+                os.kill(rooms[name], signal.SIGSTOP)
+                os.kill(rooms["firewall"], how)
+                self.assertEqual(self.daemon.process.wait(), code)
+                eventually(lambda: not any(map(is_running, rooms.values())), "the hanging room to end", timeout=2)
+                self.daemon = Daemon(self.net, self.server, self.door)
+                knock(self.client, self.key, "ssh", "--wait")
+
+    def start_with(self, room, *options):
+        """A daemon one of whose rooms stops itself at its begin; its process, and that room's id."""
+        folder = tempfile.mkdtemp(dir=self.net.folder)
+        shutil.copy(program("oneknockd"), folder)
+        for each in ("listener", "gatekeeper"):
+            name = "oneknockd-" + each
+            with open(os.open(f"{folder}/{name}", os.O_WRONLY | os.O_CREAT, 0o755), "w") as file:
+                file.write(f"#!/bin/sh\n{'kill -STOP $$' if each == room else ''}\nexec {program(name)} \"$@\"\n")
+        process = self.net.start(self.server, f"{folder}/oneknockd", "--config", self.door.config, *options)
+        eventually(lambda: hanging(process.pid), "the room to hang")
+        return process, hanging(process.pid)
+
+    def test_a_start_in_which_a_room_hangs_can_be_stopped_and_changes_nothing(self):
+        self.daemon.stop()
+        self.server.nft("flush ruleset")
+        for room in ("listener", "gatekeeper"):
+            for number, options, code in ((signal.SIGTERM, (), 0), (signal.SIGINT, (), 0), (signal.SIGTERM, ("--try", "60s"), 75)):
+                with self.subTest(room=room, signal=number.name, options=options):
+                    process, pid = self.start_with(room, *options)
+                    self.addCleanup(self.end, {room: pid})
+                    os.kill(process.pid, number)
+                    self.assertEqual(process.wait(), code, process.log)
+                    self.assertEqual(process.count("^stopped while starting; the firewall is as it was$"), 1, process.log)
+                    eventually(lambda: not is_running(pid), "the hanging room to end")
+                    self.assertEqual(self.server.run("nft", "list", "tables").stdout, "")
+
+    def test_a_room_that_hangs_for_a_while_in_the_start_holds_it_up_for_no_longer(self):
+        for room in ("listener", "gatekeeper"):
+            self.daemon.stop()
+            process, pid = self.start_with(room)
+            os.kill(process.pid, signal.SIGHUP)  # no stop
+            os.kill(pid, signal.SIGCONT)
+            process.wait_for("^ready:")
+            process.wait_for("^reloaded")
+            process.stop()
+
+    @staticmethod
+    def end(pids):
+        for pid in filter(is_running, pids.values()):
+            os.kill(pid, signal.SIGKILL)
 
     def test_a_room_that_is_stopped_and_goes_on_is_no_end(self):
         for pid in self.daemon.rooms().values():

@@ -6,6 +6,7 @@ Ssh looks for its configuration in the home directory of the user database; so t
 test's, in a mount namespace of the commands that use it.
 """
 
+import fcntl
 import json
 import os
 import pwd
@@ -85,6 +86,15 @@ class SshConfig(SshHouse):
         self.assert_becomes(1, self.daemon.accepted)
         self.ssh_config("home", "--remove")
         self.assertNotIn("proxycommand", self.effect())
+
+    def test_another_user_who_may_read_the_folder_does_not_hold_it_up(self):
+        os.makedirs(self.dot_ssh)
+        os.chmod(self.dot_ssh, 0o755)
+        folder = os.open(self.dot_ssh, os.O_RDONLY)
+        self.addCleanup(os.close, folder)
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        self.ssh_config("home", "--install")
+        self.assertIn("proxycommand", self.effect())
 
     def test_where_there_was_nothing_there_is_nothing_afterwards(self):
         os.makedirs(self.dot_ssh, mode=0o700)

@@ -187,6 +187,8 @@ PROTECTIONS = [
     Protection("13", "rooms can gain no capability", "server/privsep/sandbox.cpp",
                'if (auto emptied = empty_bounding_set(); !emptied) return emptied;\n        if (setgroups', "        if (setgroups",
                Namespaces("rooms", "privilege")),
+    Protection("13", "no room outlives the parent", "server/privsep/sandbox.cpp",
+               "if (may_kill) capng_update(CAPNG_ADD, held, CAP_KILL);", "static_cast<void>(may_kill);", Namespaces("rooms", "hangs")),
     Protection("17", "what arrives for this host is looked at as well", RULES, "    add_input(set);\n", "",
                Kernel("a service is guarded at every address*,a port that is redirected to a service*")),
     Protection("17", "the loopback interface alone lets nobody in", RULES, "{source_is_local(), accept()}", "{accept()}",

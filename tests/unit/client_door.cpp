@@ -7,6 +7,8 @@
 #include <functional>
 #include <future>
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -397,6 +399,20 @@ TEST_CASE("the next key is not asked for while another command changes the keys,
     CHECK(open_door("home", sample_time)->key.client.generation == 1);
     held = tl::unexpected(Error{});
     CHECK(imported.get());
+    CHECK(open_door("home", sample_time)->key.client.generation == 2);
+}
+
+TEST_CASE("another user who may read the folder of the keys does not hold up who changes them") {
+    const Home home;
+    const KeyFile first = sample_key();
+    REQUIRE(import_key(bring(home, first)));
+    const std::string folder = home.path + "/config/oneknock";
+    const Descriptor others(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    REQUIRE(flock(others.get(), LOCK_EX) == 0);
+    CHECK_FALSE(KeysLock::take(folder));
+    chmod(folder.c_str(), 0755);
+    CHECK(KeysLock::take(folder));
+    CHECK(import_key(bring(home, next_generation(first, 1, 2))));
     CHECK(open_door("home", sample_time)->key.client.generation == 2);
 }
 

@@ -98,8 +98,9 @@ Result<void> check_services_exist(const std::vector<std::string>& names, const D
     return {};
 }
 
+// By the clients' folder: init has made it, with mode 0700. DIR may be one that others read, who could hold its lock.
 Result<Descriptor> lock_door(const DoorFolder& folder) {
-    Descriptor fd(open(folder.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    Descriptor fd(open(folder.clients().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!fd)
         return tl::unexpected(with_hint(system_error("open the door's directory", folder.path(), ExitCode::no_input),
                                         how_to_make_a_door));
