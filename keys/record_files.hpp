@@ -34,11 +34,16 @@ inline constexpr const char* new_door_name = "new-door";
 inline constexpr const char* audit_by_time = "CREATE INDEX audit_by_time ON audit(time)";
 inline constexpr const char* audit_by_client = "CREATE INDEX audit_by_client ON audit(client, time)";
 
+// SQLite's own, for whoever runs ANALYZE.
+inline constexpr const char* what_analyze_makes = "CREATE TABLE sqlite_stat1(tbl,idx,stat)";
+inline constexpr const char* what_analyze_makes_too = "CREATE TABLE sqlite_stat4(tbl,idx,neq,nlt,ndlt,sample)";
+
 // Finds what is not of this, word for word as SQLite keeps it: triggers, views, checks and computed columns of others
 // would run in whoever opens the audit, for as long as they like.
 [[nodiscard]] inline std::string strangers_query() {
     return "SELECT 1 FROM sqlite_master WHERE sql IS NULL OR sql NOT IN ('" + audit_table() + "','" +
-           audit_table(false) + "','" + audit_by_time + "','" + audit_by_client + "')";
+           audit_table(false) + "','" + audit_by_time + "','" + audit_by_client + "','" + what_analyze_makes + "','" +
+           what_analyze_makes_too + "')";
 }
 
 // A line has a few hundred bytes, and so has the longest of the above. What is longer is not the daemon's.

@@ -58,7 +58,7 @@ public:
           problems_(std::move(problems)),
           grants_(parent_, decider_.record(),
                   [this](const auto& client, const auto& service) {
-                      return decider_.may_open(client, service, now_.wall);
+                      return decider_.longest_for(client, service, now_.wall);
                   }),
           control_(std::move(parts.control_socket),
                    {listener_, parent_, decider_, grants_, decisions_, times_, problems_}),
@@ -109,7 +109,7 @@ private:
         while (decider_.verifier().build_hints(hints_a_slice)) {}
         answer_load(problems_.all_were_read());
         tell_services();
-        grants_.begin_adoption(decider_.limits().grant_maximum, now_.steady);
+        grants_.begin_adoption(now_.steady);
         note_expiry();
         parent_.send(Ready{}, HeldGrants::Map::capacity);
         maintenance_.plan(now_.steady);

@@ -17,9 +17,10 @@ public:
 
     explicit GatekeeperParts(Descriptor control_socket)
         : decider(make_decider()),
-          grants(
-              own_parent_, decider.record(),
-              [this](const auto& client, const auto& service) { return decider.may_open(client, service, now.wall); }),
+          grants(own_parent_, decider.record(),
+                 [this](const auto& client, const auto& service) {
+                     return decider.longest_for(client, service, now.wall);
+                 }),
           control(std::move(control_socket),
                   {own_listener_, own_parent_, decider, grants, decisions_, times_, problems}) {
         control.begin(now.steady);

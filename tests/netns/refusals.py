@@ -180,6 +180,14 @@ class Refusals(Guarded):
         self.daemon.wait_for("^warning: refused: key-revoked: alice: open tcp/22 for 10.77.0.2, from 10.77.0.2$")
         self.assertEqual((self.ssh(self.client), self.daemon.grants()), (CLOSED, []))
 
+    def test_a_client_that_may_open_for_a_shorter_time_by_now_has_what_is_open_for_no_longer(self):
+        self.start()
+        knock(self.client, self.key, "ssh", "--wait", "--for", "300s")
+        change_json(os.path.join(self.door.folder, "clients.d/alice.json"), lambda client: client.update(max_duration="20s"))
+        eventually(lambda: self.daemon.elements()[0][3] <= 20, "the grant to become shorter")
+        self.assertLessEqual(self.daemon.grants()[0]["remaining_s"], 20)
+        self.assertEqual(self.ssh(self.client), OPEN)
+
     def test_revoking_acts_within_a_second_without_being_told_to_reload(self):
         self.start()
         self.door.revoke("alice")

@@ -109,6 +109,15 @@ TEST_CASE("a clock that is ahead or behind takes no lines away, and the latest t
     CHECK(folder.open().latest() < UnixTime{Seconds{1} + std::chrono::years{8200}});
 }
 
+TEST_CASE("an audit that somebody has analysed is as sound as before") {
+    const Folder folder;
+    REQUIRE(folder.open().write(lines("bob", 3)));
+    folder.meddle("ANALYZE");
+    const Audit audit = folder.open();
+    CHECK_FALSE(audit.was_damaged());
+    CHECK(audit.lines_of("bob") == 3);
+}
+
 TEST_CASE("a client that fills the audit loses its own oldest lines and no others") {
     auto audit = Audit::open("", noon);
     REQUIRE(audit);

@@ -16,7 +16,7 @@ const Service ssh{protocol_tcp, 22};
 struct Desk {
     std::pair<Channel, Channel> channel = std::move(*Channel::make_pair());
     Record record = *Record::open("", DoorId{}, {UnixTime{Seconds{1'800'001'800}}, now}, Seconds{60});
-    bool allowed = true;
+    Seconds allowed{3600};
     GrantRequests desk{channel.first, record, [this](const auto&, const auto&) { return allowed; }};
     std::uint8_t tags = 0;
 
@@ -176,7 +176,7 @@ TEST_CASE("a grant that could not be closed is listed again, and can be closed o
     CHECK(d.count() == 0);
     CHECK(d.close_done(d.asked().at(0).id, ETIMEDOUT)->failed);
     CHECK(d.end("alice", home) == now + Seconds{30});
-    d.allowed = false;
+    d.allowed = Seconds{0};
     CHECK(d.desk.close_what_is_no_longer_allowed(now) == 1);
     CHECK_FALSE(d.close_done(d.asked().at(0).id, EIO));
     CHECK(d.count() == 1);
@@ -225,7 +225,7 @@ TEST_CASE("UDP flows outlive their grants until they are taken away, those of ea
     d.record.add_tag_and_grant(Tag{{2}}, UnixTime{}, {vpn, home, "bob"}, now + Seconds{90}, now);
     REQUIRE(d.record.commit());
     const Instant later = now + Seconds{100};  // both have ended
-    d.desk.begin_adoption(Seconds{3600}, later);
+    d.desk.begin_adoption(later);
     Datagram datagram;
     REQUIRE(d.channel.second.receive(datagram) == Channel::Received::datagram);
     const auto recorded = datagram.as<RecordedGrant>();
@@ -238,7 +238,7 @@ TEST_CASE("UDP flows outlive their grants until they are taken away, those of ea
     CHECK(shortened.operation == Operation::open);
     CHECK(shortened.duration_ms == 0);
     CHECK(shortened.flows_ms == 530'000);
-    d.allowed = false;
+    d.allowed = Seconds{0};
     CHECK(d.desk.close_what_is_no_longer_allowed(later) == 1);
     CHECK(d.asked().at(0).operation == Operation::close);
     CHECK(d.record.grants().remembered(later).empty());
@@ -316,7 +316,7 @@ TEST_CASE("what the keys do not allow any more is closed, live or on its way") {
     REQUIRE(d.knock_done(d.asked().at(0).id));
     REQUIRE(d.open("alice", elsewhere));
     const auto on_its_way = d.asked().at(0).id;
-    d.allowed = false;
+    d.allowed = Seconds{0};
     CHECK(d.desk.close_what_is_no_longer_allowed(now) == 2);
     REQUIRE(d.knock_done(on_its_way));
     CHECK(d.asked().size() == 2);
@@ -329,8 +329,9 @@ TEST_CASE("of earlier runs that lives which the record, the kernel and the keys 
     REQUIRE(d.open("bob", home, Seconds{20}));
     REQUIRE(d.open("bob", elsewhere));
     static_cast<void>(d.asked());
-    GrantRequests next{d.channel.first, d.record, [](const auto& client, const auto&) { return client != "bob"; }};
-    next.begin_adoption(Seconds{3600}, now);
+    GrantRequests next{d.channel.first, d.record,
+                       [](const auto& client, const auto&) { return Seconds{client == "bob" ? 0 : 3600}; }};
+    next.begin_adoption(now);
     Datagram datagram;
     REQUIRE(d.channel.second.receive(datagram) == Channel::Received::datagram);
     const auto told = datagram.as<RecordedGrant>();
@@ -354,7 +355,8 @@ TEST_CASE("no grant of an earlier run lasts longer than a grant may by now") {
     REQUIRE(d.open("bob", home, Seconds{700}));
     REQUIRE(d.open("bob", elsewhere, Seconds{20}));
     static_cast<void>(d.asked());
-    d.desk.begin_adoption(Seconds{60}, now);
+    d.allowed = Seconds{60};
+    d.desk.begin_adoption(now);
     Datagram datagram;
     for (const std::uint32_t remaining : {60'000U, 20'000U}) {
         REQUIRE(d.channel.second.receive(datagram) == Channel::Received::datagram);
@@ -366,11 +368,26 @@ TEST_CASE("no grant of an earlier run lasts longer than a grant may by now") {
     CHECK(d.asked().at(0).duration_ms == 60'000);  // bob's, as the parent lets it be
 }
 
+TEST_CASE("what is open for longer than its client may open it by now becomes shorter") {
+    Desk d;
+    REQUIRE(d.open("alice", home, Seconds{600}));
+    REQUIRE(d.open("bob", elsewhere, Seconds{20}));
+    static_cast<void>(d.asked());
+    d.allowed = Seconds{60};
+    CHECK(d.desk.close_what_is_no_longer_allowed(now) == 0);
+    const auto asked = d.asked();
+    REQUIRE(asked.size() == 1);
+    CHECK(asked[0].address == home);
+    CHECK(asked[0].duration_ms == 60'000);
+    CHECK(d.end("alice", home) == now + Seconds{60});
+    CHECK_FALSE(d.close_done(asked[0].id));
+}
+
 TEST_CASE("what the kernel has no more is not listed, unless it was asked for anew") {
     Desk d;
     REQUIRE(d.open("alice", home));
     REQUIRE(d.open("bob", elsewhere));
-    d.desk.begin_adoption(Seconds{3600}, now);
+    d.desk.begin_adoption(now);
     REQUIRE(d.open("bob", elsewhere));
     d.desk.end_adoption(now);
     CHECK(d.count() == 1);

@@ -89,17 +89,19 @@ void Decider::change_keys(KeyChange& change) {
 
 const Client* Decider::find(const std::string& client) const { return find_client(verifier_.keyring(), client); }
 
-bool Decider::may_open(const std::string& client, const Service& service, UnixTime now) const {
-    if (!may_open_alone(client, service, now)) return false;
+Seconds Decider::longest_for(const std::string& client, const Service& service, UnixTime now) const {
+    Seconds longest = longest_by(client, service, now);
     const auto shared = verifier_.sharing().find(client);
-    return shared == verifier_.sharing().end() ||
-           std::ranges::all_of(shared->second, [&](const auto& other) { return may_open_alone(other, service, now); });
+    if (shared != verifier_.sharing().end())
+        for (const auto& other : shared->second) longest = std::min(longest, longest_by(other, service, now));
+    return longest;
 }
 
-bool Decider::may_open_alone(const std::string& client, const Service& service, UnixTime now) const {
+Seconds Decider::longest_by(const std::string& client, const Service& service, UnixTime now) const {
     const Client* found = find(client);
-    return found != nullptr && !found->revoked && !has_expired(*found, now) &&
-           is_allowed(*found, verifier_.keyring().door, service);
+    const bool may = found != nullptr && !found->revoked && !has_expired(*found, now) &&
+                     is_allowed(*found, verifier_.keyring().door, service);
+    return may ? std::min(found->max_duration, limits_.grant_maximum) : Seconds{0};
 }
 
 std::optional<UnixTime> Decider::expiry_of(const std::string& client) const {

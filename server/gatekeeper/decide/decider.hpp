@@ -72,9 +72,9 @@ public:
     // All of them.
     [[nodiscard]] std::vector<Decision> decide_and_record(const std::vector<Candidate>& candidates, const Now& now);
 
-    // Whether the keys in force let a client of this name open the service: what it opened stays open as long. Where
-    // its key is in other files as well, they have to let it, too.
-    [[nodiscard]] bool may_open(const std::string& client, const Service& service, UnixTime now) const;
+    // For how long the keys in force let a client of this name open the service; 0: not at all. What it has open lasts
+    // no longer than that. Where its key is in other files as well, they have to let it, too.
+    [[nodiscard]] Seconds longest_for(const std::string& client, const Service& service, UnixTime now) const;
     // When it will have expired, or the first client that has the same key; nothing: none ever does.
     [[nodiscard]] std::optional<UnixTime> expiry_of(const std::string& client) const;
 
@@ -114,7 +114,7 @@ private:
     void note_uses(const std::vector<Decision>& decisions, UnixTime now);
     [[nodiscard]] bool accepts_door_generation(std::uint32_t door_generation, UnixTime now) const;
     [[nodiscard]] Decision decide_one(const Candidate& candidate, const Now& now);
-    [[nodiscard]] bool may_open_alone(const std::string& client, const Service& service, UnixTime now) const;
+    [[nodiscard]] Seconds longest_by(const std::string& client, const Service& service, UnixTime now) const;
     [[nodiscard]] const Verifier::Match& strictest(const std::vector<Verifier::Match>& matches,
                                                    const Candidate& candidate, const Now& now) const;
     void record_and_refuse(const Verifier::Match& match, const Tag& tag, const Now& now, Decision& decision);

@@ -22,10 +22,9 @@ std::uint32_t remaining(std::optional<Instant> end, Instant now) { return end ? 
 
 // --- the grants of earlier runs -----------------------------------------------------------------------------------
 
-void GrantRequests::begin_adoption(Seconds longest, Instant now) {
+void GrantRequests::begin_adoption(Instant now) {
     end_in_record(no_longer_allowed(now), now);
-    for (const auto& [grant, end] : record_.grants().live(now))
-        if (end > now + longest) record_.grants().put(grant, now + longest, now);
+    shorten(now);
     const ClientGrant* last = nullptr;
     const auto remembered = record_.grants().remembered(now);
     for (const auto& [grant, end] : remembered) {
@@ -123,7 +122,7 @@ std::vector<GrantRequests::Held> GrantRequests::held_by(const std::string& clien
 
 std::vector<GrantRequests::Held> GrantRequests::no_longer_allowed(Instant now) {
     auto held = held_by("", now);
-    std::erase_if(held, [&](const Held& one) { return allowed_(one.grant.client, one.grant.service); });
+    std::erase_if(held, [&](const Held& one) { return allowed_(one.grant.client, one.grant.service) > Seconds{0}; });
     return held;
 }
 
@@ -138,7 +137,24 @@ std::size_t GrantRequests::revoke(const std::string& client, RequestId waiter, I
 std::size_t GrantRequests::close_what_is_no_longer_allowed(Instant now) {
     const auto grants = no_longer_allowed(now);
     close(grants, std::nullopt, now);
+    for (const ClientGrant& grant : shorten(now)) {
+        const GrantRequest request = change(grant.service, grant.address, now);
+        parent_.send(request, longest_queue);
+        closes_.emplace(request.id, Close{});
+    }
     return grants.size();
+}
+
+// In memory alone: a later start shortens them likewise.
+std::vector<ClientGrant> GrantRequests::shorten(Instant now) {
+    std::vector<ClientGrant> shortened;
+    for (const auto& [grant, end] : record_.grants().live(now)) {
+        const Instant latest = now + allowed_(grant.client, grant.service);
+        if (end <= latest) continue;
+        record_.grants().put(grant, latest, now);
+        shortened.push_back(grant);
+    }
+    return shortened;
 }
 
 // They end in any case: where the disk does not take it, in memory and in the kernel.

@@ -23,8 +23,8 @@ namespace oneknock {
 
 class GrantRequests {
 public:
-    // Whether the keys in force let a client of this name have the service.
-    using Allowed = std::function<bool(const std::string& client, const Service& service)>;
+    // For how long the keys in force let a client of this name have the service; 0: not at all.
+    using Allowed = std::function<Seconds(const std::string& client, const Service& service)>;
 
     // `parent` and `record` must live as long.
     GrantRequests(Channel& parent, Record& record, Allowed allowed)
@@ -33,7 +33,7 @@ public:
     // At the start: ends what the keys in force do not allow any more, shortens what is longer than a grant may be by
     // now, and tells the firewall what is left of earlier runs. It answers with what it has found of that, each by
     // adopt(), then end_adoption(): the rest has ended.
-    void begin_adoption(Seconds longest, Instant now);
+    void begin_adoption(Instant now);
     void adopt(const AdoptedGrant& adopted, Instant now);
     void end_adoption(Instant now);
 
@@ -64,7 +64,8 @@ public:
     // The revocation that is complete with this answer. A grant that could not be closed is listed again.
     [[nodiscard]] std::optional<Revocation> answer_to_close(const GrantReply& reply, Instant now);
 
-    // Whoever was revoked or taken out, or may no longer open a service, loses what it opened; how many grants.
+    // Whoever was revoked or taken out, or may no longer open a service, loses what it opened; how many grants. What is
+    // longer than a grant may be by now becomes shorter.
     std::size_t close_what_is_no_longer_allowed(Instant now);
     // How many requests to close the firewall has refused so far.
     [[nodiscard]] std::size_t failed_closes() const { return failed_closes_; }
@@ -80,6 +81,7 @@ private:
     };
     [[nodiscard]] std::vector<Held> held_by(const std::string& client, Instant now);
     [[nodiscard]] std::vector<Held> no_longer_allowed(Instant now);
+    std::vector<ClientGrant> shorten(Instant now);
     void end_in_record(const std::vector<Held>& grants, Instant now);
     std::size_t close(const std::vector<Held>& grants, std::optional<RequestId> waiter, Instant now);
     [[nodiscard]] GrantRequest change(const Service& service, const Address& address, Instant now);
