@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <iterator>
 
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -52,19 +53,26 @@ Result<std::string> read_to_end(const Descriptor& daemon, const std::string& soc
     }
 }
 
+using Json = nlohmann::ordered_json;
+
+void make_harmless(Json& value, int depth) {
+    if (value.is_string()) value = printable(value.get_ref<const std::string&>());
+    if (!value.is_structured()) return;
+    if (depth == deepest) value = nullptr;
+    for (auto part = value.begin(); part != value.end();) {
+        const bool is_named_well = !value.is_object() || printable(part.key()) == part.key();
+        if (is_named_well) make_harmless(*part, depth + 1);
+        part = is_named_well ? std::next(part) : value.erase(part);
+    }
+}
+
 // The daemon's gatekeeper reads what strangers send: were it taken over, its answers would be theirs. What is nested
 // deeper than an answer is, or has a name that none has, is left out.
 std::optional<std::string> made_harmless(const std::string& answer) {
-    using Json = nlohmann::ordered_json;
-    const auto keep = [](int depth, Json::parse_event_t event, Json& parsed) {
-        if (!parsed.is_string()) return depth < deepest;
-        const auto& text = parsed.get_ref<const std::string&>();
-        if (event == Json::parse_event_t::key) return printable(text) == text;
-        parsed = printable(text);
-        return true;
-    };
-    const Json kept = Json::parse(answer, keep, false);
-    return kept.is_discarded() ? std::nullopt : std::optional(json::text(kept) + "\n");
+    Json parsed = Json::parse(answer, nullptr, false);
+    if (parsed.is_discarded()) return std::nullopt;
+    make_harmless(parsed, 0);
+    return json::text(parsed) + "\n";
 }
 
 }  // namespace
