@@ -19,8 +19,7 @@ namespace {
 
 constexpr int deepest = 8;  // twice what is in an answer
 
-Error no_daemon(const std::string& path, Seconds patience) {
-    const int error = errno;
+Error no_daemon(const std::string& path, Seconds patience, int error = errno) {
     const std::string socket = printable(path);
     if (error == EAGAIN)
         return {ExitCode::unavailable, "the daemon on " + socket + " did not answer within " +
@@ -44,10 +43,7 @@ Result<std::string> read_to_end(const Descriptor& daemon, const std::string& soc
         if (answer.size() > largest_answer)
             return fail(ExitCode::data,
                         "the daemon on " + printable(socket) + " does not end its answer; what is on this socket?");
-        if (read_clocks().steady >= deadline) {
-            errno = EAGAIN;
-            return tl::unexpected(no_daemon(socket, patience));
-        }
+        if (read_clocks().steady >= deadline) return tl::unexpected(no_daemon(socket, patience, EAGAIN));
         pollfd polled{daemon.get(), POLLIN, 0};
         if (waits) poll_until({&polled, 1}, deadline);
     }

@@ -29,15 +29,12 @@ bool others_can_hold(int fd) {
 
 bool wait_a_while_for_lock(int fd, std::string_view holder) {
     if (!others_can_hold(fd)) return wait_for_lock(fd, holder);
-    if (try_lock(fd)) return true;
-    if (errno != EWOULDBLOCK) return false;
-    log::info("waiting for " + std::string(holder));
-    for (int i = 0; i < 30; ++i) {
-        poll(nullptr, 0, 100);
+    for (int tries = 0;; ++tries) {
         if (try_lock(fd)) return true;
-        if (errno != EWOULDBLOCK) return false;
+        if (errno != EWOULDBLOCK || tries == 30) return false;
+        if (tries == 0) log::info("waiting for " + std::string(holder));
+        poll(nullptr, 0, 100);
     }
-    return false;
 }
 
 }  // namespace oneknock

@@ -2,6 +2,7 @@
 // the record, the parent hands its files over, keygen marks new doors and reads the audit.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 namespace oneknock {
@@ -45,6 +46,9 @@ inline constexpr const char* what_analyze_makes_too = "CREATE TABLE sqlite_stat4
            audit_table(false) + "','" + audit_by_time + "','" + audit_by_client + "','" + what_analyze_makes + "','" +
            what_analyze_makes_too + "')";
 }
+
+// Of the year 9999: no line of the daemon's is later.
+inline constexpr std::int64_t last_second_in_audit = 253'402'300'799;
 
 // A line has a few hundred bytes, and so has the longest of the above. What is longer is not the daemon's.
 inline constexpr int longest_in_audit = 4096;

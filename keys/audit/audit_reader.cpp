@@ -23,8 +23,6 @@ constexpr const char* lines_query =
 // What the daemon does with a damaged one: server/gatekeeper/record/audit.
 constexpr const char* renewal = "; a damaged audit is put aside, and begun anew, when oneknockd is restarted";
 
-constexpr std::int64_t last_second = 253402300799;  // of the year 9999: the daemon has no later ones
-
 struct Finalize {
     void operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
 };
@@ -145,7 +143,7 @@ Result<std::vector<AuditLine>> AuditReader::lines(const AuditFilter& filter, std
     bind_text(find.get(), 3, filter.service ? std::optional(protocol_name(filter.service->protocol)) : std::nullopt);
     sqlite3_bind_int(find.get(), 4, filter.service ? filter.service->port : 0);
     sqlite3_bind_int64(find.get(), 5, filter.since ? filter.since->time_since_epoch().count() : 0);
-    sqlite3_bind_int64(find.get(), 6, filter.until ? filter.until->time_since_epoch().count() : last_second);
+    sqlite3_bind_int64(find.get(), 6, filter.until ? filter.until->time_since_epoch().count() : last_second_in_audit);
     bind_text(find.get(), 7, filter.decision);
     sqlite3_bind_int(find.get(), 8, most);
     std::vector<AuditLine> lines;

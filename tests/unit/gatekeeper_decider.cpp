@@ -83,6 +83,23 @@ std::string outcome(Decider& decider, const Candidate& candidate, UnixTime now =
     return decisions[0].refused ? std::string(reason_name(*decisions[0].refused)) : "accepted";
 }
 
+constexpr Seconds day{86'400};
+
+// Its first secret ends in a week, or a day after all clients have used the second; bob may still have the first alone.
+Decider while_the_door_rotates(Door1& door, std::optional<UnixTime> end_of_bob) {
+    Keyring keyring = door.keyring();
+    keyring.door.generations[0].not_after = noon + 7 * day;
+    keyring.door.generations.push_back({2, Secret32::random(), noon - Seconds{100}, std::nullopt});
+    Client bob;
+    bob.name = "bob";
+    bob.allow = {"ssh"};
+    bob.expires = end_of_bob;
+    bob.generations.push_back({1, Secret32::random(), noon - Seconds{100'000}, std::nullopt});
+    keyring.clients.push_back(std::move(bob));
+    return Decider(Verifier(std::move(keyring)), *Record::open("", door.id, at(noon), Seconds{60}),
+                   *Audit::open("", noon), {Seconds{60}, Seconds{30}, Seconds{3600}, day});
+}
+
 }  // namespace
 
 TEST_CASE("a fresh knock of an allowed client is accepted once and replayed ever after") {
@@ -266,18 +283,8 @@ TEST_CASE("a knock read with a secret that the door has no more is no knock") {
 }
 
 TEST_CASE("a door's older secret does not wait for a client that was removed") {
-    constexpr Seconds day{86'400};
     Door1 door;
-    Keyring keyring = door.keyring();
-    keyring.door.generations[0].not_after = noon + 7 * day;
-    keyring.door.generations.push_back({2, Secret32::random(), noon - Seconds{100}, std::nullopt});
-    Client bob;
-    bob.name = "bob";
-    bob.allow = {"ssh"};
-    bob.generations.push_back({1, Secret32::random(), noon - Seconds{100'000}, std::nullopt});
-    keyring.clients.push_back(std::move(bob));
-    Decider decider(Verifier(std::move(keyring)), *Record::open("", door.id, at(noon), Seconds{60}),
-                    *Audit::open("", noon), {Seconds{60}, Seconds{30}, Seconds{3600}, day});
+    Decider decider = while_the_door_rotates(door, std::nullopt);
     decider.verifier().set_epochs({epoch_of(noon)});
     auto knock = door.candidate(door.request());
     knock.door_generation = 2;
@@ -295,19 +302,8 @@ TEST_CASE("a door's older secret does not wait for a client that was removed") {
 
 // By a clock that is ahead for a while, a client that is waited for has expired.
 TEST_CASE("a door's older secret waits for whoever had not expired when somebody last used the door") {
-    constexpr Seconds day{86'400};
     Door1 door;
-    Keyring keyring = door.keyring();
-    keyring.door.generations[0].not_after = noon + 7 * day;
-    keyring.door.generations.push_back({2, Secret32::random(), noon - Seconds{100}, std::nullopt});
-    Client bob;
-    bob.name = "bob";
-    bob.allow = {"ssh"};
-    bob.expires = noon + day;
-    bob.generations.push_back({1, Secret32::random(), noon - Seconds{100'000}, std::nullopt});
-    keyring.clients.push_back(std::move(bob));
-    Decider decider(Verifier(std::move(keyring)), *Record::open("", door.id, at(noon), Seconds{60}),
-                    *Audit::open("", noon), {Seconds{60}, Seconds{30}, Seconds{3600}, day});
+    Decider decider = while_the_door_rotates(door, noon + day);
     const auto knock = [&](UnixTime now) {
         decider.verifier().set_epochs({epoch_of(now)});
         auto candidate = door.candidate(door.request(now));
@@ -326,7 +322,6 @@ TEST_CASE("a door's older secret waits for whoever had not expired when somebody
 
 TEST_CASE("nothing is left of a reload that was refused") {
     Door1 door;
-    constexpr Seconds day{86'400};
     const auto alice = [&](UnixTime since) {
         Client client = std::move(door.keyring().clients[0]);
         client.generations[0].not_before = since;

@@ -47,8 +47,8 @@ inline constexpr std::uint8_t tcp_rst = 0x04, tcp_ack = 0x10;  // RFC 9293, 3.1
 // Statements.
 [[nodiscard]] Expressions verdict(std::int32_t code, std::string chain = {});
 [[nodiscard]] Expressions accept();
-[[nodiscard]] Expressions set_flow_label(
-    std::uint32_t seed);  // from addresses and ports; of an IPv6 packet without a traffic class
+// From addresses and ports; of an IPv6 packet without a traffic class.
+[[nodiscard]] Expressions set_flow_label(std::uint32_t seed);
 [[nodiscard]] Expressions set_mark(std::uint32_t mark);
 [[nodiscard]] Expressions reject_tcp();  // with a reset
 [[nodiscard]] Expressions reject_udp();  // with "port unreachable"

@@ -111,10 +111,7 @@ void add_silence(Ruleset& set, const FirewallConfig& config) {
     set.rules.push_back(rule(
         "guard_postrouting", "tcp flags == rst meta l4proto . tcp sport @services fib saddr type local goto unasked",
         {tcp_flags_are(tcp_rst), answer_of_service("services"), source_is_local(), verdict(NFT_GOTO, "unasked")}));
-    set.rules.push_back(rule("unasked", "oifname \"lo\" accept", {leaves_by("lo"), accept()}));
-    for (const Network& network : config.trusted)
-        set.rules.push_back(
-            rule("unasked", destination_text(network) + " accept", {destination_in(network), accept()}));
+    accept_to_friends(set, "unasked", config);
     for (const Family family : families)
         set.rules.push_back(rule("unasked", answers_granted_text(family, grant_sets(config).of(family)) + " accept",
                                  {answers_granted(family, grant_sets(config).of(family)), accept()}));
@@ -154,6 +151,12 @@ void add_guarded(Ruleset& set, const FirewallConfig& config, const std::vector<S
 
 bool has_any(const std::vector<Service>& services, std::uint8_t protocol) {
     return std::ranges::any_of(services, [&](const Service& s) { return s.protocol == protocol; });
+}
+
+void accept_to_friends(Ruleset& set, const std::string& chain, const FirewallConfig& config) {
+    set.rules.push_back(rule(chain, "oifname \"lo\" accept", {leaves_by("lo"), accept()}));
+    for (const Network& network : config.trusted)
+        set.rules.push_back(rule(chain, destination_text(network) + " accept", {destination_in(network), accept()}));
 }
 
 Ruleset describe_guard(const FirewallConfig& config, const std::vector<Service>& services, std::uint32_t label_seed) {

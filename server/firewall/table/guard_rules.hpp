@@ -9,6 +9,7 @@
 //   guarded         trusted, granted, of a session: accept; the rest is closed
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "server/firewall/table/ruleset.hpp"
@@ -22,6 +23,9 @@ inline constexpr std::int32_t before_dstnat = -110, before_filter = -10;
 inline constexpr std::int32_t behind_srcnat = 110;
 
 [[nodiscard]] bool has_any(const std::vector<Service>& services, std::uint8_t protocol);
+
+// On the ways out: to this host itself and to trusted networks, `chain` has nothing to do.
+void accept_to_friends(Ruleset& set, const std::string& chain, const FirewallConfig& config);
 
 // Chains, rules and constant sets; the sets of grants are missing.
 [[nodiscard]] Ruleset describe_guard(const FirewallConfig& config, const std::vector<Service>& services,

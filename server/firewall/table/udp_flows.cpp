@@ -100,10 +100,7 @@ void add_ways_out(Ruleset& set) {
 
 // To whom a flow would mean nothing, there is none: this host itself, and trusted networks.
 void add_answering(Ruleset& set, const FirewallConfig& config) {
-    set.rules.push_back(rule("answering", "oifname \"lo\" accept", {leaves_by("lo"), accept()}));
-    for (const Network& network : config.trusted)
-        set.rules.push_back(
-            rule("answering", destination_text(network) + " accept", {destination_in(network), accept()}));
+    accept_to_friends(set, "answering", config);
     for (const Family family : families)
         set.rules.push_back(rule("answering", answers_flow_text(family, flow_set(family)) + " goto renew",
                                  {answers_flow(family, flow_set(family)), verdict(NFT_GOTO, "renew")}));

@@ -13,6 +13,13 @@ bool is_allowed(const Client& client, const Door& door, const Service& service) 
     });
 }
 
+// The client's own name, and those of other files with its key.
+template <class Sharing, class Look>
+void for_each_with_its_key(const Sharing& sharing, const std::string& client, Look look) {
+    look(client);
+    if (const auto shared = sharing.find(client); shared != sharing.end()) std::ranges::for_each(shared->second, look);
+}
+
 bool has_expired(const Client& client, UnixTime now) { return client.expires && now > *client.expires; }
 
 AuditEntry audit_entry(const Decision& decision, UnixTime when) {
@@ -90,10 +97,10 @@ void Decider::change_keys(KeyChange& change) {
 const Client* Decider::find(const std::string& client) const { return find_client(verifier_.keyring(), client); }
 
 Seconds Decider::longest_for(const std::string& client, const Service& service, UnixTime now) const {
-    Seconds longest = longest_by(client, service, now);
-    const auto shared = verifier_.sharing().find(client);
-    if (shared != verifier_.sharing().end())
-        for (const auto& other : shared->second) longest = std::min(longest, longest_by(other, service, now));
+    Seconds longest = Seconds::max();
+    for_each_with_its_key(verifier_.sharing(), client, [&](const std::string& name) {
+        longest = std::min(longest, longest_by(name, service, now));
+    });
     return longest;
 }
 
@@ -106,13 +113,10 @@ Seconds Decider::longest_by(const std::string& client, const Service& service, U
 
 std::optional<UnixTime> Decider::expiry_of(const std::string& client) const {
     std::optional<UnixTime> first;
-    const auto take = [&](const std::string& name) {
+    for_each_with_its_key(verifier_.sharing(), client, [&](const std::string& name) {
         const Client* found = find(name);
         if (found != nullptr && found->expires) first = std::min(*found->expires, first.value_or(*found->expires));
-    };
-    take(client);
-    const auto shared = verifier_.sharing().find(client);
-    if (shared != verifier_.sharing().end()) std::ranges::for_each(shared->second, take);
+    });
     return first;
 }
 

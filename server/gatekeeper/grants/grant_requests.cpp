@@ -23,8 +23,7 @@ std::uint32_t remaining(std::optional<Instant> end, Instant now) { return end ? 
 // --- the grants of earlier runs -----------------------------------------------------------------------------------
 
 void GrantRequests::begin_adoption(Instant now) {
-    end_in_record(no_longer_allowed(now), now);
-    shorten(now);
+    end_in_record(hold_to_keys(now).not_allowed, now);
     const ClientGrant* last = nullptr;
     const auto remembered = record_.grants().remembered(now);
     for (const auto& [grant, end] : remembered) {
@@ -120,10 +119,17 @@ std::vector<GrantRequests::Held> GrantRequests::held_by(const std::string& clien
     return held;
 }
 
-std::vector<GrantRequests::Held> GrantRequests::no_longer_allowed(Instant now) {
-    auto held = held_by("", now);
-    std::erase_if(held, [&](const Held& one) { return allowed_(one.grant.client, one.grant.service) > Seconds{0}; });
-    return held;
+// In memory alone: a later start shortens likewise.
+GrantRequests::Excess GrantRequests::hold_to_keys(Instant now) {
+    Excess excess;
+    for (const Held& held : held_by("", now)) {
+        const Seconds longest = allowed_(held.grant.client, held.grant.service);
+        if (longest == Seconds{0}) excess.not_allowed.push_back(held);
+        if (longest == Seconds{0} || held.end <= now + longest) continue;
+        record_.grants().put(held.grant, now + longest, now);
+        excess.shortened.push_back(held.grant);
+    }
+    return excess;
 }
 
 std::size_t GrantRequests::revoke(const std::string& client, RequestId waiter, Instant now) {
@@ -135,26 +141,16 @@ std::size_t GrantRequests::revoke(const std::string& client, RequestId waiter, I
 }
 
 std::size_t GrantRequests::close_what_is_no_longer_allowed(Instant now) {
-    const auto grants = no_longer_allowed(now);
-    close(grants, std::nullopt, now);
-    for (const ClientGrant& grant : shorten(now)) {
-        const GrantRequest request = change(grant.service, grant.address, now);
-        parent_.send(request, longest_queue);
-        closes_.emplace(request.id, Close{});
-    }
-    return grants.size();
+    const Excess excess = hold_to_keys(now);
+    close(excess.not_allowed, std::nullopt, now);
+    for (const ClientGrant& grant : excess.shortened) ask_to_close({}, grant, now);
+    return excess.not_allowed.size();
 }
 
-// In memory alone: a later start shortens them likewise.
-std::vector<ClientGrant> GrantRequests::shorten(Instant now) {
-    std::vector<ClientGrant> shortened;
-    for (const auto& [grant, end] : record_.grants().live(now)) {
-        const Instant latest = now + allowed_(grant.client, grant.service);
-        if (end <= latest) continue;
-        record_.grants().put(grant, latest, now);
-        shortened.push_back(grant);
-    }
-    return shortened;
+void GrantRequests::ask_to_close(Close close, const ClientGrant& grant, Instant now) {
+    const GrantRequest request = change(grant.service, grant.address, now);
+    parent_.send(request, longest_queue);
+    closes_.emplace(request.id, std::move(close));
 }
 
 // They end in any case: where the disk does not take it, in memory and in the kernel.
@@ -176,9 +172,7 @@ std::size_t GrantRequests::close(const std::vector<Held>& grants, std::optional<
     for (std::size_t first = 0, next = 0; first < grants.size(); first = next, ++requests) {
         while (next < grants.size() && is_same_element(grants[first].grant, grants[next].grant)) ++next;
         const auto from = grants.begin() + static_cast<std::ptrdiff_t>(first);
-        const GrantRequest request = change(from->grant.service, from->grant.address, now);
-        parent_.send(request, longest_queue);
-        closes_.emplace(request.id, Close{{from, grants.begin() + static_cast<std::ptrdiff_t>(next)}, waiter});
+        ask_to_close({{from, grants.begin() + static_cast<std::ptrdiff_t>(next)}, waiter}, from->grant, now);
     }
     return requests;
 }

@@ -80,8 +80,12 @@ private:
         std::optional<RequestId> waiter;  // of the revocation it belongs to
     };
     [[nodiscard]] std::vector<Held> held_by(const std::string& client, Instant now);
-    [[nodiscard]] std::vector<Held> no_longer_allowed(Instant now);
-    std::vector<ClientGrant> shorten(Instant now);
+    struct Excess {  // over what the keys in force allow
+        std::vector<Held> not_allowed;
+        std::vector<ClientGrant> shortened;
+    };
+    [[nodiscard]] Excess hold_to_keys(Instant now);
+    void ask_to_close(Close close, const ClientGrant& grant, Instant now);
     void end_in_record(const std::vector<Held>& grants, Instant now);
     std::size_t close(const std::vector<Held>& grants, std::optional<RequestId> waiter, Instant now);
     [[nodiscard]] GrantRequest change(const Service& service, const Address& address, Instant now);

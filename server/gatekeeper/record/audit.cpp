@@ -17,7 +17,6 @@ namespace oneknock {
 namespace {
 
 constexpr const char* memory_only = ":memory:";
-constexpr UnixTime last_time{Seconds{253'402'300'799}};  // of the year 9999: none of ours is later
 
 std::string schema() {
     return "BEGIN;" + audit_table() + ";" + audit_by_time + ";" + audit_by_client + ";PRAGMA user_version=1; COMMIT;";
@@ -125,7 +124,8 @@ bool Audit::find_newest() {
 bool Audit::find_latest() {
     const Prepared prepared = db_.prepare("SELECT time FROM audit ORDER BY time DESC LIMIT 1");
     Statement latest(prepared);
-    if (prepared && latest.row()) latest_ = std::clamp(latest.time(0), UnixTime{}, last_time);
+    if (prepared && latest.row())
+        latest_ = std::clamp(latest.time(0), UnixTime{}, UnixTime{Seconds{last_second_in_audit}});
     return prepared && !latest.failed();
 }
 
