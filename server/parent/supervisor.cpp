@@ -154,11 +154,17 @@ Error ended_early(const Rooms& rooms, pid_t& pid, const std::string& room) {
     return {exit_code_after(status), "while starting, the " + room + " process " + how_it_ended(status)};
 }
 
+// It writes a byte, or ends, which closes the pipe.
 Result<void> await_listener(Rooms& rooms) {
-    if (auto waited = await(rooms, {rooms.listener_ready.get(), POLLIN, 0}); !waited) return waited;
     char byte = 0;
-    if (read(rooms.listener_ready.get(), &byte, 1) == 1) return {};
-    return tl::unexpected(ended_early(rooms, rooms.processes.listener, "listener"));
+    ssize_t got = -1;
+    do {
+        if (auto waited = await(rooms, {rooms.listener_ready.get(), POLLIN, 0}); !waited) return waited;
+        got = read(rooms.listener_ready.get(), &byte, 1);
+    } while (got < 0 && (errno == EINTR || errno == EAGAIN));
+    if (got == 1) return {};
+    if (got == 0) return tl::unexpected(ended_early(rooms, rooms.processes.listener, "listener"));
+    return tl::unexpected(system_error("read", "what the listener process says", ExitCode::unavailable));
 }
 
 Error gatekeeper_ended_early(Rooms& rooms) {
