@@ -57,11 +57,11 @@ void PassSchedule::end_pass(Instant now, Instant jitter) {
 void PassSchedule::pause(Instant now, Instant jitter) { due_ = now + repeat_pause + jitter; }
 
 void PassSchedule::slow_down() {
-    if (passes_ == slower.size() && plan_.changes_carrier) {
-        passes_ = 1;  // one pass at once is enough to learn that the new carrier passes
-        other_carrier_ = true;
+    if (passes_ == slower.size()) {
+        passes_ = 1;  // one pass at once is enough, also to learn that the new carrier passes
+        other_carrier_ = plan_.changes_carrier;
     }
-    if (plan_.adapts) pace_ = slower[std::min(passes_, slower.size() - 1)];
+    if (plan_.adapts) pace_ = slower[passes_];
 }
 
 void PassSchedule::discard_message(Instant now, Instant jitter) {

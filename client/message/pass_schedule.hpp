@@ -13,7 +13,9 @@ inline constexpr Instant never = Instant::max();
 
 class PassSchedule {
 public:
-    // Passes that are in vain slow down: some paths limit new flows, or queue few packets. At 30 ms a pass takes 1.9 s.
+    // Passes that are in vain slow down: some paths limit new flows, or queue few packets. At 30 ms a pass takes 1.9 s,
+    // most of the time until the next: two clients behind a translator that scatters ports meet in it. Then one at once
+    // follows.
     static constexpr std::array<Instant, 5> slower{Instant{0}, Instant{0}, std::chrono::milliseconds{5},
                                                    std::chrono::milliseconds{15}, std::chrono::milliseconds{30}};
     // A pass that nobody watches is sent again: soon, for the sake of who connects next, but not before whatever held
@@ -28,8 +30,8 @@ public:
         Instant pace{0};               // between packets; 0: all at once
         bool repeat = false;           // pass after pass, else one alone
         bool twice = false;            // without repeat: a second pass after the first
-        bool adapts = false;           // with repeat: slows down as in `slower`, whatever the pace
-        bool changes_carrier = false;  // with repeat: after each round of passes as long as `slower`
+        bool adapts = false;           // with repeat: slows down as in `slower`, round after round, whatever the pace
+        bool changes_carrier = false;  // with repeat: after each round
     };
     // What to send now: `count` packets of the pass, from number `first` on.
     struct Turn {

@@ -142,7 +142,7 @@ void Assembler::split(Index merged, Instant now) {
     table_[merged].split = true;
 }
 
-// True if the pair is new to the window and worth a look.
+// True if the pair changes what the window says, and is worth a look.
 bool Assembler::add_pair(Index index, Symbol symbol, Instant now) {
     const Tick tick = tick_of(now);
     if (now - table_[index].last_new > pair_lifetime && !table_[index].key.merged) table_.empty(index);

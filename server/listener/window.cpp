@@ -1,7 +1,6 @@
 #include "server/listener/window.hpp"
 
 #include <algorithm>
-#include <cstring>
 
 #include "common/secret.hpp"
 
@@ -11,12 +10,6 @@ namespace {
 constexpr Tick recent_ticks = ticks_in(std::chrono::milliseconds{50});
 constexpr int millisecond_bits = 6;  // ticks to milliseconds, nearly
 
-std::uint64_t fingerprint(const Codeword& word) {
-    std::uint64_t value = 0;
-    std::memcpy(&value, word.data() + hint_length, sizeof value);
-    return value | 1;  // 0 stands for an empty slot
-}
-
 }  // namespace
 
 bool Window::add(Symbol symbol, Tick now) {
@@ -24,7 +17,7 @@ bool Window::add(Symbol symbol, Tick now) {
     Cell& cell = cells_[symbol.position];
     std::size_t at = 0;
     while (at < cell.count && cell.bytes[at] != symbol.byte) ++at;
-    bool is_new = at == cell.count || !is_live(cell.seen[at], now);
+    const bool is_new = at != 0 || at == cell.count || !is_live(cell.seen[at], now);
     if (at == cell.count) {
         if (cell.count == 0) ++positions_;
         if (cell.count == pairs_per_position) {
@@ -181,12 +174,10 @@ void Window::finish(const Codeword& word, Tick now) {
 }
 
 void Window::reject(const Codeword& word) {
-    rejected_[next_rejected_++ % rejected_.size()] = fingerprint(word);
+    rejected_[next_rejected_++ % rejected_.size()] = word;
     if (pending == word) pending.reset();
 }
 
-bool Window::is_rejected(const Codeword& word) const {
-    return std::ranges::find(rejected_, fingerprint(word)) != rejected_.end();
-}
+bool Window::is_rejected(const Codeword& word) const { return std::ranges::find(rejected_, word) != rejected_.end(); }
 
 }  // namespace oneknock

@@ -58,7 +58,8 @@ public:
     static constexpr std::size_t pairs_per_position = 4;
     static constexpr std::size_t most_swallowed = 8;
 
-    // Renews the pair; true if it was not there. A position that is full loses its oldest pair.
+    // Renews the pair; true if it is the newest of its position only now. A position that is full loses its oldest
+    // pair.
     bool add(Symbol symbol, Tick now);
 
     // True if the pair belongs to a word that was done within the last 5 s.
@@ -130,7 +131,7 @@ private:
 
     std::array<Cell, codeword_length> cells_{};
     std::array<Swallowed, most_swallowed> swallowed_{};
-    std::array<std::uint64_t, 4> rejected_{};  // the first tag bytes: a collision costs one attempt
+    std::array<Codeword, 4> rejected_{};
     std::uint8_t next_swallowed_ = 0;
     std::uint8_t next_rejected_ = 0;
     std::uint8_t positions_ = 0;

@@ -96,8 +96,8 @@ class Nat(NetworkTest):
         self.assertGreater(self.source_ports("tcp", 2), 64)
 
     def check_two_at_once(self, via, rounds=3):
-        """Two clients behind the one address start in the same moment, each for its own service. Where source ports tell
-        them apart the first message opens; where they do not, every fourth pair or so needs a second one, after 5 s."""
+        """Two clients behind the one address start in the same moment, each for its own service. Where source ports do not
+        tell them apart, their packets may mingle: then one of the next passes opens."""
         for _ in range(rounds):
             started = [self.net.start(namespace, program("oneknock"), "open", self.key[name], service, "--source", "observed",
                                       "--via", via, "--wait=30s")

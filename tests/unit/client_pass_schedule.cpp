@@ -129,6 +129,19 @@ TEST_CASE("passes in vain slow down, then change the carrier, and so on") {
     CHECK(changes == std::vector<std::size_t>{5, 9, 13});
 }
 
+// Where slow ones followed each other, two clients whose packets the server cannot tell apart met in all of them.
+TEST_CASE("with a chosen carrier passes also become fast again") {
+    PassSchedule schedule({.packets = 64, .pace = 0ms, .repeat = true, .adapts = true}, start);
+    std::vector<Instant> paces;
+    for (std::size_t pass = 0; pass < 10; ++pass) {
+        paces.push_back(schedule.pace());
+        auto turn = schedule.take(schedule.due(), 0ms);
+        CHECK_FALSE(turn.other_carrier);
+        while (!turn.ends_pass) turn = schedule.take(schedule.due(), 0ms);
+    }
+    CHECK(paces == std::vector<Instant>{0ms, 0ms, 5ms, 15ms, 30ms, 0ms, 5ms, 15ms, 30ms, 0ms});
+}
+
 TEST_CASE("both carriers have had each pace within twice the usual wait") {
     PassSchedule schedule({.packets = 64, .pace = 0ms, .repeat = true, .adapts = true, .changes_carrier = true}, start);
     std::size_t passes = 0;

@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <cmath>
 #include <deque>
+#include <optional>
 
+#include "client/message/pass_schedule.hpp"
 #include "common/protocol/knock.hpp"
 #include "tests/catch.hpp"
 
@@ -142,6 +144,69 @@ public:
 private:
     std::vector<Sent> packets_;
 };
+
+// A client that knocks with --wait, behind a translator that gives each packet a port of its own.
+class WaitingClient {
+public:
+    WaitingClient(House& house, const Address& address, Instant begin)
+        : house_(house),
+          address_(address),
+          schedule_({.packets = codeword_length, .repeat = true, .adapts = true}, begin) {}
+
+    [[nodiscard]] Instant due() const { return queue_.empty() ? schedule_.due() : queue_.front().time; }
+
+    // What is due at `now`: a pass is made, or the next packet of one goes out, and is lost unless it arrives.
+    void act(Instant now, bool arrives) {
+        if (queue_.empty()) {
+            begin_turn(schedule_.take(now, milliseconds{random_below(repeat_jitter.count() + 1)}), now);
+            return;
+        }
+        const Sent packet = queue_.front();
+        queue_.pop_front();
+        if (arrives) house_.send(packet.port, packet.source, packet.source_port, now);
+    }
+
+    [[nodiscard]] bool is_in() const {
+        const auto accepted = [&](const Tag& tag) { return std::ranges::count(house_.accepted, tag) != 0; };
+        return std::ranges::any_of(tags_, accepted);
+    }
+
+private:
+    void begin_turn(const PassSchedule::Turn& turn, Instant now) {
+        if (turn.new_message) {
+            knock_ = house_.knock(address_);
+            tags_.push_back(knock_->message.tag());
+        }
+        if (turn.first == 0) ports_ = shuffled(*knock_);
+        for (std::size_t i = 0; i < turn.count; ++i)
+            queue_.push_back({now + microseconds{15} * static_cast<long>(i), ports_[turn.first + i], address_,
+                              static_cast<std::uint16_t>(1024 + random_below(60000))});
+    }
+
+    House& house_;
+    Address address_;
+    PassSchedule schedule_;
+    std::deque<Sent> queue_;
+    std::optional<Knock> knock_;
+    std::vector<std::uint16_t> ports_;
+    std::vector<Tag> tags_;
+};
+
+// How long it takes until all are in that start within a millisecond or two, from when their packets arrive.
+Instant time_until_all_are_in(const Address& address, int count, Instant before_any_arrives) {
+    House house;
+    const Instant begin = house.clock;
+    std::vector<WaitingClient> clients;
+    for (int i = 0; i < count; ++i) clients.emplace_back(house, address, begin + microseconds{random_below(2000)});
+    for (Instant now = begin;;) {
+        WaitingClient* next = nullptr;
+        for (WaitingClient& client : clients)
+            if (!client.is_in() && (next == nullptr || client.due() < next->due())) next = &client;
+        if (next == nullptr || now > begin + Seconds{60}) return now - begin - before_any_arrives;
+        now = std::max(now, next->due());
+        next->act(now, now >= begin + before_any_arrives);
+    }
+}
 
 }  // namespace
 
@@ -283,6 +348,53 @@ TEST_CASE("every packet from another source port still makes a knock, and the wo
             for (const std::uint16_t port : shuffled(knock))
                 wire.burst({port}, address, source_port++, time += microseconds{10}, microseconds{1});
         wire.deliver(house);
+        CHECK(house.accepted == std::vector{knock.message.tag()});
+    }
+}
+
+TEST_CASE("two knocks whose packets mingle are read as soon as one of them comes again") {
+    for (const Address& address : {client_ipv4, client_ipv6}) {
+        House house;
+        const Knock first = house.knock(address), second = house.knock(address);
+        const auto ports = shuffled(first), others = shuffled(second);
+        std::uint16_t source_port = 20000;
+        const auto send = [&](std::uint16_t port) {
+            house.send(port, address, source_port++, house.clock + microseconds{10});
+        };
+        for (std::size_t i = 0; i < ports.size(); ++i) {
+            send(ports[i]);
+            send(others[i]);
+        }
+        house.pass_until(house.clock + milliseconds{300});
+        CHECK(house.accepted.empty());
+        for (const std::uint16_t port : ports) send(port);
+        house.pass_until(house.clock + milliseconds{50});
+        CHECK(house.accepted == std::vector{first.message.tag(), second.message.tag()});
+    }
+}
+
+TEST_CASE("clients behind a translator that scatters ports begin at the same moment, and soon are all in") {
+    for (const Address& address : {client_ipv4, client_ipv6})
+        for (const int count : {2, 5})
+            for (const Seconds before_any_arrives : {Seconds{0}, Seconds{10}})
+                for (int trial = 0; trial < 5; ++trial) {
+                    CAPTURE(address.text(), count, before_any_arrives.count());
+                    CHECK(time_until_all_are_in(address, count, before_any_arrives) < Seconds{10});
+                }
+}
+
+TEST_CASE("a wrong word that bears a knock's tag does not stand in its way") {
+    for (const Address& address : {client_ipv4, client_ipv6}) {
+        House house;
+        const Knock knock = house.knock(address), other = house.knock(address);
+        const std::size_t k = message_length(address.family);
+        for (std::size_t p = 0; p < k; ++p)  // as many as make a word, and one of them is not of this knock
+            house.send((p + 1 < k ? knock : other).ports[p], address, 4000, house.clock + microseconds{10});
+        house.pass_until(house.clock + milliseconds{5});
+        CHECK(house.assembler.counters().candidates == 1);
+        for (std::size_t p = k; p < codeword_length; ++p)
+            house.send(knock.ports[p], address, 4000, house.clock + microseconds{10});
+        house.pass_until(house.clock + milliseconds{50});
         CHECK(house.accepted == std::vector{knock.message.tag()});
     }
 }
