@@ -159,6 +159,12 @@ PROTECTIONS = [
     Protection("8", "a burst stands out by when its packets came", "server/listener/assembler.cpp",
                "        found = try_all(next, window.densest(tick, 2 * burst_ticks), now);\n"
                "        when = window.densest(tick, burst_ticks);\n", "", Unit("listener", "a burst stands out*")),
+    Protection("8", "a wrong word does not stand for the right one", "server/listener/window.cpp",
+               "std::ranges::find(rejected_, word) != rejected_.end()",
+               "std::ranges::any_of(rejected_, [&](const Codeword& r) { return r[hint_length] == word[hint_length]; })",
+               Unit("listener", "a wrong word*")),
+    Protection("8", "packets that come again in a conflict are looked at", "server/listener/window.cpp",
+               "is_new = at != 0 || ", "is_new = ", Unit("listener", "two knocks whose*")),
     Protection("13", "the listener can make no call but its own", CALLS,
                "Filter filter(SCMP_ACT_KILL_PROCESS);", "Filter filter(SCMP_ACT_ALLOW);", Namespaces("inside", "listener")),
     Protection("13", "the gatekeeper can make no call but its own", CALLS,
