@@ -18,7 +18,7 @@ import signal
 import threading
 import time
 
-from fault_page import CALLS, IS_SHORT, ROOMS, FaultPage
+from fault_page import CALLS, FOR_EVER, IS_SHORT, ROOMS, FaultPage
 from knocks import LOST, SERVER, Street
 
 from door import READY, Daemon, Door, is_running, status_of
@@ -289,6 +289,15 @@ class Torture(NetworkTest):
         played = self.play_back(len(self.opened))
         print(f"{len(chosen)} of {len(faults)} faults: {dict(self.outcomes)}; {played} knocks played back at the end",
               flush=True)
+
+    def test_a_revocation_that_cannot_be_written_down_closes_and_says_so(self):
+        number = self.other_client_opens()
+        self.page.set("gatekeeper", "pwrite", errno.EIO, times=FOR_EVER)
+        done = self.daemon.ctl("revoke", "bob", check=False)
+        self.page.stop()
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("1 grant closed, but the replay record could not be written", done.stderr)
+        self.assertFalse(self.street.is_open(number))
 
     # --- kills ----------------------------------------------------------------------------------------------------
 

@@ -1,6 +1,14 @@
 // What the firewall is asked, in which order, and what is noted: with a channel whose other end is the test.
 #include "server/gatekeeper/grants/grant_requests.hpp"
 
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include <sys/resource.h>
+
+#include "common/bytes.hpp"
 #include "tests/catch.hpp"
 
 using namespace oneknock;
@@ -14,8 +22,11 @@ constexpr Instant now = Seconds{1000};
 const Service ssh{protocol_tcp, 22};
 
 struct Desk {
+    explicit Desk(const std::string& record_in = "")
+        : record(*Record::open(record_in, DoorId{}, {UnixTime{Seconds{1'800'001'800}}, now}, Seconds{60})) {}
+
     std::pair<Channel, Channel> channel = std::move(*Channel::make_pair());
-    Record record = *Record::open("", DoorId{}, {UnixTime{Seconds{1'800'001'800}}, now}, Seconds{60});
+    Record record;
     Seconds allowed{3600};
     GrantRequests desk{channel.first, record, [this](const auto&, const auto&) { return allowed; }};
     std::uint8_t tags = 0;
@@ -213,6 +224,7 @@ TEST_CASE("revoking closes a grant that is on its way, behind it") {
         CHECK(revoked->waiter == 7);
         CHECK(revoked->closed == 1);
         CHECK_FALSE(revoked->failed);
+        CHECK(revoked->recorded);
     }
 }
 
@@ -308,6 +320,33 @@ TEST_CASE("a revocation is complete with its last answer, and says if one was a 
     CHECK(revoked->failed);
     CHECK(revoked->closed == 4);
     CHECK_FALSE(d.close_done(asked[1].id));
+}
+
+TEST_CASE("a revocation that could not be written down closes all the same, and says so") {
+    std::string folder = (std::filesystem::temp_directory_path() / "oneknock-grants-XXXXXX").string();
+    REQUIRE(mkdtemp(folder.data()) != nullptr);
+    std::ofstream(folder + "/new-door") << to_hex(DoorId{}.bytes) << "\n";
+    Desk d{folder + "/"};
+    REQUIRE(d.open("alice", home));
+    REQUIRE(d.open("alice", elsewhere));
+    REQUIRE(d.asked().size() == 2);
+    std::signal(SIGXFSZ, SIG_IGN);
+    rlimit before{};
+    REQUIRE(getrlimit(RLIMIT_FSIZE, &before) == 0);
+    const rlimit nothing{0, before.rlim_max};
+    REQUIRE(setrlimit(RLIMIT_FSIZE, &nothing) == 0);
+    CHECK(d.desk.revoke("alice", 7, now) == 2);
+    REQUIRE(setrlimit(RLIMIT_FSIZE, &before) == 0);
+    CHECK(d.count() == 0);
+    const auto asked = d.asked();
+    REQUIRE(asked.size() == 2);
+    CHECK(asked[0].operation == Operation::close);
+    CHECK_FALSE(d.close_done(asked[0].id));
+    const auto revoked = d.close_done(asked[1].id);
+    REQUIRE(revoked);
+    CHECK_FALSE(revoked->failed);
+    CHECK_FALSE(revoked->recorded);
+    std::filesystem::remove_all(folder);
 }
 
 TEST_CASE("what the keys do not allow any more is closed, live or on its way") {

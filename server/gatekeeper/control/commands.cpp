@@ -123,6 +123,12 @@ void ControlCommands::revoke(Connection connection, const std::string& client, I
 void ControlCommands::handle(const GrantRequests::Revocation& revocation) {
     if (revocation.failed)
         refuse(revocation.waiter, "the firewall could not close all of the grants; see the daemon's log");
+    else if (!revocation.recorded)
+        refuse(
+            revocation.waiter,
+            counted(revocation.closed, "grant") +
+                " closed, but the replay record could not be written: a crash of the daemon could bring back what has "
+                "not run out by then; see the daemon's log, and the disk");
     else socket_.answer(revocation.waiter, closed_json(revocation.closed));
 }
 

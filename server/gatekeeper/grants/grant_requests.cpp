@@ -134,9 +134,13 @@ GrantRequests::Excess GrantRequests::hold_to_keys(Instant now) {
 
 std::size_t GrantRequests::revoke(const std::string& client, RequestId waiter, Instant now) {
     const auto grants = held_by(client, now);
-    if (!grants.empty()) revocations_[waiter] = {waiter, 0, grants.size()};
-    const std::size_t requests = close(grants, waiter, now);
-    if (!grants.empty()) revocations_[waiter].awaited = requests;
+    if (grants.empty()) return 0;
+    const Closing closing = close(grants, waiter, now);
+    revocations_[waiter] = {.waiter = waiter,
+                            .awaited = closing.requests,
+                            .closed = grants.size(),
+                            .failed = false,
+                            .recorded = closing.recorded};
     return grants.size();
 }
 
@@ -153,28 +157,28 @@ void GrantRequests::ask_to_close(Close close, const ClientGrant& grant, Instant 
     closes_.emplace(request.id, std::move(close));
 }
 
-// They end in any case: where the disk does not take it, in memory and in the kernel.
-void GrantRequests::end_in_record(const std::vector<Held>& grants, Instant now) {
-    if (grants.empty()) return;
+// They end in any case: where the disk does not take it (false), in memory and in the kernel.
+bool GrantRequests::end_in_record(const std::vector<Held>& grants, Instant now) {
+    if (grants.empty()) return true;
     record_.begin();
     for (const Held& held : grants) record_.end(held.grant, now);
     const auto ended = record_.commit();
-    if (ended) return;
+    if (ended) return true;
     log::error(ended.error().message +
                "; after a crash of the daemon the grants that were closed just now might be open");
     for (const Held& held : grants) record_.grants().erase(held.grant, now);
+    return false;
 }
 
-// How many requests that takes.
-std::size_t GrantRequests::close(const std::vector<Held>& grants, std::optional<RequestId> waiter, Instant now) {
-    end_in_record(grants, now);
-    std::size_t requests = 0;
-    for (std::size_t first = 0, next = 0; first < grants.size(); first = next, ++requests) {
+GrantRequests::Closing GrantRequests::close(const std::vector<Held>& grants, std::optional<RequestId> waiter,
+                                            Instant now) {
+    Closing closing{.requests = 0, .recorded = end_in_record(grants, now)};
+    for (std::size_t first = 0, next = 0; first < grants.size(); first = next, ++closing.requests) {
         while (next < grants.size() && is_same_element(grants[first].grant, grants[next].grant)) ++next;
         const auto from = grants.begin() + static_cast<std::ptrdiff_t>(first);
         ask_to_close({{from, grants.begin() + static_cast<std::ptrdiff_t>(next)}, waiter}, from->grant, now);
     }
-    return requests;
+    return closing;
 }
 
 std::optional<GrantRequests::Revocation> GrantRequests::answer_to_close(const GrantReply& reply, Instant now) {

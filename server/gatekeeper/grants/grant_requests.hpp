@@ -60,6 +60,7 @@ public:
         std::size_t awaited = 0;  // replies of the firewall
         std::size_t closed = 0;   // grants
         bool failed = false;      // not all could be closed
+        bool recorded = true;     // else they could be back after a crash
     };
     // The revocation that is complete with this answer. A grant that could not be closed is listed again.
     [[nodiscard]] std::optional<Revocation> answer_to_close(const GrantReply& reply, Instant now);
@@ -86,8 +87,12 @@ private:
     };
     [[nodiscard]] Excess hold_to_keys(Instant now);
     void ask_to_close(Close close, const ClientGrant& grant, Instant now);
-    void end_in_record(const std::vector<Held>& grants, Instant now);
-    std::size_t close(const std::vector<Held>& grants, std::optional<RequestId> waiter, Instant now);
+    bool end_in_record(const std::vector<Held>& grants, Instant now);
+    struct Closing {
+        std::size_t requests = 0;  // that it takes
+        bool recorded = true;
+    };
+    Closing close(const std::vector<Held>& grants, std::optional<RequestId> waiter, Instant now);
     [[nodiscard]] GrantRequest change(const Service& service, const Address& address, Instant now);
     void take_back(const Decision& decision, Instant now);
 
