@@ -210,10 +210,11 @@ int Firewall::open_grant(const Service& service, const Address& address, millise
     else if (!admitted_.ends().put(key, now + flows, now)) admitted_.ends().erase(key);  // full: only the grant
     const int error = send(key, now);
     if (error == 0) return 0;
+    const bool is_in_doubt = socket_.is_in_doubt();
     // A refusal means that somebody changed our table and repair() has not been called yet; it includes this grant.
     if (error != EPERM && error != ETIMEDOUT && repair(now)) return 0;
     // The kernel may have opened it all the same. It stays noted, so that it can be closed.
-    if (error == ETIMEDOUT) return error;
+    if (is_in_doubt || socket_.is_in_doubt()) return ETIMEDOUT;
     put_back(granted_, key, before, now);
     put_back(admitted_, key, admitted_before, now);
     return error;

@@ -299,6 +299,17 @@ class Torture(NetworkTest):
         self.assertIn("1 grant closed, but the replay record could not be written", done.stderr)
         self.assertFalse(self.street.is_open(number))
 
+    def test_a_grant_whose_answer_is_lost_is_listed_and_can_be_revoked(self):
+        number, packets = self.new_knock()
+        self.page.set("firewall", "recvfrom", errno.ENOBUFS, times=FOR_EVER)
+        self.street.send(packets)
+        self.daemon.wait_for("did not say in time whether it has changed tcp/22")
+        self.page.stop()
+        self.assertTrue(self.street.is_open(number))
+        self.assertEqual([grant["client"] for grant in self.daemon.grants()], ["alice"])
+        self.daemon.ctl("revoke", "alice")
+        self.assertFalse(self.street.is_open(number))
+
     # --- kills ----------------------------------------------------------------------------------------------------
 
     def kill_during_knocks(self, room):

@@ -65,8 +65,10 @@ public:
     [[nodiscard]] std::uint32_t port_id() const { return port_id_; }
 
     // 0, or the errno of the first refusal; `refused` then names the change. Waits for the kernel's word, at most
-    // a second (ETIMEDOUT: it may have been done or not).
+    // a second (ETIMEDOUT).
     [[nodiscard]] int commit(Batch& batch, std::string* refused = nullptr);
+    // Whether the last commit may have been done or not: it was sent, and the kernel's word did not come or was lost.
+    [[nodiscard]] bool is_in_doubt() const { return in_doubt_; }
 
     // Nothing if there is no such table or set. A change by others half-way through makes it start again.
     [[nodiscard]] Result<std::optional<TableImage>> read_table(const TableName& table);
@@ -107,6 +109,7 @@ private:
     std::uint32_t port_id_;
     std::uint32_t next_number_ = 1;
     std::vector<char> buffer_;
+    bool in_doubt_ = false;
 };
 
 // What read_table() gives for a table that was built from this description.

@@ -98,10 +98,12 @@ Result<std::size_t> Socket::receive() {
 }
 
 int Socket::commit(Batch& batch, std::string* refused) {
+    in_doubt_ = false;
     if (batch.labels_.empty()) return 0;  // which some kernels would not answer
     const auto [bytes, first, last] = batch.seal(next_number_);
     next_number_ = last + 2;  // the batch's end has a number too
     if (const int error = send(bytes); error != 0) return error;
+    in_doubt_ = true;
     int first_error = 0;
     bool done = false;
     const auto see = [&, first = first, last = last](const nlmsghdr* m) {
@@ -121,6 +123,7 @@ int Socket::commit(Batch& batch, std::string* refused) {
         if (!length) return length.error();
         for_each_message(buffer_, *length, see);
     }
+    in_doubt_ = false;
     return first_error;
 }
 
