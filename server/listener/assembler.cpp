@@ -13,7 +13,8 @@ using std::chrono::milliseconds;
 
 constexpr std::size_t most_outstanding = 1024;  // a verdict takes well under a millisecond
 constexpr std::size_t most_known_sources = 4096;
-constexpr std::size_t most_known_words = 16;     // per source
+constexpr std::size_t most_known_words = 64;     // per source: kernels repeat those of some browsers for a minute
+constexpr std::size_t most_passed_over = 16;     // of them, in conflicts: each takes a 256th of what is new with it
 constexpr std::size_t own_window_only = 16;      // a source port with more pairs does not feed the merged window
 constexpr std::uint8_t conflict_patience = 4;    // new pairs before a conflicted window is tried again
 constexpr Instant quiet_time = milliseconds{2};  // before it is tried with every choice
@@ -117,10 +118,17 @@ void Assembler::feed_windows(const WindowKey& merged_key, std::uint64_t hash, Sy
     if (table_[own].full != no_index && table_.full(own).swallows(symbol, tick_of(now))) return;
     if (add_pair(own, symbol, now)) consider(own, symbol, now);
     own = table_.find(own_key);
-    const bool alone =
-        own != no_index && table_[own].full != no_index && table_.full(own).pairs_at_most() > own_window_only;
     merged = table_.find(merged_key, hash);
-    if (!alone && merged != no_index && add_pair(merged, symbol, now)) consider(merged, symbol, now);
+    if (merged == no_index || is_alone(own, merged, now)) return;
+    if (add_pair(merged, symbol, now)) consider(merged, symbol, now);
+}
+
+// Whether a port says so much that is of no word yet that a window of its own will do. What it said of words that were
+// read in the merged window does not count: behind a translator with few ports each of them says a lot in time.
+bool Assembler::is_alone(Index own, Index merged, Instant now) {
+    if (own == no_index || table_[own].full == no_index) return false;
+    const Window* const read_in = table_[merged].full != no_index ? &table_.full(merged) : nullptr;
+    return table_.full(own).has_undone(own_window_only, read_in, tick_of(now));
 }
 
 void Assembler::split(Index merged, Instant now) {
@@ -135,6 +143,7 @@ void Assembler::split(Index merged, Instant now) {
         table_.full(own) = table_.full(merged);
         if (table_.full(own).positions_at_most() >= code(own_key.source.family).k()) want_decode(own);
         if (table_.full(own).pairs_at_most() > own_window_only) table_.empty(merged);
+        table_[merged].only_port = own_key.port;  // where a word is that was found before
     } else {
         table_[own].small = table_[merged].small;
         table_[own].small_count = table_[merged].small_count;
@@ -265,13 +274,16 @@ bool Assembler::attempt(Index index, Choice choice, Instant now, Interval when) 
     const WindowKey key = table_[index].key;
     const Code& family_code = code(key.source.family);
     const Tick tick = tick_of(now);
-    const Selection selection = window.select(choice, tick, family_code.k(), verified_words(key), when);
+    const auto known = verified_words(key);
+    const Selection selection =
+        window.select(choice, tick, family_code.k(), known.last(std::min(known.size(), most_passed_over)), when);
     window.conflicted = selection.conflicted || (window.conflicted && when.length != pair_lifetime_ticks);
     if (selection.present() < family_code.k()) return false;
     ++counters_.decodes;
     const auto word = family_code.decode(selection.word, selection.missing_span());
     if (!word || window.is_rejected(*word)) return false;
     if (is_own_repeat(index, *word)) {
+        remember_verified(key, *word);
         retire_word(key, *word, now);
         return true;
     }
@@ -350,7 +362,10 @@ void Assembler::finish_in(const WindowKey& key, const Codeword& word, Instant no
 
 void Assembler::remember_verified(const WindowKey& key, const Codeword& word) {
     auto& words = verified_words_[{key.book, key.source}];
-    if (std::ranges::find(words, word) != words.end()) return;
+    if (const auto known = std::ranges::find(words, word); known != words.end()) {
+        std::rotate(known, std::next(known), words.end());  // the latest
+        return;
+    }
     if (words.size() == most_known_words) words.erase(words.begin());
     words.push_back(word);
     if (verified_words_.size() > most_known_sources)

@@ -83,6 +83,7 @@ private:
     void forget_elsewhere(const WindowKey& key, const Codeword& word);
     void add_symbol(const Heard& heard, std::uint64_t hash, const Packet& packet, Instant now);
     void feed_windows(const WindowKey& merged_key, std::uint64_t hash, Symbol symbol, std::uint16_t port, Instant now);
+    [[nodiscard]] bool is_alone(Index own, Index merged, Instant now);
     void split(Index merged, Instant now);
     bool add_pair(Index index, Symbol symbol, Instant now);
     void consider(Index index, Symbol symbol, Instant now);

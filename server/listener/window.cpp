@@ -86,6 +86,18 @@ bool Window::swallows(Symbol symbol, Tick now) const {
     });
 }
 
+bool Window::has_undone(std::size_t more_than, const Window* other, Tick now) const {
+    if (pairs_ <= more_than) return false;
+    std::size_t count = 0;
+    for (std::size_t p = 0; p < codeword_length; ++p)
+        for (std::size_t i = 0; i < cells_[p].count; ++i) {
+            const Symbol symbol{static_cast<std::uint8_t>(p), cells_[p].bytes[i]};
+            if (!is_live(cells_[p].seen[i], now) || (other != nullptr && other->swallows(symbol, now))) continue;
+            if (++count > more_than) return true;
+        }
+    return false;
+}
+
 // The bytes to choose from at one position, newest first; returns how many.
 std::size_t Window::pick_live(const Cell& cell, std::size_t position, Interval when, std::span<const Codeword> known,
                               Picked& picked) {

@@ -76,6 +76,9 @@ public:
     [[nodiscard]] std::size_t positions_at_most() const { return positions_; }
     [[nodiscard]] std::size_t pairs_at_most() const { return pairs_; }
 
+    // Whether more than so many live pairs are of no word that was done, in this window or in `other`.
+    [[nodiscard]] bool has_undone(std::size_t more_than, const Window* other, Tick now) const;
+
     // The bytes to decode. In conflicts, pairs of `known` words (verified ones of this source) are passed over.
     // Only pairs last seen within `when` count.
     [[nodiscard]] Selection select(Choice choice, Tick now, std::size_t k, std::span<const Codeword> known,
