@@ -279,9 +279,9 @@ private:
 
     void take_reply(const GrantReply& reply) {
         auto knock = grants_.answer_to_knock(reply, now_.steady);
+        if (reply.error != 0) recheck_by(now_.wall);  // a second later: it may be open, and not be allowed any more
         if (!knock) {
             if (const auto revocation = grants_.answer_to_close(reply, now_.steady)) control_.handle(*revocation);
-            if (reply.error != 0) recheck_by(now_.wall);  // a second later
             return;
         }
         const Decision& decision = knock->decision;

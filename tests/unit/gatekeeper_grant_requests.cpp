@@ -432,3 +432,145 @@ TEST_CASE("what the kernel has no more is not listed, unless it was asked for an
     CHECK(d.count() == 1);
     CHECK(d.end("bob", elsewhere) == now + Seconds{30});
 }
+
+TEST_CASE("what was refused, and asked for again by a later request on its way, is open if that is done") {
+    for (const char* other : {"alice", "bob"}) {
+        for (const int error : {0, EIO}) {
+            Desk d;
+            REQUIRE(d.open("alice", home, Seconds{50}));
+            REQUIRE(d.open(other, home, Seconds{10}));
+            const auto asked = d.asked();
+            CHECK(asked.at(1).duration_ms == 50'000);
+            CHECK(d.knock_done(asked[0].id, EIO)->error == EIO);
+            CHECK(d.knock_done(asked[1].id, error)->error == error);
+            CHECK(d.end("alice", home) == (error == 0 ? now + Seconds{50} : Instant{}));
+        }
+    }
+}
+
+TEST_CASE("a grant that was not closed, nor opened anew behind that, may be open until its first end") {
+    for (const int error : {EIO, ETIMEDOUT}) {
+        Desk d;
+        REQUIRE(d.open("alice", home, Seconds{50}));
+        REQUIRE(d.knock_done(d.asked().at(0).id));
+        REQUIRE(d.close("alice", home));
+        REQUIRE(d.open("alice", home, Seconds{10}));
+        for (const auto& request : d.asked()) CHECK(d.knock_done(request.id, error)->error == error);
+        CHECK(d.end("alice", home) == now + Seconds{50});
+    }
+}
+
+TEST_CASE("what one request of a turn has opened for another that is refused is closed") {
+    Desk d;
+    Decision close = Desk::decided("bob", home, Operation::close), open = Desk::decided("alice", home, Operation::open);
+    open.ends = now + Seconds{30};
+    d.record.begin();
+    d.record.close(close.grant(), UnixTime{}, now);
+    d.record.add_tag_and_grant(Tag{{1}}, UnixTime{}, open.grant(), open.ends, now);
+    REQUIRE(d.record.commit());
+    REQUIRE(d.desk.request(close, {}, now));
+    REQUIRE(d.desk.request(open, {}, now));
+    const auto asked = d.asked();
+    CHECK(asked.at(0).duration_ms == 30'000);
+    REQUIRE(d.knock_done(asked[0].id));
+    REQUIRE(d.knock_done(asked[1].id, EPERM));
+    const auto behind = d.asked();
+    REQUIRE(behind.size() == 1);
+    CHECK(behind[0].operation == Operation::close);
+    CHECK_FALSE(d.close_done(behind[0].id, EPERM));
+    CHECK(d.end("alice", home) == now + Seconds{30});  // it is open still
+}
+
+TEST_CASE("revoking waits for what is on its way to be closed") {
+    for (const bool by_knock : {false, true}) {
+        Desk d;
+        REQUIRE(d.open("alice", home));
+        REQUIRE(d.knock_done(d.asked().at(0).id));
+        if (by_knock) REQUIRE(d.close("alice", home));
+        else REQUIRE(d.desk.revoke("alice", 7, now) == 1);
+        CHECK(d.desk.revoke("bob", 8, now) == 0);
+        CHECK(d.desk.revoke("alice", 9, now) == 1);
+        const auto asked = d.asked();
+        REQUIRE(asked.size() == 2);
+        if (by_knock) REQUIRE(d.knock_done(asked[0].id, EIO));
+        else REQUIRE(d.close_done(asked[0].id, EIO)->failed);
+        CHECK_FALSE(d.close_done(asked[1].id)->failed);
+        CHECK(d.count() == 0);
+    }
+}
+
+TEST_CASE("a grant that could not be made shorter is listed for as long as it is open") {
+    Desk d;
+    REQUIRE(d.open("alice", home, Seconds{600}));
+    REQUIRE(d.knock_done(d.asked().at(0).id));
+    d.allowed = Seconds{60};
+    CHECK(d.desk.close_what_is_no_longer_allowed(now) == 0);
+    CHECK_FALSE(d.close_done(d.asked().at(0).id, EIO));
+    CHECK(d.end("alice", home) == now + Seconds{600});
+    CHECK(d.desk.close_what_is_no_longer_allowed(now) == 0);
+    CHECK_FALSE(d.close_done(d.asked().at(0).id));
+    CHECK(d.end("alice", home) == now + Seconds{60});
+}
+
+TEST_CASE("UDP flows that were admitted when the grant's time was over can be ended") {
+    Desk d;
+    d.record = *Record::open("", DoorId{}, {UnixTime{Seconds{1'800'001'800}}, now}, Seconds{60}, {}, Seconds{600});
+    Decision decision = Desk::decided("alice", home, Operation::open);
+    decision.request.protocol = protocol_udp;
+    decision.ends = now + Seconds{1};
+    d.record.begin();
+    d.record.add_tag_and_grant(Tag{{1}}, UnixTime{}, decision.grant(), decision.ends, now);
+    REQUIRE(d.record.commit());
+    REQUIRE(d.desk.request(decision, {}, now));
+    GrantReply late = Desk::reply(d.asked().at(0).id, 0);
+    late.done_ns = (now + Seconds{2}).count();
+    CHECK(d.desk.answer_to_knock(late, now + Seconds{2})->error == ETIME);
+    CHECK(d.desk.revoke("alice", 7, now + Seconds{2}) == 1);
+    CHECK(d.asked().at(0).operation == Operation::close);
+}
+
+TEST_CASE("what was revoked while earlier grants are adopted is not remembered") {
+    Desk d;
+    d.record = *Record::open("", DoorId{}, {UnixTime{Seconds{1'800'001'800}}, now}, Seconds{60}, {}, Seconds{600});
+    const ClientGrant vpn{{protocol_udp, 51820}, home, "alice"};
+    d.record.begin();
+    d.record.add_tag_and_grant(Tag{{1}}, UnixTime{}, vpn, now + Seconds{30}, now);
+    REQUIRE(d.record.commit());
+    d.desk.begin_adoption(now);
+    CHECK(d.desk.revoke("alice", 7, now) == 1);
+    d.desk.end_adoption(now);
+    CHECK(d.record.grants().remembered(now).empty());
+}
+
+TEST_CASE("a grant that could not be closed is listed, though the client's share has been filled meanwhile") {
+    Desk d;
+    HeldGrants& grants = d.record.grants();
+    REQUIRE(d.open("alice", home));
+    REQUIRE(d.knock_done(d.asked().at(0).id));
+    REQUIRE(d.close("alice", home));
+    const auto close = d.asked().at(0).id;
+    for (std::uint32_t i = 0; i < HeldGrants::most_per_client; ++i)
+        grants.put({ssh, Address::ipv4(0x0a000000 + i), "alice"}, now + Seconds{30}, now);
+    REQUIRE_FALSE(grants.has_room_for({ssh, home, "alice"}, now));
+    REQUIRE(d.knock_done(close, EIO));
+    CHECK(d.end("alice", home) == now + Seconds{30});
+}
+
+TEST_CASE("what is asked for while earlier grants are adopted lasts no longer than those that are left") {
+    Desk d;
+    REQUIRE(d.open("bob", home, Seconds{600}));
+    static_cast<void>(d.asked());
+    GrantRequests next{d.channel.first, d.record, [](const auto&, const auto&) { return Seconds{3600}; }};
+    next.begin_adoption(now);
+    Datagram datagram;
+    REQUIRE(d.channel.second.receive(datagram) == Channel::Received::datagram);
+    Decision open = Desk::decided("alice", home, Operation::open);
+    open.ends = now + Seconds{30};
+    d.record.grants().put(open.grant(), open.ends, now);
+    REQUIRE(next.request(open, {}, now));
+    CHECK(d.asked().at(0).duration_ms == 600'000);
+    next.end_adoption(now);  // the kernel has not got bob's
+    const auto asked = d.asked();
+    REQUIRE(asked.size() == 1);
+    CHECK(asked[0].duration_ms == 30'000);
+}

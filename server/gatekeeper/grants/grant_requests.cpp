@@ -12,10 +12,6 @@ namespace {
 // However many there are: what takes away is never dropped.
 constexpr std::size_t longest_queue = 2 * HeldGrants::Map::capacity;
 
-bool is_same_element(const ClientGrant& a, const ClientGrant& b) {
-    return a.service == b.service && a.address == b.address;
-}
-
 std::uint32_t remaining(std::optional<Instant> end, Instant now) { return end ? milliseconds_until(*end, now) : 0; }
 
 }  // namespace
@@ -28,7 +24,7 @@ void GrantRequests::begin_adoption(Instant now) {
     const auto remembered = record_.grants().remembered(now);
     for (const auto& [grant, end] : remembered) {
         if (end > now) to_be_adopted_.insert(grant);
-        if (last != nullptr && is_same_element(*last, grant)) continue;
+        if (last != nullptr && element_of(*last) == element_of(grant)) continue;
         last = &grant;
         RecordedGrant recorded;
         recorded.service = grant.service;
@@ -41,8 +37,9 @@ void GrantRequests::begin_adoption(Instant now) {
 
 void GrantRequests::adopt(const AdoptedGrant& adopted, Instant now) {
     const Instant end = now + std::chrono::milliseconds{adopted.remaining_ms};
-    auto holder = to_be_adopted_.lower_bound({adopted.service, adopted.address, ""});
-    while (holder != to_be_adopted_.end() && is_same_element(*holder, {adopted.service, adopted.address, ""})) {
+    const Element element{adopted.service, adopted.address};
+    auto holder = to_be_adopted_.lower_bound({element.service, element.address, ""});
+    while (holder != to_be_adopted_.end() && element_of(*holder) == element) {
         if (const auto recorded = record_.grants().end_of(*holder, now); recorded && end < *recorded)
             record_.grants().put(*holder, end, now);
         holder = to_be_adopted_.erase(holder);
@@ -50,19 +47,27 @@ void GrantRequests::adopt(const AdoptedGrant& adopted, Instant now) {
 }
 
 void GrantRequests::end_adoption(Instant now) {
-    for (const ClientGrant& grant : to_be_adopted_) record_.grants().end_now(grant, now);
+    for (const ClientGrant& grant : to_be_adopted_) {
+        const auto end = record_.grants().end_of(grant, now);
+        record_.grants().end_now(grant, now);
+        // What was asked for meanwhile, for others, was asked for until this one's end as well.
+        const Element element = element_of(grant);
+        if (end && asked_.contains(element)) ask_to_close({{grant, end, std::nullopt}}, std::nullopt, element, now);
+    }
     to_be_adopted_.clear();
 }
 
 // --- knocks ---------------------------------------------------------------------------------------------------------
 
 bool GrantRequests::request(const Decision& decision, const KnockMoments& moments, Instant now) {
-    const GrantRequest request = change(decision.request.service(), decision.address, now);
+    const Element element{decision.request.service(), decision.address};
+    const GrantRequest request = change(element, now);
     if (!parent_.send(request)) {
-        take_back(decision, now);
+        undo(element, {{change_by(decision)}, !asked_.contains(element)}, now);
         return false;
     }
     to_be_adopted_.erase(decision.grant());
+    note(element, request.id, {change_by(decision)});
     requests_.emplace(request.id, Knock{decision, moments});
     return true;
 }
@@ -82,23 +87,59 @@ std::optional<GrantRequests::Knock> GrantRequests::answer_to_knock(const GrantRe
     const bool opens = knock.decision.request.is_open();
     const bool is_too_late = reply.error == 0 && opens && Instant{reply.done_ns} >= knock.decision.ends;
     knock.error = is_too_late ? ETIME : reply.error;
-    // The kernel that did not answer in time may have opened it: it stays listed, so that it can be revoked.
-    const bool may_be_open = knock.error == ETIMEDOUT && opens;
-    if (knock.error != 0 && !may_be_open) take_back(knock.decision, now);
+    settle(element_of(knock.decision.grant()), reply, now);
     return knock;
 }
 
-// Unless something else has become of the grant since.
-void GrantRequests::take_back(const Decision& decision, Instant now) {
-    HeldGrants& grants = record_.grants();
-    const auto present = grants.noted_end(decision.grant(), now);
-    const bool is_as_decided = decision.request.is_open() ? present && *present == decision.ends : !present.has_value();
-    if (!is_as_decided) return;
-    if (decision.ended_before) grants.put(decision.grant(), *decision.ended_before, now);
-    else grants.erase(decision.grant(), now);
+GrantRequests::Change GrantRequests::change_by(const Decision& decision) {
+    const bool opens = decision.request.is_open();
+    return {decision.grant(), decision.ended_before, opens ? std::optional(decision.ends) : std::nullopt};
 }
 
-GrantRequest GrantRequests::change(const Service& service, const Address& address, Instant now) {
+void GrantRequests::note(const Element& element, RequestId id, Changes changes) {
+    auto& asked = asked_[element];
+    asked.emplace(id, Asked{std::move(changes), asked.empty()});
+}
+
+void GrantRequests::settle(const Element& element, const GrantReply& reply, Instant now) {
+    auto& asked = asked_[element];
+    auto answered = asked.extract(reply.id);
+    const auto next = asked.upper_bound(reply.id);
+    std::optional<Asked> refused;
+    if (reply.error != 0 && !answered.empty()) {
+        Changes& changes = answered.mapped().changes;
+        // The kernel that did not answer in time may have opened it: it stays listed, so that it can be revoked.
+        if (reply.error == ETIMEDOUT) std::erase_if(changes, [](const Change& one) { return one.after.has_value(); });
+        if (next == asked.end()) refused = std::move(answered.mapped());
+        else next->second.changes.insert(next->second.changes.begin(), changes.begin(), changes.end());
+    }
+    if (asked.empty()) asked_.erase(element);
+    if (refused) undo(element, *refused, now);
+}
+
+// What is decided in one turn is asked for together: a request before this one may have opened what is undone now.
+void GrantRequests::undo(const Element& element, const Asked& refused, Instant now) {
+    Changes to_be_closed;
+    for (auto one = refused.changes.rbegin(); one != refused.changes.rend(); ++one) {
+        undo(*one, now);
+        if (one->after) to_be_closed.push_back({one->grant, one->after, std::nullopt});
+    }
+    if (refused.alone || to_be_closed.empty()) return;
+    ask_to_close(to_be_closed, std::nullopt, element, now);
+}
+
+// Unless something else has become of the grant since. One that was not closed may be open still.
+void GrantRequests::undo(const Change& change, Instant now) {
+    HeldGrants& grants = record_.grants();
+    const auto present = grants.noted_end(change.grant, now);
+    const bool is_as_changed = change.after ? present == change.after : !present || present <= change.before;
+    if (!is_as_changed) return;
+    if (change.before) grants.put(change.grant, *change.before, now);
+    else grants.erase(change.grant, now);
+}
+
+GrantRequest GrantRequests::change(const Element& element, Instant now) {
+    const auto& [service, address] = element;
     GrantRequest request;
     request.id = next_id_++;
     request.asked_ns = now.count();
@@ -119,6 +160,20 @@ std::vector<GrantRequests::Held> GrantRequests::held_by(const std::string& clien
     return held;
 }
 
+// A grant on its way to be closed may be open, and be listed again.
+std::vector<GrantRequests::Held> GrantRequests::held_or_being_closed(const std::string& client, Instant now) {
+    std::map<ClientGrant, Instant> ends;
+    for (const auto& [grant, end] : held_by(client, now)) ends[grant] = end;
+    for (const auto& [element, requests] : asked_)
+        for (const auto& [id, asked] : requests)
+            for (const Change& one : asked.changes)
+                if (!one.after && one.before && (client.empty() || one.grant.client == client))
+                    ends[one.grant] = std::max(ends[one.grant], *one.before);
+    std::vector<Held> held;
+    for (const auto& [grant, end] : ends) held.push_back({grant, end});
+    return held;
+}
+
 // In memory alone: a later start shortens likewise.
 GrantRequests::Excess GrantRequests::hold_to_keys(Instant now) {
     Excess excess;
@@ -127,13 +182,13 @@ GrantRequests::Excess GrantRequests::hold_to_keys(Instant now) {
         if (longest == Seconds{0}) excess.not_allowed.push_back(held);
         if (longest == Seconds{0} || held.end <= now + longest) continue;
         record_.grants().put(held.grant, now + longest, now);
-        excess.shortened.push_back(held.grant);
+        excess.shortened.push_back(held);
     }
     return excess;
 }
 
 std::size_t GrantRequests::revoke(const std::string& client, RequestId waiter, Instant now) {
-    const auto grants = held_by(client, now);
+    const auto grants = held_or_being_closed(client, now);
     if (grants.empty()) return 0;
     const Closing closing = close(grants, waiter, now);
     revocations_[waiter] = {.waiter = waiter,
@@ -147,14 +202,17 @@ std::size_t GrantRequests::revoke(const std::string& client, RequestId waiter, I
 std::size_t GrantRequests::close_what_is_no_longer_allowed(Instant now) {
     const Excess excess = hold_to_keys(now);
     close(excess.not_allowed, std::nullopt, now);
-    for (const ClientGrant& grant : excess.shortened) ask_to_close({}, grant, now);
+    for (const auto& [grant, end] : excess.shortened)
+        ask_to_close({{grant, end, std::nullopt}}, std::nullopt, element_of(grant), now);
     return excess.not_allowed.size();
 }
 
-void GrantRequests::ask_to_close(Close close, const ClientGrant& grant, Instant now) {
-    const GrantRequest request = change(grant.service, grant.address, now);
+void GrantRequests::ask_to_close(const Changes& changes, std::optional<RequestId> waiter, const Element& element,
+                                 Instant now) {
+    const GrantRequest request = change(element, now);
     parent_.send(request, longest_queue);
-    closes_.emplace(request.id, std::move(close));
+    note(element, request.id, changes);
+    closes_.emplace(request.id, Close{element, waiter});
 }
 
 // They end in any case: where the disk does not take it (false), in memory and in the kernel.
@@ -174,9 +232,11 @@ GrantRequests::Closing GrantRequests::close(const std::vector<Held>& grants, std
                                             Instant now) {
     Closing closing{.requests = 0, .recorded = end_in_record(grants, now)};
     for (std::size_t first = 0, next = 0; first < grants.size(); first = next, ++closing.requests) {
-        while (next < grants.size() && is_same_element(grants[first].grant, grants[next].grant)) ++next;
-        const auto from = grants.begin() + static_cast<std::ptrdiff_t>(first);
-        ask_to_close({{from, grants.begin() + static_cast<std::ptrdiff_t>(next)}, waiter}, from->grant, now);
+        const Element element = element_of(grants[first].grant);
+        Changes changes;
+        for (; next < grants.size() && element_of(grants[next].grant) == element; ++next)
+            changes.push_back({grants[next].grant, grants[next].end, std::nullopt});
+        ask_to_close(changes, waiter, element, now);
     }
     return closing;
 }
@@ -187,11 +247,8 @@ std::optional<GrantRequests::Revocation> GrantRequests::answer_to_close(const Gr
     const auto found = closes_.find(reply.id);
     if (found == closes_.end()) return std::nullopt;
     const Close close = std::move(closes_.extract(found).mapped());
-    if (reply.error != 0) {  // they may be open still
-        for (const auto& [grant, end] : close.ended)
-            if (record_.grants().noted_end(grant, now).value_or(end) <= end) record_.grants().put(grant, end, now);
-        ++failed_closes_;
-    }
+    settle(close.element, reply, now);
+    if (reply.error != 0) ++failed_closes_;
     const auto revocation = close.waiter ? revocations_.find(*close.waiter) : revocations_.end();
     if (revocation == revocations_.end()) return std::nullopt;  // nobody waits for it
     revocation->second.failed = revocation->second.failed || reply.error != 0;

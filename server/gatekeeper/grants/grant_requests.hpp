@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <functional>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -47,13 +48,13 @@ public:
     [[nodiscard]] bool request(const Decision& decision, const KnockMoments& moments, Instant now);
     // Behind that: ends what the client has to give up for a new grant of a UDP service (HeldGrants).
     std::vector<ClientGrant> end_displaced(const ClientGrant& grant, Instant now);
-    // The knock this is the answer to, if it is to one. What the firewall refused is taken back; after ETIMEDOUT a
-    // grant may be open, and stays listed.
+    // The knock this is the answer to, if it is to one. What the firewall refused is taken back, unless a later request
+    // makes it good; after ETIMEDOUT a grant may be open, and stays listed.
     [[nodiscard]] std::optional<Knock> answer_to_knock(const GrantReply& reply, Instant now);
     [[nodiscard]] bool awaits_answers() const { return !requests_.empty(); }  // to knocks
 
-    // Ends the grants of one client, or of all if it is empty, also those on their way; how many. Where there are any,
-    // answer_to_close() says when they are closed.
+    // Ends the grants of one client, or of all if it is empty, also those on their way, to be opened or to be closed;
+    // how many. Where there are any, answer_to_close() says when they are closed.
     std::size_t revoke(const std::string& client, RequestId waiter, Instant now);
     struct Revocation {
         RequestId waiter = 0;
@@ -76,32 +77,56 @@ private:
         ClientGrant grant;
         Instant end{};
     };
+    struct Element {  // of the kernel's set
+        Service service;
+        Address address;
+        friend auto operator<=>(const Element&, const Element&) = default;
+    };
     struct Close {
-        std::vector<Held> ended;          // all of one address and service
+        Element element;
         std::optional<RequestId> waiter;  // of the revocation it belongs to
     };
+    // What has become of a grant in the record; undone if the firewall refuses what it was asked for that.
+    struct Change {
+        ClientGrant grant;
+        std::optional<Instant> before, after;  // its end; nothing: there is none
+    };
+    using Changes = std::vector<Change>;
+    struct Asked {
+        Changes changes;  // undone if it is refused: its own, and those of earlier requests that were refused
+        bool alone;       // nothing else was on its way, which may have asked for the same
+    };
+    [[nodiscard]] static Element element_of(const ClientGrant& grant) { return {grant.service, grant.address}; }
+    [[nodiscard]] static Change change_by(const Decision& decision);
     [[nodiscard]] std::vector<Held> held_by(const std::string& client, Instant now);
+    [[nodiscard]] std::vector<Held> held_or_being_closed(const std::string& client, Instant now);
     struct Excess {  // over what the keys in force allow
         std::vector<Held> not_allowed;
-        std::vector<ClientGrant> shortened;
+        std::vector<Held> shortened;  // with the end that each had
     };
     [[nodiscard]] Excess hold_to_keys(Instant now);
-    void ask_to_close(Close close, const ClientGrant& grant, Instant now);
+    void ask_to_close(const Changes& changes, std::optional<RequestId> waiter, const Element& element, Instant now);
     bool end_in_record(const std::vector<Held>& grants, Instant now);
     struct Closing {
         std::size_t requests = 0;  // that it takes
         bool recorded = true;
     };
     Closing close(const std::vector<Held>& grants, std::optional<RequestId> waiter, Instant now);
-    [[nodiscard]] GrantRequest change(const Service& service, const Address& address, Instant now);
-    void take_back(const Decision& decision, Instant now);
+    [[nodiscard]] GrantRequest change(const Element& element, Instant now);
+    void settle(const Element& element, const GrantReply& reply, Instant now);
+    void note(const Element& element, RequestId id, Changes changes);
+    void undo(const Element& element, const Asked& refused, Instant now);
+    void undo(const Change& change, Instant now);
 
     Channel& parent_;
     Record& record_;
     Allowed allowed_;
-    std::set<ClientGrant> to_be_adopted_;                    // of earlier runs, and not heard of yet
-    std::unordered_map<RequestId, Knock> requests_;          // not answered yet
-    std::unordered_map<RequestId, Close> closes_;            // likewise
+    std::set<ClientGrant> to_be_adopted_;            // of earlier runs, and not heard of yet
+    std::unordered_map<RequestId, Knock> requests_;  // not answered yet
+    std::unordered_map<RequestId, Close> closes_;    // likewise
+    // All of these. A later request for the same element asks for what earlier ones have changed as well, so it makes
+    // good what was refused, or is refused itself.
+    std::map<Element, std::map<RequestId, Asked>> asked_;
     std::unordered_map<RequestId, Revocation> revocations_;  // by waiter
     RequestId next_id_ = 1;
     std::size_t failed_closes_ = 0;

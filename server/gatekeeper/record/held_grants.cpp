@@ -35,9 +35,10 @@ std::vector<ClientGrant> HeldGrants::displaced_by(const ClientGrant& grant, Inst
 
 void HeldGrants::put(const ClientGrant& grant, Instant end, Instant now) {
     const Instant past = end + flows_after(grant.service);
-    if (past <= now || !has_room_for(grant, now)) return;
-    if (!map_.all().contains(grant)) ++counts_[grant.client];
-    static_cast<void>(map_.put(grant, past, now));
+    if (past <= now) return;
+    drop_past(now);
+    const bool is_new = !map_.all().contains(grant);
+    if (map_.put(grant, past, now) && is_new) ++counts_[grant.client];
 }
 
 void HeldGrants::erase(const ClientGrant& grant, Instant now) {
@@ -48,8 +49,10 @@ void HeldGrants::erase(const ClientGrant& grant, Instant now) {
 }
 
 void HeldGrants::end_now(const ClientGrant& grant, Instant now) {
+    const auto end = noted_end(grant, now);
+    if (!end) return;
     erase(grant, now);
-    put(grant, now, now);
+    put(grant, std::min(*end, now), now);
 }
 
 std::optional<Instant> HeldGrants::end_of(const ClientGrant& grant, Instant now) {

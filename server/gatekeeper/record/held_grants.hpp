@@ -46,7 +46,8 @@ public:
     [[nodiscard]] bool would_bring_flows(const ClientGrant& grant, Instant now);
     // What the client has to give up for this one, so that its flows keep within their share: what ends first.
     [[nodiscard]] std::vector<ClientGrant> displaced_by(const ClientGrant& grant, Instant now);
-    // Replaces the same one. Where there is no room for it, it is not taken.
+    // Replaces the same one. Beyond the client's share as well: what may be open has to be listed, and the share is
+    // asked for before something is opened. Where there is no room at all it is not taken.
     void put(const ClientGrant& grant, Instant end, Instant now);
     void erase(const ClientGrant& grant, Instant now);
     void end_now(const ClientGrant& grant, Instant now);  // its flows may go on
