@@ -22,7 +22,7 @@ from fault_page import CALLS, FOR_EVER, IS_SHORT, ROOMS, FaultPage
 from knocks import LOST, SERVER, Street
 
 from door import READY, Daemon, Door, is_running, status_of
-from harness import NetworkTest, eventually, main, program
+from harness import NetworkTest, eventually, main, program, run
 
 _FAULTS = os.environ.get("TORTURE_FAULTS", "12")
 _KILLS = int(os.environ.get("TORTURE_KILLS", "12"))
@@ -298,6 +298,19 @@ class Torture(NetworkTest):
         self.assertNotEqual(done.returncode, 0)
         self.assertIn("1 grant closed, but the replay record could not be written", done.stderr)
         self.assertFalse(self.street.is_open(number))
+
+    def test_a_grant_of_a_service_that_is_gone_is_closed_once_the_firewall_answers_again(self):
+        keygen = (program("oneknock-keygen"), "service")
+        run(*keygen, "add", "--dir", self.door.folder, "web=tcp/80")
+        self.a_knock_opens()
+        self.page.set("firewall", "recvfrom", errno.ENOBUFS, times=FOR_EVER)
+        run(*keygen, "remove", "--dir", self.door.folder, "ssh", check=False)
+        self.daemon.wait_for("refused to close a grant")
+        self.page.stop()
+        eventually(lambda: not self.daemon.grants(), lambda: f"the grant to be closed\n{self.daemon.log}")
+        count = self.daemon.process.count("refused to close a grant")
+        time.sleep(2.5)  # retries come each second
+        self.assertEqual(self.daemon.process.count("refused to close a grant"), count, self.daemon.log)
 
     def test_a_grant_whose_answer_is_lost_is_listed_and_can_be_revoked(self):
         number, packets = self.new_knock()
