@@ -50,6 +50,7 @@ public:
     [[nodiscard]] Result<Installed> install(const std::vector<Grant>& recorded, Instant now);
 
     [[nodiscard]] const std::vector<Service>& services() const { return services_; }
+    [[nodiscard]] bool is_ours(const Service& service) const;  // one of these
 
     // Set mode: the elements of the administrator's sets that were not ours when they were read last.
     [[nodiscard]] const std::vector<ForeignElement>& foreign_elements() const { return foreign_; }
@@ -126,7 +127,6 @@ private:
     static void put_back(KeptGrants& kept, const GrantKey& key, std::optional<Instant> before, Instant now);
     [[nodiscard]] int send(const GrantKey& key, Instant now);
     [[nodiscard]] bool has_flows(const GrantKey& key) const;
-    [[nodiscard]] bool is_ours(const Service& service) const;
 
     FirewallConfig config_;
     std::vector<Service> services_;

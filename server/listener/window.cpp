@@ -17,7 +17,7 @@ bool Window::add(Symbol symbol, Tick now) {
     Cell& cell = cells_[symbol.position];
     std::size_t at = 0;
     while (at < cell.count && cell.bytes[at] != symbol.byte) ++at;
-    const bool is_new = at != 0 || at == cell.count || !is_live(cell.seen[at], now);
+    const bool is_newest_now = at != 0 || at == cell.count || !is_live(cell.seen[at], now);
     if (at == cell.count) {
         if (cell.count == 0) ++positions_;
         if (cell.count == pairs_per_position) {
@@ -33,7 +33,7 @@ bool Window::add(Symbol symbol, Tick now) {
     }
     cell.bytes[0] = symbol.byte;
     cell.seen[0] = now;
-    return is_new;
+    return is_newest_now;
 }
 
 void Window::count_arrival(Tick now) {

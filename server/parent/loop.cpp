@@ -143,14 +143,13 @@ private:
         if (opens && duration > config.grant_maximum) return EINVAL;
         if (opens && flows > config.grant_maximum + config.firewall.udp_maximum) return EINVAL;
         if (!parts_.firewall) return 0;
-        // Of a service that the door has no more nothing is open, once the table has been built without it.
-        if (!opens && !lacks_services_ && !has_service(service)) return 0;
-        if (!opens) return parts_.firewall->close_grant(service, request.address, now_);
-        return open(service, request);
+        return opens ? open(service, request) : close(service, request.address);
     }
 
-    [[nodiscard]] bool has_service(const Service& service) const {
-        return std::ranges::find(parts_.firewall->services(), service) != parts_.firewall->services().end();
+    // Of a service that the door has no more nothing is open, once the table has been built without it.
+    int close(const Service& service, const Address& address) {
+        if (!lacks_services_ && !parts_.firewall->is_ours(service)) return 0;
+        return parts_.firewall->close_grant(service, address, now_);
     }
 
     // Until the end that the gatekeeper knows of, however long the request has waited here, or in the kernel for

@@ -164,7 +164,7 @@ PROTECTIONS = [
                "std::ranges::any_of(rejected_, [&](const Codeword& r) { return r[hint_length] == word[hint_length]; })",
                Unit("listener", "a wrong word*")),
     Protection("8", "packets that come again in a conflict are looked at", "server/listener/window.cpp",
-               "is_new = at != 0 || ", "is_new = ", Unit("listener", "two knocks whose*")),
+               "is_newest_now = at != 0 || ", "is_newest_now = ", Unit("listener", "two knocks whose*")),
     Protection("13", "the listener can make no call but its own", CALLS,
                "Filter filter(SCMP_ACT_KILL_PROCESS);", "Filter filter(SCMP_ACT_ALLOW);", Namespaces("inside", "listener")),
     Protection("13", "the gatekeeper can make no call but its own", CALLS,
