@@ -1,17 +1,16 @@
 // The refusals, in their order, and what goes into the record: with real keys, a record in memory and a clock of ours.
 #include "server/gatekeeper/decide/decider.hpp"
 
-#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 
 #include <sqlite3.h>
-#include <sys/resource.h>
 
 #include "common/protocol/key_schedule.hpp"
 #include "common/protocol/knock.hpp"
 #include "tests/catch.hpp"
+#include "tests/unit/file_size_limit.hpp"
 
 using namespace oneknock;
 
@@ -415,14 +414,10 @@ TEST_CASE("what could not be written down opens nothing, and may be sent again")
         Decider decider(Verifier(door.keyring()), *Record::open(folder + "/", door.id, at(noon), Seconds{60}),
                         *Audit::open("", noon), Limits{});
         decider.verifier().set_epochs({epoch_of(noon)});
-        std::signal(SIGXFSZ, SIG_IGN);
-        rlimit before{};
-        REQUIRE(getrlimit(RLIMIT_FSIZE, &before) == 0);
-        const rlimit nothing{0, before.rlim_max};
         const auto knock = door.candidate(door.request());
-        REQUIRE(setrlimit(RLIMIT_FSIZE, &nothing) == 0);
+        const FileSizeLimit nothing(0);
         const auto first = outcome(decider, knock), second = outcome(decider, knock);
-        REQUIRE(setrlimit(RLIMIT_FSIZE, &before) == 0);
+        nothing.lift();
         CHECK(first == "record-failed");
         CHECK(second == "record-failed");
         CHECK(decider.record().grants().size() == 0);

@@ -1,15 +1,13 @@
 // What the firewall is asked, in which order, and what is noted: with a channel whose other end is the test.
 #include "server/gatekeeper/grants/grant_requests.hpp"
 
-#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <string>
 
-#include <sys/resource.h>
-
 #include "common/bytes.hpp"
 #include "tests/catch.hpp"
+#include "tests/unit/file_size_limit.hpp"
 
 using namespace oneknock;
 
@@ -330,13 +328,9 @@ TEST_CASE("a revocation that could not be written down closes all the same, and 
     REQUIRE(d.open("alice", home));
     REQUIRE(d.open("alice", elsewhere));
     REQUIRE(d.asked().size() == 2);
-    std::signal(SIGXFSZ, SIG_IGN);
-    rlimit before{};
-    REQUIRE(getrlimit(RLIMIT_FSIZE, &before) == 0);
-    const rlimit nothing{0, before.rlim_max};
-    REQUIRE(setrlimit(RLIMIT_FSIZE, &nothing) == 0);
+    const FileSizeLimit nothing(0);
     CHECK(d.desk.revoke("alice", 7, now) == 2);
-    REQUIRE(setrlimit(RLIMIT_FSIZE, &before) == 0);
+    nothing.lift();
     CHECK(d.count() == 0);
     const auto asked = d.asked();
     REQUIRE(asked.size() == 2);

@@ -1,15 +1,13 @@
 // The record on disk: what survives, and what is done when it does not.
 #include "server/gatekeeper/record/record.hpp"
 
-#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 
-#include <sys/resource.h>
-
 #include "tests/catch.hpp"
+#include "tests/unit/file_size_limit.hpp"
 
 using namespace oneknock;
 namespace fs = std::filesystem;
@@ -200,11 +198,7 @@ TEST_CASE("a turn that cannot be written is undone as a whole and says so, and t
     {
         Record record = folder.open_new();
         grant(record, mine, start + Seconds{30}, 1);
-        std::signal(SIGXFSZ, SIG_IGN);
-        rlimit before{};
-        REQUIRE(getrlimit(RLIMIT_FSIZE, &before) == 0);
-        const rlimit small{fs::file_size(folder.replay), before.rlim_max};
-        REQUIRE(setrlimit(RLIMIT_FSIZE, &small) == 0);
+        const FileSizeLimit as_it_is(fs::file_size(folder.replay));
         record.begin();
         for (int i = 0; i < 3000; ++i) {  // more than the file has room for
             Tag tag{{2}};
@@ -216,7 +210,7 @@ TEST_CASE("a turn that cannot be written is undone as a whole and says so, and t
         record.close({ssh, elsewhere, "bob"}, noon, start);
         record.raise_client_floor("bob", noon);
         const auto failed = record.commit();
-        REQUIRE(setrlimit(RLIMIT_FSIZE, &before) == 0);
+        as_it_is.lift();
         REQUIRE_FALSE(failed);
         CHECK(failed.error().message.find("cannot write the replay record: ") == 0);
         CHECK(record.tags_of("alice") == 1);
